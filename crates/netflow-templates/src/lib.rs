@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod session;
+
+mod table;
+
+mod plan;
+
+mod data_set;
+
+mod element;
+mod encoding;
+mod registry;
+
+mod clock;
+mod options;
+mod pending;
+mod problem;
+mod timestamp;
+
+pub use clock::Clock;
+pub use data_set::{Column, DataSet, Record};
+pub use element::{DataType, Element, Semantics, Units};
+pub use encoding::Value;
+pub use options::{DomainOptions, Found, Options};
+pub use plan::{Field, Naming, Plan};
+pub use problem::Problem;
+pub use registry::{Registry, RegistryError};
+pub use session::{Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, TemplateChange};
+pub use table::TemplateScope;
+pub use timestamp::{ParseTimestampError, Timestamp};

@@ -1,0 +1,230 @@
+//! Plans: templates, compiled once.
+//!
+//! A plan knows for each field which element it is and where its octets are: at a fixed offset, or behind
+//! the end of the last field of variable length before it.
+
+use std::borrow::Cow;
+
+use netflow_wire::{FieldSpecifier, FixedLayout, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise};
+
+use crate::element::Element;
+use crate::registry::Registry;
+
+/// Which names fields go by; it follows from the version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Naming {
+    /// v1, v5, v7, v8: the names of PyPI `netflow`.
+    Fixed,
+    /// v9: Cisco's names, and IANA's where Cisco has none.
+    V9,
+    /// IPFIX: IANA's names.
+    Ipfix,
+}
+
+impl Naming {
+    fn name(self, element: &Element) -> Cow<'static, str> {
+        let known = match self {
+            Self::Fixed => Registry::fixed_name(element.enterprise, element.id),
+            Self::V9 if element.enterprise == enterprise::IANA => Registry::v9_name(element.id),
+            Self::V9 | Self::Ipfix => None,
+        };
+        known.map_or_else(|| element.name.clone(), Cow::Borrowed)
+    }
+}
+
+/// A compiled template: how to read records of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    template_id: u16,
+    scope_count: u16,
+    options: bool,
+    fields: Box<[Field]>,
+    variable: usize,
+    shortest: usize,
+}
+
+/// One field of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    element: Element,
+    name: Box<str>,
+    length: u16,
+    occurrence: u16,
+    /// Fields of variable length before this one.
+    pub(crate) segment: usize,
+    /// Octets from the end of the last of those, or from the record's start.
+    pub(crate) offset: usize,
+}
+
+impl Field {
+    /// The element that the field holds.
+    #[inline]
+    pub fn element(&self) -> &Element {
+        &self.element
+    }
+
+    /// Name of the field, unique in its template: a repeated element has `_2`, `_3`, ... appended.
+    #[inline]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Octets of a value; [`VARIABLE_LENGTH`] when each value has its own length.
+    #[inline]
+    pub fn length(&self) -> u16 {
+        self.length
+    }
+
+    /// Whether each value has its own length.
+    #[inline]
+    pub fn is_variable(&self) -> bool {
+        self.length == VARIABLE_LENGTH
+    }
+
+    /// How often the element came before in the template: 0 for the first.
+    #[inline]
+    pub fn occurrence(&self) -> u16 {
+        self.occurrence
+    }
+
+    /// Whether the field only fills space (paddingOctets).
+    #[inline]
+    pub fn is_padding(&self) -> bool {
+        (self.element.enterprise, self.element.id) == (enterprise::IANA, ie::PADDING_OCTETS)
+    }
+}
+
+impl Plan {
+    /// Compiles field specifiers, of which the first `scope_count` are the scope.
+    pub fn compile(
+        registry: &Registry,
+        naming: Naming,
+        template_id: u16,
+        options: bool,
+        scope_count: u16,
+        specifiers: &[FieldSpecifier],
+    ) -> Self {
+        let mut seen = std::collections::HashMap::new();
+        let mut fields = Vec::with_capacity(specifiers.len());
+        let (mut segment, mut offset, mut shortest) = (0, 0, 0);
+        for specifier in specifiers {
+            let element = registry.element(specifier.enterprise, specifier.id);
+            let times: &mut u16 = seen.entry((specifier.enterprise, specifier.id)).or_insert(0);
+            let occurrence = *times;
+            *times = times.saturating_add(1);
+            let mut name = naming.name(&element);
+            if occurrence > 0 {
+                name.to_mut().push_str(&format!("_{}", occurrence + 1));
+            }
+            let name = name.into_owned().into_boxed_str();
+            let length = specifier.length;
+            fields.push(Field { element, name, length, occurrence, segment, offset });
+            if length == VARIABLE_LENGTH {
+                (segment, offset) = (segment + 1, 0);
+                shortest += 1;
+            } else {
+                offset += usize::from(length);
+                shortest += usize::from(length);
+            }
+        }
+        Self { template_id, scope_count, options, fields: fields.into(), variable: segment, shortest }
+    }
+
+    /// The plan of a fixed layout.
+    pub fn of_layout(registry: &Registry, layout: &FixedLayout) -> Self {
+        Self::compile(registry, Naming::Fixed, 0, false, 0, layout.fields)
+    }
+
+    /// Template id; 0 for a fixed layout.
+    #[inline]
+    pub fn template_id(&self) -> u16 {
+        self.template_id
+    }
+
+    /// Whether the template is an options template.
+    #[inline]
+    pub fn is_options(&self) -> bool {
+        self.options
+    }
+
+    /// How many of the fields are the scope.
+    #[inline]
+    pub fn scope_count(&self) -> usize {
+        self.scope_count.into()
+    }
+
+    /// Fields in the template's order, the scope first.
+    #[inline]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Whether the template has an element.
+    #[inline]
+    pub fn has(&self, enterprise: u32, id: u16) -> bool {
+        self.fields.iter().any(|field| field.element.id == id && field.element.enterprise == enterprise)
+    }
+
+    /// Length of every record, in octets; `None` when records have a length of their own each.
+    #[inline]
+    pub fn record_len(&self) -> Option<usize> {
+        (self.variable == 0).then_some(self.shortest)
+    }
+
+    /// Length of the shortest possible record, in octets.
+    #[inline]
+    pub fn shortest_record(&self) -> usize {
+        self.shortest
+    }
+
+    /// How many fields have values of variable length.
+    #[inline]
+    pub(crate) fn variable_fields(&self) -> usize {
+        self.variable
+    }
+
+    /// Octets behind the last field of variable length.
+    pub(crate) fn tail(&self) -> usize {
+        self.fields.last().map_or(0, |last| if last.is_variable() { 0 } else { last.offset + usize::from(last.length) })
+    }
+
+    /// Whether the plan is that of a template record.
+    pub(crate) fn is_of(&self, definition: &TemplateDefinition) -> bool {
+        let same = |(field, specifier): (&Field, &FieldSpecifier)| {
+            let element = &field.element;
+            (element.enterprise, element.id, field.length) == (specifier.enterprise, specifier.id, specifier.length)
+        };
+        (self.options, self.scope_count) == (definition.options, definition.scope_count)
+            && self.fields.len() == definition.fields.len()
+            && self.fields.iter().zip(&definition.fields).all(same)
+    }
+
+    /// Octets of memory that the plan takes, about.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.fields.iter().map(|field| size_of::<Field>() + field.name.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_start_again_behind_a_field_of_variable_length() {
+        let specifiers = [(8, 4), (96, VARIABLE_LENGTH), (1, 8), (82, VARIABLE_LENGTH), (4, 1), (6, 1)]
+            .map(|(id, length)| FieldSpecifier::iana(id, length));
+        let plan = Plan::compile(&Registry::new(), Naming::Ipfix, 256, false, 0, &specifiers);
+        let positions: Vec<_> = plan.fields().iter().map(|field| (field.segment, field.offset)).collect();
+        assert_eq!(positions, [(0, 0), (0, 4), (1, 0), (1, 8), (2, 0), (2, 1)]);
+        assert_eq!((plan.record_len(), plan.shortest_record(), plan.tail()), (None, 16, 2));
+    }
+
+    #[test]
+    fn repeated_elements_get_a_number() {
+        let specifiers = [(8, 4), (8, 4), (8, 4), (33002, 2)].map(|(id, length)| FieldSpecifier::iana(id, length));
+        let plan = Plan::compile(&Registry::new(), Naming::V9, 256, false, 0, &specifiers);
+        let names: Vec<_> = plan.fields().iter().map(Field::name).collect();
+        assert_eq!(names, ["IPV4_SRC_ADDR", "IPV4_SRC_ADDR_2", "IPV4_SRC_ADDR_3", "NF_F_FW_EXT_EVENT"]);
+        assert_eq!(plan.record_len(), Some(14));
+    }
+}

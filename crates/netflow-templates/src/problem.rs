@@ -1,0 +1,99 @@
+//! What was wrong with an export packet whose other parts were decoded.
+
+use netflow_wire::{SetError, TemplateError};
+
+/// Something wrong within an export packet: a value that is counted and shown, never a reason to lose the
+/// rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Sets are framed wrongly.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// A template record cannot be read; the rest of its set is lost.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A v9 template has no fields.
+    #[error("template {template_id} at offset {offset} has no fields")]
+    NoFields {
+        /// Template id.
+        template_id: u16,
+        /// Where the record starts in the export packet.
+        offset: usize,
+    },
+    /// No template is known for a data set. The set waits for it, within bounds.
+    #[error("no template {set_id} is known for {length} octets of data at offset {offset}")]
+    MissingTemplate {
+        /// Set id, which is the template's.
+        set_id: u16,
+        /// Length of the set with its header, in octets.
+        length: usize,
+        /// Where the set's body starts in the export packet.
+        offset: usize,
+    },
+    /// A set has an id that no RFC gives a meaning (4 to 255).
+    #[error("set {set_id} at offset {offset} has a reserved id; its {length} octets were passed over")]
+    ReservedSet {
+        /// Set id.
+        set_id: u16,
+        /// Length of the set with its header, in octets.
+        length: usize,
+        /// Where the set's body starts in the export packet.
+        offset: usize,
+    },
+    /// A template's records have no octets at all.
+    #[error("set {set_id} at offset {offset}: the template's records have no octets")]
+    EmptyRecord {
+        /// Set id.
+        set_id: u16,
+        /// Where the set's body starts in the export packet.
+        offset: usize,
+    },
+    /// A value of variable length reaches beyond its set.
+    #[error("set {set_id}: record {record} at offset {offset} reaches beyond the {left} octets left of the set")]
+    RecordOverrun {
+        /// Set id.
+        set_id: u16,
+        /// Number of the record in its set, from 0.
+        record: usize,
+        /// Where the record starts in the export packet.
+        offset: usize,
+        /// Octets left in the set.
+        left: usize,
+    },
+    /// Octets behind the last record are not zero: the records may be of another template.
+    #[error(
+        "set {set_id}: {length} octets at offset {offset} are neither padding nor a record of {record}; \
+         the template may not be the exporter's"
+    )]
+    Padding {
+        /// Set id.
+        set_id: u16,
+        /// Where the octets start in the export packet.
+        offset: usize,
+        /// How many they are.
+        length: usize,
+        /// Length of the template's shortest record.
+        record: usize,
+    },
+    /// An exporter sent more templates than are kept for one.
+    #[error("template {template_id} at offset {offset} was not kept: the exporter has {templates} already")]
+    TooManyTemplates {
+        /// Template id.
+        template_id: u16,
+        /// Where the record starts in the export packet.
+        offset: usize,
+        /// Templates kept for its observation domain.
+        templates: usize,
+    },
+    /// Data sets waited for a template that did not come, and were given up.
+    #[error("{sets} data sets of {octets} octets in all were given up: {}", if *.too_old { "their template did not come in time" } else { "too many waited for templates" })]
+    GivenUp {
+        /// Data sets.
+        sets: u64,
+        /// Their octets.
+        octets: u64,
+        /// True when they were too old, false when others needed the room.
+        too_old: bool,
+    },
+}

@@ -1,0 +1,197 @@
+//! The template table.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netflow_wire::TemplateDefinition;
+
+use crate::Timestamp;
+use crate::plan::Plan;
+use crate::session::Exporter;
+
+/// For whom a template is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TemplateScope {
+    /// The exporter's address, its port and the observation domain: the transport session of RFC 7011.
+    Session,
+    /// The exporter's address and the observation domain. Exporters that restart, or send from several
+    /// ports, keep their templates.
+    #[default]
+    Domain,
+    /// The exporter's address.
+    Exporter,
+}
+
+/// Whose templates: the part of the key that all templates of an export packet share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct DomainKey {
+    address: IpAddr,
+    port: u16,
+    domain: u32,
+    /// v9 and IPFIX templates of one exporter are two things.
+    version: u16,
+}
+
+impl DomainKey {
+    pub(crate) fn new(scope: TemplateScope, exporter: Exporter, domain: u32, version: u16) -> Self {
+        let (port, domain) = match scope {
+            TemplateScope::Session => (exporter.port, domain),
+            TemplateScope::Domain => (0, domain),
+            TemplateScope::Exporter => (0, 0),
+        };
+        Self { address: exporter.address, port, domain, version }
+    }
+}
+
+/// A template and when it was last sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    pub(crate) plan: Arc<Plan>,
+    refreshed: Timestamp,
+}
+
+/// The templates of one domain.
+#[derive(Debug, Default)]
+struct Domain {
+    templates: HashMap<u16, Template>,
+    octets: usize,
+    /// Receive time of the last export packet that had templates.
+    refreshed: Timestamp,
+    /// When stale templates were last looked for: once for each receive time, so that a packet full of
+    /// templates does not scan the table for each of them.
+    swept: Option<Timestamp>,
+}
+
+/// All templates, bounded in number and octets for each domain and over all.
+#[derive(Debug, Default)]
+pub(crate) struct TemplateTable {
+    domains: HashMap<DomainKey, Domain>,
+    octets: usize,
+}
+
+/// Bounds of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableLimits {
+    pub(crate) templates: usize,
+    pub(crate) domain_octets: usize,
+    pub(crate) octets: usize,
+    pub(crate) lifetime: Option<Duration>,
+}
+
+/// What became of a template.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Learned {
+    New,
+    Same,
+    Changed,
+    /// The domain has as many templates as are kept for one.
+    Refused { templates: usize },
+}
+
+impl TemplateTable {
+    pub(crate) fn len(&self) -> usize {
+        self.domains.values().map(|domain| domain.templates.len()).sum()
+    }
+
+    /// The plan of a template, unless it has outlived `lifetime`.
+    #[inline]
+    pub(crate) fn find(&self, key: DomainKey, id: u16, now: Timestamp, lifetime: Option<Duration>) -> Option<&Arc<Plan>> {
+        let template = self.domains.get(&key)?.templates.get(&id)?;
+        let expired = lifetime.is_some_and(|lifetime| now.saturating_since(template.refreshed) > lifetime);
+        (!expired).then_some(&template.plan)
+    }
+
+    /// Learns a template; `compile` is called unless the table has the very same already.
+    pub(crate) fn learn(
+        &mut self,
+        key: DomainKey,
+        definition: &TemplateDefinition,
+        now: Timestamp,
+        limits: &TableLimits,
+        compile: impl FnOnce() -> Plan,
+    ) -> Learned {
+        let id = definition.template_id;
+        let domain = self.domains.entry(key).or_default();
+        domain.refreshed = now;
+        if let Some(template) = domain.templates.get_mut(&id)
+            && template.plan.is_of(definition)
+        {
+            template.refreshed = now;
+            return Learned::Same;
+        }
+        let plan = Arc::new(compile());
+        let octets = plan.memory();
+        if self.octets + octets > limits.octets {
+            self.drop_stalest_domains(key, limits.octets);
+        }
+        let domain = self.domains.entry(key).or_default();
+        let replaced = domain.templates.get(&id).map(|template| template.plan.memory());
+        let full = |domain: &Domain| {
+            (replaced.is_none() && domain.templates.len() >= limits.templates)
+                || domain.octets + octets > limits.domain_octets + replaced.unwrap_or(0)
+        };
+        if full(domain) && domain.swept != Some(now) {
+            self.octets -= domain.drop_stale(now, limits.lifetime.unwrap_or(Duration::from_secs(3600)));
+        }
+        if full(domain) {
+            return Learned::Refused { templates: domain.templates.len() };
+        }
+        domain.octets = domain.octets + octets - replaced.unwrap_or(0);
+        self.octets = self.octets + octets - replaced.unwrap_or(0);
+        domain.templates.insert(id, Template { plan, refreshed: now });
+        if replaced.is_some() { Learned::Changed } else { Learned::New }
+    }
+
+    /// Withdraws one template; true if it was there.
+    pub(crate) fn withdraw(&mut self, key: DomainKey, id: u16) -> bool {
+        let Some(domain) = self.domains.get_mut(&key) else { return false };
+        let Some(template) = domain.templates.remove(&id) else { return false };
+        domain.octets -= template.plan.memory();
+        self.octets -= template.plan.memory();
+        true
+    }
+
+    /// Withdraws all templates, or all options templates, of a domain; returns their ids.
+    pub(crate) fn withdraw_all(&mut self, key: DomainKey, options: bool) -> Vec<u16> {
+        let ids = self.domains.get(&key).into_iter().flat_map(|domain| &domain.templates);
+        let ids = ids.filter(|(_, template)| template.plan.is_options() == options);
+        let mut ids: Vec<u16> = ids.map(|(&id, _)| id).collect();
+        ids.sort_unstable();
+        ids.retain(|&id| self.withdraw(key, id));
+        ids
+    }
+
+    /// Makes room: the half of the domains (but `keep`) whose templates were refreshed longest ago. Half at
+    /// once, so that a flood of made-up exporters costs little for each.
+    fn drop_stalest_domains(&mut self, keep: DomainKey, max_octets: usize) {
+        let mut stale: Vec<_> = self.domains.iter().map(|(&key, domain)| (domain.refreshed, key)).collect();
+        stale.sort_unstable();
+        for (_, key) in stale.into_iter().filter(|&(_, key)| key != keep) {
+            if self.octets <= max_octets / 2 {
+                break;
+            }
+            if let Some(domain) = self.domains.remove(&key) {
+                self.octets -= domain.octets;
+            }
+        }
+    }
+}
+
+impl Domain {
+    /// Drops templates that were not refreshed for `age`; returns the octets that this frees.
+    fn drop_stale(&mut self, now: Timestamp, age: Duration) -> usize {
+        self.swept = Some(now);
+        let before = self.octets;
+        let octets = &mut self.octets;
+        self.templates.retain(|_, template| {
+            let keep = now.saturating_since(template.refreshed) <= age;
+            if !keep {
+                *octets -= template.plan.memory();
+            }
+            keep
+        });
+        before - self.octets
+    }
+}

@@ -1,0 +1,145 @@
+//! Points in time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, without leap seconds.
+///
+/// The range is 1677 to 2262; arithmetic saturates at its ends, since a hostile exporter
+/// may send any number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+
+    /// From nanoseconds since the Unix epoch.
+    #[inline]
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// From milliseconds since the Unix epoch.
+    #[inline]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// From seconds since the Unix epoch.
+    #[inline]
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// The system clock, now. Nothing in the decoding crates calls this; it is for their callers.
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    #[inline]
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds since the Unix epoch, with the fraction.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// This time moved by a signed number of nanoseconds.
+    #[inline]
+    #[must_use]
+    pub const fn saturating_add_nanos(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// This time, `duration` later.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        self.saturating_add_nanos(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+
+    /// How much later this is than `earlier`; zero when it is not later.
+    pub fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Writes RFC 3339 in UTC, with `digits` digits of the second's fraction (at most 9).
+    pub fn write_rfc3339(self, digits: u8, out: &mut impl fmt::Write) -> fmt::Result {
+        // A jiff timestamp reaches further than 64 bits of nanoseconds, so this never fails.
+        let time = jiff::Timestamp::from_nanosecond(self.0.into()).unwrap_or_default();
+        jiff::fmt::temporal::DateTimePrinter::new()
+            .precision(Some(digits))
+            .print_timestamp(&time, jiff::fmt::StdFmtWrite(out))
+            .map_err(|_| fmt::Error)
+    }
+}
+
+/// RFC 3339 in UTC with nine digits of fraction, or as many as the formatter's precision says.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_rfc3339(f.precision().map_or(9, |digits| digits.min(9) as u8), f)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let nanos = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        };
+        Self(nanos)
+    }
+}
+
+/// A text that is no time in RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a time in RFC 3339, such as 2026-03-01T12:00:00Z")]
+pub struct ParseTimestampError(String);
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseTimestampError(text.to_owned());
+        let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+        i64::try_from(time.as_nanosecond()).map(Self).map_err(|_| wrong())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3339_keeps_the_digits_asked_for() {
+        let time = Timestamp::from_nanos(1_714_564_800_123_456_789);
+        assert_eq!(format!("{time}"), "2024-05-01T12:00:00.123456789Z");
+        assert_eq!(format!("{time:.3}"), "2024-05-01T12:00:00.123Z");
+        assert_eq!(format!("{time:.0}"), "2024-05-01T12:00:00Z");
+    }
+
+    #[test]
+    fn text_and_back() {
+        for nanos in [0, 1, -1, i64::MAX, i64::MIN + 1, 1_714_564_800_123_456_789] {
+            let time = Timestamp::from_nanos(nanos);
+            assert_eq!(time.to_string().parse(), Ok(time));
+        }
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        assert_eq!(Timestamp::from_secs(i64::MAX).as_nanos(), i64::MAX);
+        assert_eq!(Timestamp::from_nanos(5).saturating_since(Timestamp::from_nanos(9)), Duration::ZERO);
+    }
+}
