@@ -189,6 +189,18 @@ impl<'a> Column<'a> {
         self.field
     }
 
+    /// The data set that the field is of.
+    #[inline]
+    pub fn set(&self) -> DataSet<'a> {
+        self.set
+    }
+
+    /// The plan of the field's template.
+    #[inline]
+    pub fn plan(&self) -> &'a Plan {
+        self.set.plan
+    }
+
     /// Octets of the value in one record.
     ///
     /// # Panics

@@ -1,0 +1,602 @@
+//! What a column is: the machinery behind the table in [`schema`](crate::schema).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use netflow_templates::{Column as SetColumn, Timestamp};
+
+use crate::extras::Extras;
+use crate::quality::Quality;
+use crate::schema::{Flow, Rare};
+use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
+
+/// The value of a column in one flow, borrowed from it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Cell<'a> {
+    /// Absent.
+    Null,
+    /// A number.
+    Unsigned(u64),
+    /// An IPv4 or IPv6 address.
+    Address(IpAddr),
+    /// A point in time.
+    Time(Timestamp),
+    /// Text, or the name of an enumerated value.
+    Text(&'a str),
+    /// A MAC address.
+    Mac(MacAddress),
+    /// An application.
+    Application(ApplicationId),
+    /// Numbers.
+    List(&'a [u32]),
+    /// Names and values.
+    Extras(&'a Extras),
+}
+
+/// What values a column has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Numbers of so many bits.
+    Unsigned(u8),
+    /// Addresses.
+    Address,
+    /// Points in time.
+    Time,
+    /// Text.
+    Text,
+    /// Enumerated values, as text.
+    Enumeration,
+    /// MAC addresses.
+    Mac,
+    /// Applications.
+    Application,
+    /// Lists of numbers.
+    List,
+    /// Names and values.
+    Extras,
+}
+
+/// A cell that does not fit its column.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column {column} cannot hold {value}")]
+pub struct CellError {
+    /// Name of the column.
+    pub column: &'static str,
+    /// The value, as text.
+    pub value: String,
+}
+
+/// One column of a flow.
+#[derive(Clone, Copy)]
+pub struct Column {
+    /// Name: the same in JSON, CSV and code.
+    pub name: &'static str,
+    /// What it is.
+    pub documentation: &'static str,
+    /// What values it has.
+    pub kind: Kind,
+    /// Whether a value may be absent.
+    pub nullable: bool,
+    /// Whether it follows from other columns, and so cannot be set.
+    pub derived: bool,
+    /// The elements that fill it by themselves, as enterprise number and id, preferred first.
+    pub elements: &'static [(u32, u16)],
+    pub(crate) get: for<'a> fn(&'a Flow) -> Cell<'a>,
+    pub(crate) set: fn(&mut Flow, Cell<'_>) -> bool,
+}
+
+impl Column {
+    /// The column's value in a flow.
+    #[inline]
+    pub fn get<'a>(&self, flow: &'a Flow) -> Cell<'a> {
+        (self.get)(flow)
+    }
+
+    /// Sets the column's value in a flow. Numbers, times, addresses and names may be given as text too. A
+    /// derived column takes any value and keeps none.
+    pub fn set(&self, flow: &mut Flow, cell: Cell<'_>) -> Result<(), CellError> {
+        if (self.set)(flow, cell) {
+            Ok(())
+        } else {
+            Err(CellError { column: self.name, value: format!("{cell:?}") })
+        }
+    }
+}
+
+impl fmt::Debug for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Column").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// A type that a column can have.
+pub(crate) trait ColumnValue: Sized {
+    const KIND: Kind;
+    const NULLABLE: bool = false;
+    /// Whether, of several elements for the column, the value decides (an address of zeros gives way), not
+    /// only the order of preference.
+    const BY_VALUE: bool = false;
+
+    fn absent() -> Self;
+    fn cell(&self) -> Cell<'_>;
+    fn set(&mut self, cell: Cell<'_>) -> bool;
+
+    /// Resets to absent, keeping memory where there is some.
+    fn clear(&mut self) {
+        *self = Self::absent();
+    }
+
+    /// Takes the values of a field of a data set. False when the field's encoding does not fit; the
+    /// flows are as before then.
+    fn fill(_column: &SetColumn<'_>, _flows: &mut [Flow], _slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+        false
+    }
+}
+
+macro_rules! number_column {
+    ($($type:ty),*) => { $(
+        impl ColumnValue for $type {
+            const KIND: Kind = Kind::Unsigned(<$type>::BITS as u8);
+
+            fn absent() -> Self {
+                0
+            }
+
+            fn cell(&self) -> Cell<'_> {
+                Cell::Unsigned((*self).into())
+            }
+
+            fn set(&mut self, cell: Cell<'_>) -> bool {
+                let number = match cell {
+                    Cell::Unsigned(number) => <$type>::try_from(number).ok(),
+                    Cell::Text(text) => text.parse().ok(),
+                    Cell::Null => Some(0),
+                    _ => None,
+                };
+                number.map(|number| *self = number).is_some()
+            }
+
+            #[inline]
+            fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+                // A value that cannot be too large is not looked at twice.
+                if column.field().length() * 8 <= <$type>::BITS as u16 {
+                    return column.zip_unsigned(flows, |flow, number| *slot(flow) = number as $type);
+                }
+                column.zip_unsigned(flows, |flow, number| {
+                    *slot(flow) = <$type>::try_from(number).unwrap_or_else(|_| {
+                        flow.quality |= Quality::CLAMPED.0;
+                        <$type>::MAX
+                    });
+                })
+            }
+        }
+
+        impl ColumnValue for Option<$type> {
+            const KIND: Kind = <$type>::KIND;
+            const NULLABLE: bool = true;
+
+            fn absent() -> Self {
+                None
+            }
+
+            fn cell(&self) -> Cell<'_> {
+                self.as_ref().map_or(Cell::Null, |number| number.cell())
+            }
+
+            fn set(&mut self, cell: Cell<'_>) -> bool {
+                if cell == Cell::Null {
+                    *self = None;
+                    return true;
+                }
+                self.get_or_insert_default().set(cell)
+            }
+
+            #[inline]
+            fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+                column.zip_unsigned(flows, |flow, number| {
+                    let number = <$type>::try_from(number).unwrap_or_else(|_| {
+                        flow.quality |= Quality::CLAMPED.0;
+                        <$type>::MAX
+                    });
+                    *slot(flow) = Some(number);
+                })
+            }
+        }
+    )* };
+}
+
+number_column!(u8, u16, u32, u64);
+
+/// Columns whose values are `Copy` and have a text: `$wrap` makes the cell.
+macro_rules! parsed_column {
+    ($type:ty, $kind:expr, $absent:expr, $cell:path) => {
+        impl ColumnValue for $type {
+            const KIND: Kind = $kind;
+
+            fn absent() -> Self {
+                $absent
+            }
+
+            fn cell(&self) -> Cell<'_> {
+                $cell(*self)
+            }
+
+            fn set(&mut self, cell: Cell<'_>) -> bool {
+                let value = match cell {
+                    $cell(value) => Some(value),
+                    Cell::Text(text) => text.parse().ok(),
+                    _ => None,
+                };
+                value.map(|value| *self = value).is_some()
+            }
+        }
+    };
+}
+
+parsed_column!(IpAddr, Kind::Address, Ipv4Addr::UNSPECIFIED.into(), Cell::Address);
+parsed_column!(Timestamp, Kind::Time, Timestamp::EPOCH, Cell::Time);
+parsed_column!(MacAddress, Kind::Mac, MacAddress::default(), Cell::Mac);
+parsed_column!(ApplicationId, Kind::Application, ApplicationId::default(), Cell::Application);
+
+macro_rules! optional_column {
+    ($type:ty, $by_value:literal, $fill:expr) => {
+        impl ColumnValue for Option<$type> {
+            const KIND: Kind = <$type>::KIND;
+            const NULLABLE: bool = true;
+            const BY_VALUE: bool = $by_value;
+
+            fn absent() -> Self {
+                None
+            }
+
+            fn cell(&self) -> Cell<'_> {
+                self.as_ref().map_or(Cell::Null, |value| value.cell())
+            }
+
+            fn set(&mut self, cell: Cell<'_>) -> bool {
+                if matches!(cell, Cell::Null | Cell::Text("")) {
+                    *self = None;
+                    return true;
+                }
+                let mut value = <$type as ColumnValue>::absent();
+                let fits = value.set(cell);
+                if fits {
+                    *self = Some(value);
+                }
+                fits
+            }
+
+            #[inline]
+            fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+                $fill(column, flows, slot)
+            }
+        }
+    };
+}
+
+optional_column!(IpAddr, true, fill_address);
+optional_column!(Timestamp, false, |_: &SetColumn<'_>, _: &mut [Flow], _| false);
+optional_column!(MacAddress, false, |column: &SetColumn<'_>, flows: &mut [Flow], slot| {
+    fill_octets(column, flows, slot, |octets| octets.try_into().ok().map(MacAddress))
+});
+optional_column!(ApplicationId, false, |column: &SetColumn<'_>, flows: &mut [Flow], slot| {
+    fill_octets(column, flows, slot, ApplicationId::from_octets)
+});
+
+/// The first address that is not all zeros stays: some records have an IPv4 and an IPv6 field, and zeros in
+/// the one that does not apply.
+#[inline]
+fn fill_address(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Option<IpAddr>) -> bool {
+    column.zip_address(flows, |flow, address| {
+        let slot = slot(flow);
+        if slot.is_none_or(|before| before.is_unspecified()) {
+            *slot = Some(address);
+        }
+    })
+}
+
+/// Values of one shape; false when the first does not have it.
+fn fill_octets<T>(
+    column: &SetColumn<'_>,
+    flows: &mut [Flow],
+    slot: impl Fn(&mut Flow) -> &mut Option<T>,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> bool {
+    if flows.is_empty() || read(column.octets(0)).is_none() {
+        return false;
+    }
+    column.zip_octets(flows, |flow, octets| *slot(flow) = read(octets));
+    true
+}
+
+impl ColumnValue for String {
+    const KIND: Kind = Kind::Text;
+    const NULLABLE: bool = true;
+
+    fn absent() -> Self {
+        Self::new()
+    }
+
+    fn cell(&self) -> Cell<'_> {
+        if self.is_empty() { Cell::Null } else { Cell::Text(self) }
+    }
+
+    fn set(&mut self, cell: Cell<'_>) -> bool {
+        self.clear();
+        match cell {
+            Cell::Text(text) => self.push_str(text),
+            Cell::Null => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+        column.zip_octets(flows, |flow, octets| {
+            let end = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+            let text = slot(flow);
+            text.clear();
+            match std::str::from_utf8(&octets[..end]) {
+                Ok(utf8) => text.push_str(utf8),
+                Err(_) => text.push_str(&String::from_utf8_lossy(&octets[..end])),
+            }
+        });
+        true
+    }
+}
+
+macro_rules! enumeration_column {
+    ($($type:ty),*) => { $(
+        impl ColumnValue for $type {
+            const KIND: Kind = Kind::Enumeration;
+
+            fn absent() -> Self {
+                Self::default()
+            }
+
+            fn cell(&self) -> Cell<'_> {
+                Cell::Text(self.as_str())
+            }
+
+            fn set(&mut self, cell: Cell<'_>) -> bool {
+                let Cell::Text(text) = cell else { return false };
+                text.parse().map(|value| *self = value).is_ok()
+            }
+        }
+    )* };
+}
+
+enumeration_column!(TimeQuality, SamplingSource);
+
+impl ColumnValue for Vec<u32> {
+    const KIND: Kind = Kind::List;
+    const NULLABLE: bool = true;
+
+    fn absent() -> Self {
+        Self::new()
+    }
+
+    fn cell(&self) -> Cell<'_> {
+        if self.is_empty() { Cell::Null } else { Cell::List(self) }
+    }
+
+    fn set(&mut self, cell: Cell<'_>) -> bool {
+        self.clear();
+        match cell {
+            Cell::List(numbers) => self.extend_from_slice(numbers),
+            Cell::Null | Cell::Text("") => {}
+            // In CSV: numbers with spaces between.
+            Cell::Text(text) => {
+                for number in text.split(' ') {
+                    let Ok(number) = number.parse() else { return false };
+                    self.push(number);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+impl ColumnValue for Extras {
+    const KIND: Kind = Kind::Extras;
+    const NULLABLE: bool = true;
+
+    fn absent() -> Self {
+        Self::default()
+    }
+
+    fn cell(&self) -> Cell<'_> {
+        if self.is_empty() { Cell::Null } else { Cell::Extras(self) }
+    }
+
+    fn set(&mut self, cell: Cell<'_>) -> bool {
+        match cell {
+            Cell::Extras(extras) => self.clone_from(extras),
+            Cell::Null | Cell::Text("") => self.clear(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+/// Takes a field into a column, unless the record has it from an element that is preferred. False when it
+/// was not taken.
+#[inline]
+pub(crate) fn fill<V: ColumnValue>(
+    column: &SetColumn<'_>,
+    flows: &mut [Flow],
+    preference: &[(u32, u16)],
+    slot: impl Fn(&mut Flow) -> &mut V,
+) -> bool {
+    let element = column.field().element();
+    if !V::BY_VALUE {
+        let id = (element.enterprise, element.id);
+        let mut preferred = preference.iter().take_while(|&&other| other != id);
+        if preferred.any(|&(enterprise, id)| column.plan().has(enterprise, id)) {
+            return false;
+        }
+    }
+    V::fill(column, flows, slot)
+}
+
+/// Gives every flow the part for rare columns, of those in `spare` first.
+pub(crate) fn attach_rare(flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) {
+    for flow in flows {
+        if flow.rare.is_none() {
+            flow.rare = Some(spare.pop().unwrap_or_default());
+        }
+    }
+}
+
+/// Declares the columns: see [`schema`](crate::schema).
+macro_rules! columns {
+    (
+        $(#[$flow_meta:meta])*
+        pub struct Flow { $(
+            $(#[doc = $flow_doc:literal])+
+            $flow:ident : $flow_type:ty
+                $( = [ $( $flow_element:ident ),* $(,)? ] )?
+                $( | reverse [ $( $flow_reverse:ident ),* $(,)? ] )?,
+        )* }
+        $(#[$rare_meta:meta])*
+        pub struct Rare { $(
+            $(#[doc = $rare_doc:literal])+
+            $rare:ident : $rare_type:ty
+                $( = [ $( $rare_element:ident ),* $(,)? ] )?
+                $( | reverse [ $( $rare_reverse:ident ),* $(,)? ] )?,
+        )* }
+        derived { $(
+            $(#[doc = $derived_doc:literal])+
+            $derived:ident : $derived_type:ty,
+        )* }
+    ) => {
+        $(#[$flow_meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Flow {
+            $( $(#[doc = $flow_doc])+ pub $flow: $flow_type, )*
+            pub(crate) rare: Option<Box<Rare>>,
+        }
+
+        impl Default for Flow {
+            /// A flow of which nothing is known.
+            fn default() -> Self {
+                Self { $( $flow: <$flow_type as ColumnValue>::absent(), )* rare: None }
+            }
+        }
+
+        $(#[$rare_meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Rare {
+            $( $(#[doc = $rare_doc])+ pub $rare: $rare_type, )*
+        }
+
+        impl Rare {
+            /// What a flow without rare columns shows.
+            fn none() -> &'static Self {
+                static NONE: std::sync::LazyLock<Rare> = std::sync::LazyLock::new(Rare::default);
+                &NONE
+            }
+
+            pub(crate) fn clear(&mut self) {
+                $( ColumnValue::clear(&mut self.$rare); )*
+            }
+        }
+
+        impl Default for Rare {
+            fn default() -> Self {
+                Self { $( $rare: <$rare_type as ColumnValue>::absent(), )* }
+            }
+        }
+
+        /// All columns, in the order of the schema; new ones are added at the end.
+        pub static COLUMNS: &[Column] = &[
+            $( Column {
+                name: stringify!($flow),
+                documentation: concat!($( $flow_doc ),+),
+                kind: <$flow_type as ColumnValue>::KIND,
+                nullable: <$flow_type as ColumnValue>::NULLABLE,
+                derived: false,
+                elements: preference::$flow,
+                get: |flow| ColumnValue::cell(&flow.$flow),
+                set: |flow, cell| ColumnValue::set(&mut flow.$flow, cell),
+            }, )*
+            $( Column {
+                name: stringify!($derived),
+                documentation: concat!($( $derived_doc ),+),
+                kind: <$derived_type as ColumnValue>::KIND,
+                nullable: false,
+                derived: true,
+                elements: &[],
+                get: |flow| Cell::Unsigned(flow.$derived()),
+                set: |_, _| true,
+            }, )*
+            $( Column {
+                name: stringify!($rare),
+                documentation: concat!($( $rare_doc ),+),
+                kind: <$rare_type as ColumnValue>::KIND,
+                nullable: <$rare_type as ColumnValue>::NULLABLE,
+                derived: false,
+                elements: preference::$rare,
+                get: |flow| flow.rare.as_deref().map_or(Cell::Null, |rare| ColumnValue::cell(&rare.$rare)),
+                set: |flow, cell| {
+                    (flow.rare.is_none() && cell == Cell::Null)
+                        || ColumnValue::set(&mut flow.rare_mut().$rare, cell)
+                },
+            }, )*
+        ];
+
+        /// The elements of each column, preferred first.
+        #[allow(non_upper_case_globals, reason = "named like the columns")]
+        mod preference {
+            use super::{ie, pen};
+            $( pub(super) const $flow: &[(u32, u16)] = &[
+                $( $( (pen::IANA, ie::$flow_element), )* )?
+                $( $( (pen::REVERSE, ie::$flow_reverse), )* )?
+            ]; )*
+            $( pub(super) const $rare: &[(u32, u16)] = &[
+                $( $( (pen::IANA, ie::$rare_element), )* )?
+                $( $( (pen::REVERSE, ie::$rare_reverse), )* )?
+            ]; )*
+        }
+
+        /// Takes a field of a data set into the column that it is for; false when it is for none, or does
+        /// not fit.
+        pub(crate) fn fill(column: &SetColumn<'_>, flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) -> bool {
+            let element = column.field().element();
+            match (element.enterprise, element.id) {
+                $(
+                    $( $( (pen::IANA, ie::$flow_element) )|* =>
+                        crate::column::fill(column, flows, preference::$flow, |flow| &mut flow.$flow), )?
+                    $( $( (pen::REVERSE, ie::$flow_reverse) )|* =>
+                        crate::column::fill(column, flows, preference::$flow, |flow| &mut flow.$flow), )?
+                )*
+                $(
+                    $( $( (pen::IANA, ie::$rare_element) )|* => {
+                        crate::column::attach_rare(flows, spare);
+                        crate::column::fill(column, flows, preference::$rare, |flow| &mut flow.rare_mut().$rare)
+                    } )?
+                    $( $( (pen::REVERSE, ie::$rare_reverse) )|* => {
+                        crate::column::attach_rare(flows, spare);
+                        crate::column::fill(column, flows, preference::$rare, |flow| &mut flow.rare_mut().$rare)
+                    } )?
+                )*
+                _ => false,
+            }
+        }
+    };
+}

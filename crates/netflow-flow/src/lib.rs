@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+#[macro_use]
+mod column;
+mod schema;
+
+mod normalize;
+
+mod extras;
+mod protocol;
+mod quality;
+mod value;
+
+mod file;
+mod gzip;
+mod json;
+mod read;
+mod write;
+
+pub use column::{Cell, CellError, Column, Kind};
+pub use extras::Extras;
+pub use file::{Format, UnknownFormat};
+pub use gzip::GzipBlock;
+pub use normalize::{Normalizer, SamplingOverride};
+pub use protocol::{protocol_name, protocol_number};
+pub use quality::Quality;
+pub use read::{FlowReader, ReadError};
+pub use schema::{COLUMNS, Flow, Rare, column};
+pub use value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
+pub use write::{FlowEncoder, PacketWriter, write_csv_flow, write_csv_head, write_flow_line};

@@ -1,0 +1,164 @@
+//! From data records to flows.
+//!
+//! Which element fills which column is said in [`schema`](crate::schema), the one table; what takes more
+//! than one element to find is in the modules here. Everything else goes to `extras`, so that nothing that
+//! was decoded is lost.
+
+use netflow_templates::{Column, Context, DataSet, Plan, Timestamp};
+use netflow_wire::{element_id as ie, enterprise as pen};
+
+use crate::column::attach_rare;
+use crate::quality::Quality;
+use crate::schema::{self, Flow, Rare};
+
+mod icmp;
+mod mpls;
+mod sampling;
+mod time;
+
+pub use sampling::SamplingOverride;
+
+/// Turns data sets into flows.
+#[derive(Debug, Default)]
+pub struct Normalizer {
+    sampling_override: SamplingOverride,
+    /// Parts for rare columns of flows that are done with, to be used again.
+    spare: Vec<Box<Rare>>,
+    packet: u64,
+    records: u16,
+}
+
+/// Parts for rare columns that are kept for use again.
+const MAX_SPARE: usize = 4_096;
+
+impl Normalizer {
+    /// A normaliser that believes what exporters say about sampling.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A normaliser that believes the user about sampling.
+    pub fn with_sampling_override(sampling_override: SamplingOverride) -> Self {
+        Self { sampling_override, ..Self::default() }
+    }
+
+    /// Appends a flow for every record of `set` to `flows`.
+    pub fn normalize(&mut self, context: &Context<'_>, set: DataSet<'_>, flows: &mut Vec<Flow>) {
+        let start = flows.len();
+        let (prototype, first) = (self.prototype(context, &set), self.count(context, set.len()));
+        flows.extend((0..set.len() as u16).map(|row| Flow {
+            record_index: first.wrapping_add(row),
+            ..prototype.clone()
+        }));
+        let flows = &mut flows[start..];
+        let plan = set.plan();
+        for column in set.columns() {
+            let taken = schema::fill(&column, flows, &mut self.spare)
+                || time::fill(&column, context, flows, &mut self.spare)
+                || icmp::fill(&column, flows)
+                || mpls::fill(&column, flows, &mut self.spare)
+                || column.field().is_padding();
+            if !taken {
+                self.extras(&column, flows);
+            }
+        }
+        time::complete(&set, context, flows);
+        sampling::complete(&set, context, self.sampling_override, flows);
+        if plan.has(pen::IANA, ie::FLOW_DIRECTION) {
+            drop_wrong_directions(flows);
+        }
+        if prototype.ip_version == 0 {
+            flows.iter_mut().for_each(take_ip_version);
+        }
+        icmp::complete(plan, flows);
+    }
+
+    /// Takes back the memory of flows that are done with.
+    pub fn recycle(&mut self, flows: &mut Vec<Flow>) {
+        for flow in flows.drain(..) {
+            if let Some(mut rare) = flow.rare
+                && self.spare.len() < MAX_SPARE
+            {
+                rare.clear();
+                self.spare.push(rare);
+            }
+        }
+    }
+
+    /// What all flows of a set have in common.
+    fn prototype(&self, context: &Context<'_>, set: &DataSet<'_>) -> Flow {
+        let header = context.header;
+        let (sampling_rate, sampling_source) = sampling::of_set(context, self.sampling_override);
+        Flow {
+            exporter_addr: context.exporter.address,
+            exporter_port: context.exporter.port,
+            observation_domain_id: context.domain(),
+            flow_version: header.version() as u8,
+            template_id: Some(set.plan().template_id()).filter(|&id| id != 0),
+            sequence: header.sequence().unwrap_or(0),
+            time_received: context.received,
+            time_export: Timestamp::from_nanos(header.export_nanos()),
+            flows: 1,
+            sampling_rate,
+            sampling_source,
+            ip_version: ip_version(set.plan()),
+            quality: if context.late { Quality::LATE_TEMPLATE.0 } else { 0 },
+            ..Flow::default()
+        }
+    }
+
+    /// Position of the set's first record in its export packet.
+    fn count(&mut self, context: &Context<'_>, records: usize) -> u16 {
+        if self.packet != context.packet {
+            (self.packet, self.records) = (context.packet, 0);
+        }
+        let first = self.records;
+        self.records = first.wrapping_add(records as u16);
+        first
+    }
+
+    fn extras(&mut self, column: &Column<'_>, flows: &mut [Flow]) {
+        attach_rare(flows, &mut self.spare);
+        let field = column.field();
+        let element = field.element();
+        column.zip_octets(flows, |flow, octets| {
+            flow.rare_mut().extras.push(&element.name, field.occurrence(), element.data_type, octets);
+        });
+    }
+}
+
+/// The IP version that a template's address fields leave no doubt about; 0 when the records say it.
+fn ip_version(plan: &Plan) -> u8 {
+    let has = |id| plan.has(pen::IANA, id);
+    let v4 = has(ie::SOURCE_IPV4_ADDRESS) || has(ie::SOURCE_IPV4_PREFIX) || has(ie::DESTINATION_IPV4_PREFIX);
+    let v6 = has(ie::SOURCE_IPV6_ADDRESS) || has(ie::SOURCE_IPV6_PREFIX);
+    match (has(ie::IP_VERSION), v4, v6) {
+        (false, true, false) => 4,
+        (false, false, true) => 6,
+        _ => 0,
+    }
+}
+
+/// Where the record does not say its IP version, or says zero, the addresses do.
+fn take_ip_version(flow: &mut Flow) {
+    if flow.ip_version == 0 {
+        flow.ip_version = match flow.src_addr.or(flow.dst_addr) {
+            Some(address) if address.is_ipv4() => 4,
+            Some(_) => 6,
+            None => 0,
+        };
+    }
+}
+
+/// Some exporters send other values than the two that there are.
+fn drop_wrong_directions(flows: &mut [Flow]) {
+    for flow in flows {
+        if flow.direction.is_some_and(|direction| direction > 1) {
+            flow.direction = None;
+            flow.quality |= Quality::INVALID_VALUE.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

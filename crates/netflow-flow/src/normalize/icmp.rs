@@ -1,0 +1,62 @@
+//! ICMP type and code, which exporters put in four places.
+
+use netflow_templates::{Column, Plan};
+use netflow_wire::{element_id as ie, enterprise as pen};
+
+use crate::schema::Flow;
+
+const ICMP: u8 = 1;
+const ICMP_V6: u8 = 58;
+
+/// Takes fields that say type and code, as one number or as two.
+pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow]) -> bool {
+    let element = column.field().element();
+    if element.enterprise != pen::IANA || column.field().occurrence() > 0 {
+        return false;
+    }
+    match element.id {
+        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 if column.field().length() == 2 => {
+            column.zip_unsigned(flows, |flow, number| {
+                flow.icmp_type = Some((number >> 8) as u8);
+                flow.icmp_code = Some(number as u8);
+            })
+        }
+        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 if column.field().length() == 1 => {
+            column.zip_unsigned(flows, |flow, number| flow.icmp_type = Some(number as u8))
+        }
+        ie::ICMP_CODE_IPV4 | ie::ICMP_CODE_IPV6 if column.field().length() == 1 => {
+            column.zip_unsigned(flows, |flow, number| flow.icmp_code = Some(number as u8))
+        }
+        _ => false,
+    }
+}
+
+/// Elements that are there for ICMP only, by protocol.
+const ONLY_ICMP: [(u8, [u16; 3]); 2] = [
+    (ICMP, [ie::ICMP_TYPE_CODE_IPV4, ie::ICMP_TYPE_IPV4, ie::ICMP_CODE_IPV4]),
+    (ICMP_V6, [ie::ICMP_TYPE_CODE_IPV6, ie::ICMP_TYPE_IPV6, ie::ICMP_CODE_IPV6]),
+];
+
+/// Completes what the fields leave open: the protocol where it is left out of templates for ICMP
+/// (softflowd), type and code where they are in the ports, and none of either for other protocols.
+pub(super) fn complete(plan: &Plan, flows: &mut [Flow]) {
+    if !plan.has(pen::IANA, ie::PROTOCOL_IDENTIFIER) {
+        let implied = ONLY_ICMP.iter().find(|(_, ids)| ids.iter().any(|&id| plan.has(pen::IANA, id)));
+        if let Some(&(proto, _)) = implied {
+            flows.iter_mut().for_each(|flow| flow.proto = proto);
+        }
+    }
+    for flow in flows {
+        if flow.proto != ICMP && flow.proto != ICMP_V6 {
+            // Exporters with one template for all protocols send zeros for the others.
+            if flow.icmp_type.is_some() || flow.icmp_code.is_some() {
+                (flow.icmp_type, flow.icmp_code) = (None, None);
+            }
+        } else if flow.icmp_type.unwrap_or(0) == 0 && flow.icmp_code.unwrap_or(0) == 0 {
+            // type * 256 + code stands in the destination port, or (Cisco) in the source port.
+            let number = if flow.dst_port == 0 { flow.src_port } else { flow.dst_port };
+            flow.icmp_type = Some((number >> 8) as u8);
+            flow.icmp_code = Some(number as u8);
+        }
+    }
+}

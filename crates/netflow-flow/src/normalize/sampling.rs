@@ -1,0 +1,119 @@
+//! Sampling rates: where they are said, and which of them is believed.
+//!
+//! In this order: the user, the record, options data of the record's sampler or interface, options data of
+//! the observation domain, the same of another domain of the exporter, the header (v5). A rate of zero is
+//! no rate. What nothing says is 1, and marked as assumed.
+
+use netflow_templates::{Context, DataSet};
+use netflow_wire::{Header, element_id as ie, enterprise as pen};
+
+use crate::schema::Flow;
+use crate::value::SamplingSource;
+
+/// A sampling rate set by the user; `None` believes the exporters.
+pub type SamplingOverride = Option<std::num::NonZeroU64>;
+
+/// The rate for flows whose record says nothing.
+pub(super) fn of_set(context: &Context<'_>, sampling_override: SamplingOverride) -> (u64, SamplingSource) {
+    if let Some(rate) = sampling_override {
+        return (rate.get(), SamplingSource::Override);
+    }
+    match context.header {
+        Header::V5(header) if header.sampling_interval() > 0 => {
+            (header.sampling_interval().into(), SamplingSource::Header)
+        }
+        _ => (1, SamplingSource::Assumed),
+    }
+}
+
+/// Elements of a record that name its sampler.
+const SAMPLERS: [u16; 2] = [ie::SAMPLER_ID, ie::SELECTOR_ID];
+
+pub(super) fn complete(
+    set: &DataSet<'_>,
+    context: &Context<'_>,
+    sampling_override: SamplingOverride,
+    flows: &mut [Flow],
+) {
+    if sampling_override.is_some() {
+        return;
+    }
+    if context.options.knows(context.exporter.address) {
+        from_options(set, context, flows);
+    }
+    from_record(set, flows);
+}
+
+fn from_options(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
+    let (exporter, domain) = (context.exporter.address, context.domain());
+    let sampler = set.columns().find(|column| {
+        let element = column.field().element();
+        element.enterprise == pen::IANA && SAMPLERS.contains(&element.id)
+    });
+    let join = |flow: &mut Flow, sampler| {
+        if let Some(found) = context.options.sampling(exporter, domain, sampler, flow.in_if) {
+            flow.sampling_rate = found.value.max(1);
+            flow.sampling_source = match found.other_domain {
+                false => SamplingSource::Options,
+                true => SamplingSource::OptionsOtherDomain,
+            };
+        }
+    };
+    let by_sampler = sampler.is_some_and(|column| column.zip_unsigned(flows, |flow, id| join(flow, Some(id))));
+    if !by_sampler {
+        flows.iter_mut().for_each(|flow| join(flow, None));
+    }
+}
+
+fn from_record(set: &DataSet<'_>, flows: &mut [Flow]) {
+    let plan = set.plan();
+    for column in set.columns() {
+        let element = column.field().element();
+        if element.enterprise != pen::IANA {
+            continue;
+        }
+        let mut put = |flow: &mut Flow, rate: u64| {
+            if rate > 0 {
+                (flow.sampling_rate, flow.sampling_source) = (rate, SamplingSource::Record);
+            }
+        };
+        match element.id {
+            ie::SAMPLING_INTERVAL | ie::SAMPLER_RANDOM_INTERVAL => {
+                column.zip_unsigned(flows, put);
+            }
+            // (interval + space) / interval: of so many packets, so many are taken.
+            ie::SAMPLING_PACKET_INTERVAL if plan.has(pen::IANA, ie::SAMPLING_PACKET_SPACE) => {
+                ratio(set, ie::SAMPLING_PACKET_INTERVAL, ie::SAMPLING_PACKET_SPACE, flows, |interval, space| {
+                    interval.saturating_add(space).checked_div(interval)
+                });
+            }
+            // size out of population.
+            ie::SAMPLING_SIZE if plan.has(pen::IANA, ie::SAMPLING_POPULATION) => {
+                ratio(set, ie::SAMPLING_SIZE, ie::SAMPLING_POPULATION, flows, |size, all| all.checked_div(size));
+            }
+            ie::SAMPLING_PACKET_INTERVAL => {
+                column.zip_unsigned(flows, &mut put);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A rate that follows from two fields of the record.
+fn ratio(set: &DataSet<'_>, first: u16, second: u16, flows: &mut [Flow], rate: impl Fn(u64, u64) -> Option<u64>) {
+    let values = |id| {
+        let mut values = vec![0; set.len()];
+        let mut columns = set.columns();
+        let column = columns.find(|column| {
+            let element = column.field().element();
+            (element.enterprise, element.id) == (pen::IANA, id)
+        });
+        column.is_some_and(|column| column.zip_unsigned(&mut values, |value, number| *value = number));
+        values
+    };
+    for (flow, (first, second)) in flows.iter_mut().zip(values(first).into_iter().zip(values(second))) {
+        if let Some(rate) = rate(first, second).filter(|&rate| rate > 0) {
+            (flow.sampling_rate, flow.sampling_source) = (rate, SamplingSource::Record);
+        }
+    }
+}

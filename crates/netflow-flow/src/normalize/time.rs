@@ -1,0 +1,219 @@
+//! When a flow started and ended, which exporters say in many ways.
+
+use netflow_templates::{Column, Context, DataSet, Plan, Timestamp, Value};
+use netflow_wire::{element_id as ie, enterprise as pen};
+
+use crate::column::attach_rare;
+use crate::schema::{Flow, Rare};
+use crate::value::TimeQuality;
+
+/// Elements for a flow's start, the most precise first.
+const START: [u16; 6] = [
+    ie::FLOW_START_NANOSECONDS,
+    ie::FLOW_START_MICROSECONDS,
+    ie::FLOW_START_MILLISECONDS,
+    ie::FLOW_START_SECONDS,
+    ie::FLOW_START_DELTA_MICROSECONDS,
+    ie::FLOW_START_SYS_UP_TIME,
+];
+
+/// Elements for a flow's end, the most precise first.
+const END: [u16; 6] = [
+    ie::FLOW_END_NANOSECONDS,
+    ie::FLOW_END_MICROSECONDS,
+    ie::FLOW_END_MILLISECONDS,
+    ie::FLOW_END_SECONDS,
+    ie::FLOW_END_DELTA_MICROSECONDS,
+    ie::FLOW_END_SYS_UP_TIME,
+];
+
+/// Elements for the time of an event.
+const EVENT: [u16; 4] = [
+    ie::OBSERVATION_TIME_NANOSECONDS,
+    ie::OBSERVATION_TIME_MICROSECONDS,
+    ie::OBSERVATION_TIME_MILLISECONDS,
+    ie::OBSERVATION_TIME_SECONDS,
+];
+
+/// Takes fields that say start or end.
+pub(super) fn fill(column: &Column<'_>, context: &Context<'_>, flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) -> bool {
+    let element = column.field().element();
+    let enterprise = element.enterprise;
+    if (enterprise != pen::IANA && enterprise != pen::REVERSE) || column.field().occurrence() > 0 {
+        return false;
+    }
+    let preference = if START.contains(&element.id) {
+        START
+    } else if END.contains(&element.id) {
+        END
+    } else {
+        return false;
+    };
+    let mut preferred = preference.into_iter().take_while(|&id| id != element.id);
+    if preferred.any(|id| column.plan().has(enterprise, id)) {
+        return false;
+    }
+    match (enterprise, preference == START) {
+        (pen::IANA, true) => put(column, context, flows, |flow| &mut flow.time_flow_start),
+        (pen::IANA, false) => put(column, context, flows, |flow| &mut flow.time_flow_end),
+        (_, start) => {
+            attach_rare(flows, spare);
+            let quality: Vec<_> = flows.iter().map(|flow| flow.time_quality).collect();
+            let taken = if start {
+                put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
+            } else {
+                put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
+            };
+            flows.iter_mut().zip(quality).for_each(|(flow, quality)| flow.time_quality = quality);
+            taken
+        }
+    }
+}
+
+fn put(
+    column: &Column<'_>,
+    context: &Context<'_>,
+    flows: &mut [Flow],
+    slot: impl Fn(&mut Flow) -> &mut Option<Timestamp>,
+) -> bool {
+    let field = column.field();
+    match field.element().id {
+        ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME if field.length() <= 8 => {
+            at_uptime(column, context, flows, slot)
+        }
+        ie::FLOW_START_DELTA_MICROSECONDS | ie::FLOW_END_DELTA_MICROSECONDS => {
+            let export = context.clock.export;
+            column.zip_unsigned(flows, |flow, micros| {
+                let nanos = i64::try_from(micros).unwrap_or(i64::MAX).saturating_mul(-1_000);
+                *slot(flow) = Some(export.saturating_add_nanos(nanos));
+                flow.time_quality = TimeQuality::Relative;
+            })
+        }
+        ie::FLOW_START_MILLISECONDS | ie::FLOW_END_MILLISECONDS => column.zip_unsigned(flows, |flow, millis| {
+            *slot(flow) = Some(Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
+            flow.time_quality = TimeQuality::Exact;
+        }),
+        ie::FLOW_START_SECONDS | ie::FLOW_END_SECONDS => column.zip_unsigned(flows, |flow, seconds| {
+            *slot(flow) = Some(Timestamp::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)));
+            flow.time_quality = TimeQuality::Exact;
+        }),
+        _ if field.length() == 8 => {
+            let data_type = field.element().data_type;
+            column.zip_octets(flows, |flow, octets| {
+                if let Value::Time { time, .. } = data_type.decode(octets) {
+                    *slot(flow) = Some(time);
+                    flow.time_quality = TimeQuality::Exact;
+                }
+            });
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Times in the exporter's uptime: see [`Clock`](netflow_templates::Clock).
+fn at_uptime(
+    column: &Column<'_>,
+    context: &Context<'_>,
+    flows: &mut [Flow],
+    slot: impl Fn(&mut Flow) -> &mut Option<Timestamp>,
+) -> bool {
+    let clock = context.clock;
+    if let Some(now) = clock.uptime_millis {
+        let export = clock.export;
+        return column.zip_unsigned(flows, |flow, uptime| {
+            let millis = i64::from((uptime as u32).wrapping_sub(now).cast_signed());
+            *slot(flow) = Some(export.saturating_add_nanos(millis * 1_000_000));
+            flow.time_quality = TimeQuality::Relative;
+        });
+    }
+    if let Some(init) = field(column, ie::SYSTEM_INIT_TIME_MILLISECONDS) {
+        for (row, flow) in flows.iter_mut().enumerate() {
+            if let Value::Time { time, .. } = init.field().element().data_type.decode(init.octets(row)) {
+                *slot(flow) = Some(clock.since_start(time, uptime_of(column.octets(row))));
+                flow.time_quality = TimeQuality::Relative;
+            }
+        }
+        return true;
+    }
+    let (start, quality) = match clock.system_init {
+        Some(start) => (start, TimeQuality::Relative),
+        None => {
+            // Nothing says when the exporter started. The flow that ended last did so at the export, about.
+            let ends = field(column, ie::FLOW_END_SYS_UP_TIME).unwrap_or(*column);
+            let last = (0..flows.len()).map(|row| uptime_of(ends.octets(row))).max().unwrap_or(0);
+            let start = clock.export.saturating_add_nanos(i64::from(last) * -1_000_000);
+            (start, TimeQuality::Estimated)
+        }
+    };
+    column.zip_unsigned(flows, |flow, uptime| {
+        *slot(flow) = Some(clock.since_start(start, uptime as u32));
+        flow.time_quality = quality;
+    })
+}
+
+fn uptime_of(octets: &[u8]) -> u32 {
+    octets.iter().fold(0, |number, &octet| number << 8 | u32::from(octet))
+}
+
+/// Another field of the same set.
+fn field<'a>(column: &Column<'a>, id: u16) -> Option<Column<'a>> {
+    column.set().columns().find(|other| {
+        let element = other.field().element();
+        (element.enterprise, element.id) == (pen::IANA, id)
+    })
+}
+
+/// Completes start and end from durations and times of events.
+pub(super) fn complete(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
+    let plan = set.plan();
+    let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
+    let (start, end) = (has(&START), has(&END));
+    if start && end {
+        return;
+    }
+    for column in set.columns().filter(|column| column.field().element().enterprise == pen::IANA) {
+        match column.field().element().id {
+            ie::FLOW_DURATION_MILLISECONDS => duration(&column, 1_000_000, flows),
+            ie::FLOW_DURATION_MICROSECONDS => duration(&column, 1_000, flows),
+            id if EVENT.contains(&id) => event(&column, flows),
+            _ => {}
+        }
+    }
+    if !start && !end && !has(&EVENT) && is_event(plan) {
+        // An event without a time (Palo Alto): it was exported when it happened, about.
+        for flow in flows {
+            flow.time_flow_end = Some(context.clock.export);
+            flow.time_flow_start = flow.time_flow_end;
+            flow.time_quality = TimeQuality::Estimated;
+        }
+    }
+}
+
+fn is_event(plan: &Plan) -> bool {
+    plan.has(pen::IANA, ie::FIREWALL_EVENT) || plan.has(pen::IANA, ie::NAT_EVENT)
+}
+
+fn duration(column: &Column<'_>, unit: i64, flows: &mut [Flow]) {
+    column.zip_unsigned(flows, |flow, duration| {
+        let nanos = i64::try_from(duration).unwrap_or(i64::MAX).saturating_mul(unit);
+        match (flow.time_flow_start, flow.time_flow_end) {
+            (Some(start), None) => flow.time_flow_end = Some(start.saturating_add_nanos(nanos)),
+            (None, Some(end)) => flow.time_flow_start = Some(end.saturating_add_nanos(-nanos)),
+            _ => {}
+        }
+    });
+}
+
+fn event(column: &Column<'_>, flows: &mut [Flow]) {
+    let data_type = column.field().element().data_type;
+    column.zip_octets(flows, |flow, octets| {
+        if let Value::Time { time, .. } = data_type.decode(octets) {
+            flow.time_flow_end.get_or_insert(time);
+            flow.time_flow_start.get_or_insert(time);
+            if flow.time_quality == TimeQuality::Missing {
+                flow.time_quality = TimeQuality::Exact;
+            }
+        }
+    });
+}

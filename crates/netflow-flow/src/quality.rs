@@ -1,0 +1,43 @@
+//! What is to be known about a flow before trusting it.
+
+use std::ops::{BitOr, BitOrAssign};
+
+/// A set of notes about a flow; the column `quality` holds its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Quality(pub u32);
+
+impl Quality {
+    /// The record had to wait for its template.
+    pub const LATE_TEMPLATE: Self = Self(1);
+    /// A known fault of the exporter was undone.
+    pub const QUIRK_CORRECTED: Self = Self(1 << 1);
+    /// The export packet was cut off.
+    pub const TRUNCATED: Self = Self(1 << 2);
+    /// A number did not fit its column, which holds the largest that does.
+    pub const CLAMPED: Self = Self(1 << 3);
+    /// More octets than the packets can have had.
+    pub const IMPLAUSIBLE_COUNTER: Self = Self(1 << 4);
+    /// Export packets before this one were lost.
+    pub const SEQUENCE_GAP: Self = Self(1 << 5);
+    /// A value that its element does not allow was left out.
+    pub const INVALID_VALUE: Self = Self(1 << 6);
+
+    /// Whether all notes of `other` are there.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Quality {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Quality {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}

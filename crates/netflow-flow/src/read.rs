@@ -1,0 +1,233 @@
+//! Reading flow files: all that `nf collect` writes, and the files of PyPI `netflow`.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Read};
+
+use netflow_templates::{Registry, Timestamp};
+
+use crate::gzip;
+use crate::normalize::{Normalizer, SamplingOverride};
+use crate::schema::Flow;
+
+mod csv;
+mod flow_line;
+mod packets;
+
+/// The longest line that is read: what is longer is no line of a flow file.
+const MAX_LINE: u64 = 64 << 20;
+
+/// What is wrong with a flow file, or with one line of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file has no octets.
+    #[error("the file is empty")]
+    Empty,
+    /// The file is of no format that is known.
+    #[error(
+        "the file is neither gzip nor JSON lines nor CSV of flows; it starts with {start}"
+    )]
+    UnknownFormat {
+        /// Its first octets, as hex.
+        start: String,
+    },
+    /// The file ends in the middle of compressed data or of a line, as when its writer was killed.
+    #[error("the file is cut off after line {line}; everything before was read")]
+    CutOff {
+        /// Last whole line, from 1; 0 when there is none.
+        line: u64,
+    },
+    /// The compressed data are damaged.
+    #[error("the compressed data are damaged after line {line} ({reason}); everything before was read")]
+    Damaged {
+        /// Last whole line, from 1; 0 when there is none.
+        line: u64,
+        /// What the decompressor says.
+        reason: String,
+    },
+    /// One line cannot be read; the next ones can be.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file cannot be read.
+    #[error("reading failed after line {line}: {source}")]
+    Io {
+        /// Last whole line, from 1; 0 when there is none.
+        line: u64,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl ReadError {
+    /// Whether reading can go on after it.
+    pub fn is_recoverable(&self) -> bool {
+        matches!(self, Self::Line { .. })
+    }
+}
+
+/// Reads flows, whatever the format: it is told by the content, not by the name.
+///
+/// Memory is bounded by the longest line, not by the file.
+pub struct FlowReader<'a> {
+    input: Box<dyn BufRead + 'a>,
+    lines: Lines,
+    line: Vec<u8>,
+    number: u64,
+    done: bool,
+    last_packet: Option<Timestamp>,
+}
+
+/// How lines become flows.
+enum Lines {
+    Unknown { registry: Box<Registry>, normalizer: Normalizer },
+    Packets(Box<packets::PacketLines>),
+    Flows,
+    Csv(csv::CsvLines),
+}
+
+impl<'a> FlowReader<'a> {
+    /// A reader of a file's content, with the built-in registry.
+    pub fn new(input: impl Read + 'a) -> Result<Self, ReadError> {
+        Self::with_registry(input, Registry::new(), None)
+    }
+
+    /// A reader that knows the elements of `registry`, and believes the user about sampling if told so.
+    pub fn with_registry(
+        input: impl Read + 'a,
+        registry: Registry,
+        sampling: SamplingOverride,
+    ) -> Result<Self, ReadError> {
+        let mut input = BufReader::with_capacity(1 << 16, input);
+        let start = input.fill_buf().map_err(|source| ReadError::Io { line: 0, source })?;
+        if start.is_empty() {
+            return Err(ReadError::Empty);
+        }
+        let input: Box<dyn BufRead + 'a> = if gzip::is_gzip(start) {
+            Box::new(BufReader::with_capacity(1 << 18, gzip::reader(input)))
+        } else {
+            Box::new(input)
+        };
+        let lines =
+            Lines::Unknown { registry: Box::new(registry), normalizer: Normalizer::with_sampling_override(sampling) };
+        Ok(Self { input, lines, line: Vec::new(), number: 0, done: false, last_packet: None })
+    }
+
+    /// Replaces the content of `flows` by those of the next line: an export packet's, or one flow. False at
+    /// the end of the file.
+    ///
+    /// After an error that [is recoverable](ReadError::is_recoverable) the next line can be read; after any
+    /// other the file ends.
+    pub fn read(&mut self, flows: &mut Vec<Flow>) -> Result<bool, ReadError> {
+        loop {
+            if let Lines::Packets(packets) = &mut self.lines {
+                packets.recycle(flows);
+            }
+            flows.clear();
+            if self.done || !self.read_line()? {
+                return Ok(false);
+            }
+            let line = self.line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            if matches!(self.lines, Lines::Unknown { .. }) && !self.recognise()? {
+                continue;
+            }
+            let line = self.line.trim_ascii();
+            let wrong = |reason| ReadError::Line { line: self.number, reason };
+            match &mut self.lines {
+                Lines::Packets(packets) => {
+                    self.last_packet = Some(packets.read(line, flows).map_err(wrong)?);
+                }
+                Lines::Flows => flows.push(flow_line::read(line).map_err(wrong)?),
+                Lines::Csv(csv) => flows.push(csv.read(line).map_err(wrong)?),
+                Lines::Unknown { .. } => continue,
+            }
+            return Ok(true);
+        }
+    }
+
+    /// Number of the line that was read last, from 1.
+    pub fn line(&self) -> u64 {
+        self.number
+    }
+
+    /// Names of fields that no registry knows, whose values were left out.
+    pub fn unknown_fields(&self) -> BTreeSet<String> {
+        match &self.lines {
+            Lines::Packets(packets) => packets.unknown_fields().clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Receive time of the export packet that was read last; `None` for files of flows.
+    pub fn last_packet(&self) -> Option<Timestamp> {
+        self.last_packet
+    }
+
+    fn read_line(&mut self) -> Result<bool, ReadError> {
+        self.line.clear();
+        let result = (&mut self.input).take(MAX_LINE).read_until(b'\n', &mut self.line);
+        let line = self.number;
+        match result {
+            Ok(0) => {
+                self.done = true;
+                Ok(false)
+            }
+            Ok(_) if self.line.len() as u64 == MAX_LINE => {
+                self.done = true;
+                Err(ReadError::Line { line: line + 1, reason: format!("is longer than {} MiB", MAX_LINE >> 20) })
+            }
+            Ok(_) => {
+                self.number += 1;
+                Ok(true)
+            }
+            Err(error) => {
+                self.done = true;
+                Err(match error.kind() {
+                    io::ErrorKind::UnexpectedEof => ReadError::CutOff { line },
+                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                        ReadError::Damaged { line, reason: error.to_string() }
+                    }
+                    _ => ReadError::Io { line, source: error },
+                })
+            }
+        }
+    }
+
+    /// Tells the format by the first line. False when that line was a heading.
+    fn recognise(&mut self) -> Result<bool, ReadError> {
+        let line = self.line.trim_ascii();
+        let Lines::Unknown { registry, normalizer } = &mut self.lines else { return Ok(true) };
+        if line.starts_with(b"{") {
+            self.lines = if packets::is_packet_line(line) {
+                let (registry, normalizer) = (std::mem::take(registry), std::mem::take(normalizer));
+                Lines::Packets(Box::new(packets::PacketLines::new(*registry, normalizer)))
+            } else {
+                Lines::Flows
+            };
+            return Ok(true);
+        }
+        if let Some(csv) = csv::CsvLines::new(line) {
+            self.lines = Lines::Csv(csv);
+            return Ok(false);
+        }
+        self.done = true;
+        let start = line.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
+        Err(ReadError::UnknownFormat { start })
+    }
+}
+
+impl std::fmt::Debug for FlowReader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlowReader").field("line", &self.number).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Flows as CSV (RFC 4180, with a line feed at the end of a line).
+
+use super::flow_line::cell_text;
+use crate::schema::{COLUMNS, Flow};
+
+/// Appends the line with the names of the columns.
+pub fn write_csv_head(out: &mut Vec<u8>) {
+    for (index, column) in COLUMNS.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(column.name.as_bytes());
+    }
+    out.push(b'\n');
+}
+
+/// Appends a flow as a line; what is absent is empty.
+pub fn write_csv_flow(out: &mut Vec<u8>, flow: &Flow) {
+    for (index, column) in COLUMNS.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let start = out.len();
+        cell_text(out, &column.get(flow));
+        quote(out, start);
+    }
+    out.push(b'\n');
+}
+
+/// Puts quotes around what was appended from `start`, if it needs them.
+fn quote(out: &mut Vec<u8>, start: usize) {
+    if !out[start..].iter().any(|octet| matches!(octet, b',' | b'"' | b'\n' | b'\r')) {
+        return;
+    }
+    let text = out.split_off(start);
+    out.push(b'"');
+    for octet in text {
+        if octet == b'"' {
+            out.push(b'"');
+        }
+        out.push(octet);
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,104 @@
+//! From decoded data to blocks of a file.
+
+use std::io;
+
+use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
+
+use super::{PacketWriter, write_csv_flow, write_flow_line};
+use crate::file::Format;
+use crate::gzip::GzipBlock;
+use crate::normalize::{Normalizer, SamplingOverride};
+use crate::schema::Flow;
+
+/// Encodes what a session decodes, in one of the formats of flow files.
+///
+/// A sink: after each export packet [`end_packet`](Self::end_packet) is called, and now and then
+/// [`take_block`](Self::take_block), whose octets are to be appended to the file in one piece. Encoders of
+/// several threads can write to one file.
+#[derive(Debug)]
+pub struct FlowEncoder {
+    format: Format,
+    gzip: Option<GzipBlock>,
+    packet: PacketWriter,
+    normalizer: Normalizer,
+    flows: Vec<Flow>,
+    text: Vec<u8>,
+}
+
+impl FlowEncoder {
+    /// An encoder for a format, compressed with `gzip` if given.
+    pub fn new(format: Format, gzip: Option<GzipBlock>, sampling: SamplingOverride) -> Self {
+        Self {
+            format,
+            gzip,
+            packet: PacketWriter::new(),
+            normalizer: Normalizer::with_sampling_override(sampling),
+            flows: Vec::new(),
+            text: Vec::new(),
+        }
+    }
+
+    /// Ends an export packet.
+    pub fn end_packet(&mut self) {
+        match self.format {
+            Format::Packets => self.packet.write_line(&mut self.text),
+            Format::FlowLines => self.flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow)),
+            Format::Csv => self.flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow)),
+        }
+        self.normalizer.recycle(&mut self.flows);
+    }
+
+    /// Octets of text that wait to be taken.
+    pub fn buffered(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The text since the last call, compressed if so asked; `None` when there is none.
+    pub fn take_block(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.text.is_empty() {
+            return Ok(None);
+        }
+        let block = match self.gzip {
+            Some(gzip) => {
+                let block = gzip.compress(&self.text)?;
+                self.text.clear();
+                block
+            }
+            None => std::mem::take(&mut self.text),
+        };
+        Ok(Some(block))
+    }
+}
+
+impl MessageSink for FlowEncoder {
+    fn packet(&mut self, context: &Context<'_>) {
+        if self.format == Format::Packets {
+            self.packet.packet(context);
+        }
+    }
+
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        match self.format {
+            Format::Packets => self.packet.data(context, set),
+            Format::FlowLines | Format::Csv => self.normalizer.normalize(context, set, &mut self.flows),
+        }
+    }
+
+    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        if self.format == Format::Packets {
+            self.packet.options(context, set);
+        }
+    }
+
+    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+        if self.format == Format::Packets {
+            self.packet.template(context, change);
+        }
+    }
+
+    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+        if self.format == Format::Packets {
+            self.packet.problem(context, problem);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A flow as a line of JSON.
+
+use crate::column::Cell;
+use crate::json;
+use crate::schema::{COLUMNS, Flow};
+
+/// Appends a flow as one line of JSON: the columns by name, without those that are absent.
+pub fn write_flow_line(out: &mut Vec<u8>, flow: &Flow) {
+    out.push(b'{');
+    for column in COLUMNS {
+        let cell = column.get(flow);
+        if cell == Cell::Null {
+            continue;
+        }
+        json::key(out, column.name);
+        write_cell(out, &cell);
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends a cell as JSON.
+fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
+    match *cell {
+        Cell::Null => out.extend_from_slice(b"null"),
+        Cell::Unsigned(number) => json::number(out, number),
+        Cell::Address(address) => json::address(out, address),
+        Cell::Time(time) => json::display(out, time),
+        Cell::Text(text) => json::string(out, text),
+        Cell::Mac(mac) => json::display(out, mac),
+        Cell::Application(application) => json::display(out, application),
+        Cell::List(numbers) => {
+            out.push(b'[');
+            for (index, &number) in numbers.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json::number(out, number.into());
+            }
+            out.push(b']');
+        }
+        Cell::Extras(extras) => {
+            out.push(b'{');
+            for (name, value) in extras.iter() {
+                json::key(out, name);
+                json::value(out, &value);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// The text of a cell in CSV: as in JSON, without quotes around texts; lists with spaces between.
+pub(super) fn cell_text(out: &mut Vec<u8>, cell: &Cell<'_>) {
+    match *cell {
+        Cell::Null => {}
+        Cell::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Cell::Address(address) => json::write(out, address),
+        Cell::Time(time) => json::write(out, time),
+        Cell::Mac(mac) => json::write(out, mac),
+        Cell::Application(application) => json::write(out, application),
+        Cell::List(numbers) => {
+            for (index, &number) in numbers.iter().enumerate() {
+                if index > 0 {
+                    out.push(b' ');
+                }
+                json::number(out, number.into());
+            }
+        }
+        Cell::Unsigned(_) | Cell::Extras(_) => write_cell(out, cell),
+    }
+}
