@@ -1,0 +1,63 @@
+//! Export packets from a capture instead of a socket.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::Sender;
+
+use crate::batch::Batch;
+use crate::capture::{CaptureError, CaptureReader, CaptureStatistics};
+use crate::receiver::Shards;
+use crate::report::{Counters, Event};
+
+/// Datagrams handed on together.
+const BATCH: usize = 64;
+
+/// Gives the datagrams of a capture to the shards, as fast as these take them.
+pub(crate) struct Feeder {
+    pub(crate) capture: CaptureReader<File>,
+    pub(crate) shards: Shards,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) events: Sender<Event>,
+}
+
+/// Opens a capture.
+pub(crate) fn open(path: &Path) -> Result<CaptureReader<File>, CaptureError> {
+    CaptureReader::new(File::open(path).map_err(|source| CaptureError::Read { at: 0, source })?)
+}
+
+impl Feeder {
+    /// Runs to the end of the capture, or until told to stop. The flag says that the capture could not be
+    /// read to its end.
+    pub(crate) fn run(mut self) -> (CaptureStatistics, bool) {
+        let mut batches = self.shards.batches();
+        let mut failed = false;
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.capture.next_datagram() {
+                Ok(Some(datagram)) => {
+                    Counters::add(&self.counters.received, 1);
+                    Counters::add(&self.counters.received_octets, datagram.payload.len());
+                    let shard = self.shards.of(datagram.source);
+                    let batch = &mut batches[shard];
+                    batch.push(datagram.source, datagram.time, datagram.payload);
+                    if batch.len() >= BATCH && !self.shards.send(shard, std::mem::take(batch)) {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    failed = true;
+                    let _ = self.events.send(Event::Capture(error));
+                    break;
+                }
+            }
+        }
+        for (shard, batch) in batches.into_iter().enumerate().filter(|(_, batch): &(usize, Batch)| !batch.is_empty()) {
+            self.shards.send(shard, batch);
+        }
+        (self.capture.statistics(), failed)
+    }
+}

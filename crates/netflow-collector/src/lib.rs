@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod pipeline;
+
+mod receiver;
+
+mod shard;
+
+mod writer;
+
+mod listener;
+
+mod batch;
+mod config;
+mod drops;
+mod feeder;
+mod report;
+
+pub mod capture;
+pub mod sequence;
+
+pub use config::{Config, Source};
+pub use listener::{PacketListener, ReceivedPacket};
+pub use pipeline::{Collector, CollectorError};
+pub use report::{DomainReport, Event, Report};
+pub use shard::Output;
+pub use writer::{FileOutput, FileWriter, WriteFailure, WriterReport};

@@ -1,0 +1,219 @@
+//! The pipeline: receivers, bounded channels, shards.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
+use netflow_templates::Session;
+
+use crate::capture::{CaptureError, CaptureStatistics};
+use crate::config::{Config, Source};
+use crate::feeder::{self, Feeder};
+use crate::receiver::{Receiver, Shards, bind};
+use crate::report::{Counters, Event, Report};
+use crate::shard::{Limit, Output, Shard, ShardReport};
+
+/// Events that may wait to be taken.
+const EVENTS: usize = 1_024;
+
+/// Why a collector cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectorError {
+    /// A socket cannot be bound.
+    #[error("cannot listen on {address} (UDP): {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A capture cannot be opened.
+    #[error("cannot read {}: {source}", path.display())]
+    Capture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CaptureError,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A running collector.
+///
+/// ```text
+///  socket ─ receiver ─┐                 ┌─ shard: Session ─ Output
+///                     ├─ by exporter ───┤
+///  socket ─ receiver ─┘  (bounded)      └─ shard: Session ─ Output
+/// ```
+///
+/// Every stage counts what it loses; the [`Report`] says all of it.
+#[derive(Debug)]
+pub struct Collector {
+    stop: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+    events: ChannelReceiver<Event>,
+    addresses: Vec<SocketAddr>,
+    receive_buffers: Vec<usize>,
+    receivers: Vec<JoinHandle<Option<u64>>>,
+    feeder: Option<JoinHandle<(CaptureStatistics, bool)>>,
+    shards: Vec<JoinHandle<ShardReport>>,
+}
+
+impl Collector {
+    /// Starts to receive, with a decoding thread for each of `outputs`.
+    ///
+    /// # Errors
+    /// When a socket cannot be bound, or the capture not be opened.
+    ///
+    /// # Panics
+    /// If there are no outputs.
+    pub fn start<O: Output>(config: &Config, outputs: Vec<O>) -> Result<Self, CollectorError> {
+        assert!(!outputs.is_empty(), "a collector needs an output");
+        let mut sockets = Vec::new();
+        let mut capture = None;
+        match &config.source {
+            Source::Udp(addresses) => {
+                for &address in addresses {
+                    let bound = bind(address, config.receive_buffer);
+                    sockets.push(bound.map_err(|source| CollectorError::Bind { address, source })?);
+                }
+            }
+            Source::Capture(path) => {
+                let opened = feeder::open(path);
+                capture = Some(opened.map_err(|source| CollectorError::Capture { path: path.clone(), source })?);
+            }
+        }
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let counters = Arc::new(Counters::default());
+        let (event_sender, events) = bounded(EVENTS);
+        let limit = config.packets.map(|packets| Limit {
+            packets,
+            taken: Arc::new(AtomicU64::new(0)),
+            stop: Arc::clone(&stop),
+        });
+        let mut shards = Vec::new();
+        let mut senders = Vec::new();
+        for (number, output) in outputs.into_iter().enumerate() {
+            let (sender, batches) = bounded(config.queue);
+            senders.push(sender);
+            let shard = Shard {
+                session: Session::with_config(config.session.clone()),
+                output,
+                batches,
+                counters: Arc::clone(&counters),
+                events: event_sender.clone(),
+                flush_interval: config.flush_interval,
+                packet_events: config.packet_events,
+                limit: limit.clone(),
+            };
+            shards.push(spawn(format!("shard-{number}"), move || shard.run())?);
+        }
+        let ways = Shards::new(senders);
+
+        let feeder = match capture {
+            Some(capture) => {
+                let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
+                let feeder =
+                    Feeder { capture, shards: ways.clone(), counters, stop, events: event_sender.clone() };
+                Some(spawn("capture".into(), move || feeder.run())?)
+            }
+            None => None,
+        };
+        let (mut receivers, mut addresses, mut receive_buffers) = (Vec::new(), Vec::new(), Vec::new());
+        for (socket, granted) in sockets {
+            addresses.extend(socket.local_addr());
+            receive_buffers.push(granted);
+            let receiver = Receiver {
+                socket,
+                shards: ways.clone(),
+                counters: Arc::clone(&counters),
+                stop: Arc::clone(&stop),
+                events: event_sender.clone(),
+            };
+            receivers.push(spawn("receiver".into(), move || receiver.run())?);
+        }
+        Ok(Self { stop, counters, events, addresses, receive_buffers, receivers, feeder, shards })
+    }
+
+    /// Addresses that are listened on, with the port that the system chose where 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Octets of receive buffer that the system granted for each socket. Linux counts its own bookkeeping in
+    /// and so grants twice what it is asked for.
+    pub fn receive_buffers(&self) -> &[usize] {
+        &self.receive_buffers
+    }
+
+    /// What happens. The channel closes when the collector has come to its end.
+    pub fn events(&self) -> &ChannelReceiver<Event> {
+        &self.events
+    }
+
+    /// Export packets decoded and flow records in them, up to now.
+    pub fn progress(&self) -> (u64, u64) {
+        (Counters::get(&self.counters.decoded), Counters::get(&self.counters.flows))
+    }
+
+    /// Whether the collector has stopped receiving, or will at once: it was told to, the capture is at its
+    /// end, or the number of packets was reached.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.feeder.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Tells the collector to stop, without waiting for it.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops receiving, decodes what was received, and says what became of it. For a capture, waits for its
+    /// end.
+    pub fn stop(self) -> Report {
+        if self.feeder.is_none() {
+            self.request_stop();
+        }
+        let mut report = Report::default();
+        let mut drops = Some(0);
+        for receiver in self.receivers {
+            let of_one = receiver.join().ok().flatten();
+            drops = drops.zip(of_one).map(|(sum, more)| sum + more);
+        }
+        report.kernel_dropped = drops;
+        if let Some(feeder) = self.feeder
+            && let Ok((statistics, failed)) = feeder.join()
+        {
+            (report.capture, report.capture_failed) = (Some(statistics), failed);
+        }
+        for shard in self.shards {
+            let Ok(shard) = shard.join() else { continue };
+            report.add_session(&shard.session);
+            report.waiting_sets += shard.waiting.0 as u64;
+            report.waiting_octets += shard.waiting.1 as u64;
+            report.faulty += shard.faulty;
+            report.untracked_packets += shard.untracked;
+            report.domains.extend(shard.domains);
+        }
+        report.domains.sort_by_key(|domain| (domain.exporter, domain.domain, domain.version));
+        report.received = Counters::get(&self.counters.received);
+        report.received_octets = Counters::get(&self.counters.received_octets);
+        report.dropped = Counters::get(&self.counters.dropped);
+        report.malformed = Counters::get(&self.counters.malformed);
+        report
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: String,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, CollectorError> {
+    thread::Builder::new().name(name).spawn(run).map_err(CollectorError::Thread)
+}

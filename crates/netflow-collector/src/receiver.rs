@@ -1,0 +1,169 @@
+//! Receivers: from sockets to shards.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+use netflow_templates::{Exporter, Timestamp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SocketAddrAny, recvfrom};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::batch::Batch;
+use crate::drops::kernel_drops;
+use crate::report::{Counters, Event};
+
+/// Datagrams taken from a socket before they are handed on.
+const BATCH: usize = 128;
+/// The largest UDP payload.
+const MAX_DATAGRAM: usize = 65_535;
+/// How often a receiver that gets nothing looks whether it is to stop.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// The ways to the shards. All packets of an exporter go the same way, so that its templates and its data
+/// meet.
+#[derive(Clone)]
+pub(crate) struct Shards {
+    senders: Vec<Sender<Batch>>,
+    hasher: RandomState,
+}
+
+impl Shards {
+    pub(crate) fn new(senders: Vec<Sender<Batch>>) -> Self {
+        Self { senders, hasher: RandomState::new() }
+    }
+
+    /// One empty batch for each shard.
+    pub(crate) fn batches(&self) -> Vec<Batch> {
+        self.senders.iter().map(|_| Batch::default()).collect()
+    }
+
+    /// The shard of an exporter.
+    pub(crate) fn of(&self, source: SocketAddr) -> usize {
+        match self.senders.len() {
+            1 => 0,
+            shards => (self.hasher.hash_one(Exporter::from(source).address) % shards as u64) as usize,
+        }
+    }
+
+    /// Hands a batch on, and waits while the shard is busy. False when the shard is gone.
+    pub(crate) fn send(&self, shard: usize, batch: Batch) -> bool {
+        self.senders[shard].send(batch).is_ok()
+    }
+
+    /// Hands a batch on; gives it back when the shard is busy.
+    fn try_send(&self, shard: usize, batch: Batch) -> Result<(), Batch> {
+        self.senders[shard].try_send(batch).map_err(TrySendError::into_inner)
+    }
+}
+
+/// Binds a UDP socket; the octets are those of the receive buffer that the system granted.
+pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> io::Result<(UdpSocket, usize)> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        // `[::]` is for IPv4 too; any other IPv6 address has no IPv4 side.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // More than the system's limit may be had with privileges; what it takes to ask is no error.
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer).is_err() {
+        let _ = socket.set_recv_buffer_size(receive_buffer);
+    }
+    let granted = socket.recv_buffer_size()?;
+    socket.bind(&address.into())?;
+    Ok((socket.into(), granted))
+}
+
+/// Takes datagrams from a socket and gives each to the shard of its exporter.
+pub(crate) struct Receiver {
+    pub(crate) socket: UdpSocket,
+    pub(crate) shards: Shards,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) events: Sender<Event>,
+}
+
+impl Receiver {
+    /// Receives until told to stop, then what is in the receive buffer. Returns the kernel's drops.
+    pub(crate) fn run(self) -> Option<u64> {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut batches = self.shards.batches();
+        loop {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            let received = match self.receive(&mut buffer, &mut batches) {
+                Ok(received) => received,
+                Err(error) => {
+                    self.failed(error);
+                    0
+                }
+            };
+            self.hand_on(&mut batches);
+            if received == 0 {
+                if stopping {
+                    return kernel_drops(&self.socket);
+                }
+                self.wait();
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: IDLE.as_nanos() as _ };
+        // An interruption is as good as a datagram: the loop looks again.
+        let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout));
+    }
+
+    /// Takes what is there, a batch at most; returns how many datagrams it was.
+    fn receive(&self, buffer: &mut [u8], batches: &mut [Batch]) -> io::Result<usize> {
+        let mut octets = 0;
+        for count in 0..BATCH {
+            match recvfrom(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((_, length, source)) => {
+                    let Some(source) = source.and_then(|source: SocketAddrAny| SocketAddr::try_from(source).ok())
+                    else {
+                        continue;
+                    };
+                    let received = Timestamp::now();
+                    batches[self.shards.of(source)].push(source, received, &buffer[..length]);
+                    octets += length;
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    self.count(count, octets);
+                    return Ok(count);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    self.count(count, octets);
+                    return Err(error.into());
+                }
+            }
+        }
+        self.count(BATCH, octets);
+        Ok(BATCH)
+    }
+
+    fn count(&self, datagrams: usize, octets: usize) {
+        Counters::add(&self.counters.received, datagrams);
+        Counters::add(&self.counters.received_octets, octets);
+    }
+
+    fn hand_on(&self, batches: &mut [Batch]) {
+        for (shard, batch) in batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+            if let Err(lost) = self.shards.try_send(shard, std::mem::take(batch)) {
+                Counters::add(&self.counters.dropped, lost.len());
+                Counters::add(&self.counters.dropped_octets, lost.octets());
+            }
+        }
+    }
+
+    /// A socket's error is of one datagram (an ICMP message that came back), or the interface went away:
+    /// tell, and go on when there may be something to receive again.
+    fn failed(&self, error: io::Error) {
+        if let Ok(address) = self.socket.local_addr() {
+            let _ = self.events.try_send(Event::Socket { address, error });
+        }
+    }
+}

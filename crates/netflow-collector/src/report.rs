@@ -1,0 +1,142 @@
+//! What a collector counts and tells.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use netflow_templates::{Exporter, Problem, SessionStatistics};
+use netflow_wire::WireError;
+
+use crate::capture::{CaptureError, CaptureStatistics};
+use crate::sequence::{Convention, SequenceTotals};
+
+/// Something that happened, told while the collector runs. Events are dropped when nobody takes them; the
+/// [`Report`] counts all.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A packet was decoded; only when asked for by [`Config::packet_events`](crate::Config::packet_events).
+    Packet {
+        /// Who sent it.
+        exporter: Exporter,
+        /// Its octets.
+        octets: usize,
+        /// Its version.
+        version: u16,
+        /// Flow records decoded, those of earlier packets included that had to wait.
+        flows: u64,
+    },
+    /// A datagram could not be decoded at all.
+    Malformed {
+        /// Who sent it.
+        exporter: Exporter,
+        /// Why.
+        error: WireError,
+    },
+    /// Something was wrong within a packet.
+    Problem {
+        /// Who sent it.
+        exporter: Exporter,
+        /// Observation domain.
+        domain: u32,
+        /// What was wrong.
+        problem: Problem,
+    },
+    /// The capture could not be read to its end.
+    Capture(CaptureError),
+    /// A socket failed.
+    Socket {
+        /// Address that it is bound to.
+        address: SocketAddr,
+        /// The system's error.
+        error: std::io::Error,
+    },
+}
+
+/// Counts that grow while the collector runs.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) received: AtomicU64,
+    pub(crate) received_octets: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) dropped_octets: AtomicU64,
+    pub(crate) decoded: AtomicU64,
+    pub(crate) malformed: AtomicU64,
+    pub(crate) flows: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, more: usize) {
+        counter.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of everything that was sent to a collector.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Datagrams that were received.
+    pub received: u64,
+    /// Their octets.
+    pub received_octets: u64,
+    /// Datagrams that were dropped since the shards did not keep up.
+    pub dropped: u64,
+    /// Datagrams that the kernel dropped since the receive buffer was full; `None` when the system does not
+    /// tell.
+    pub kernel_dropped: Option<u64>,
+    /// Datagrams that were no export packets at all.
+    pub malformed: u64,
+    /// Export packets with something wrong in them; the rest of each was decoded.
+    pub faulty: u64,
+    /// What the sessions of all shards did.
+    pub session: SessionStatistics,
+    /// Data sets that still waited for their template at the end.
+    pub waiting_sets: u64,
+    /// Octets that these take.
+    pub waiting_octets: u64,
+    /// For each exporter, observation domain and version, in this order.
+    pub domains: Vec<DomainReport>,
+    /// Exporters' domains that were too many to keep account of.
+    pub untracked_packets: u64,
+    /// What was in the capture, if packets came from one.
+    pub capture: Option<CaptureStatistics>,
+    /// Whether the capture could not be read to its end.
+    pub capture_failed: bool,
+}
+
+/// What came from one exporter and observation domain.
+#[derive(Debug, Clone, Copy)]
+pub struct DomainReport {
+    /// Address of the exporter.
+    pub exporter: IpAddr,
+    /// Observation domain.
+    pub domain: u32,
+    /// Version of the export protocol.
+    pub version: u16,
+    /// Export packets.
+    pub packets: u64,
+    /// Flow records.
+    pub flows: u64,
+    /// What sequence numbers tell about loss; in packets for v9, in records for the others.
+    pub sequence: SequenceTotals,
+    /// How the exporter counts.
+    pub convention: Convention,
+}
+
+impl Report {
+    /// Adds the counts of another shard.
+    pub(crate) fn add_session(&mut self, other: &SessionStatistics) {
+        let sum = &mut self.session;
+        sum.packets += other.packets;
+        sum.records += other.records;
+        sum.options_records += other.options_records;
+        sum.templates += other.templates;
+        sum.undecoded_sets += other.undecoded_sets;
+        sum.late_sets += other.late_sets;
+        sum.given_up_sets += other.given_up_sets;
+        sum.given_up_octets += other.given_up_octets;
+        sum.problems += other.problems;
+    }
+}

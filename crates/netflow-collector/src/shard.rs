@@ -1,0 +1,230 @@
+//! Shards: decoding, each with a session of its own.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use netflow_templates::{
+    Context, DataSet, Exporter, MessageSink, Problem, Session, SessionStatistics, TemplateChange, Timestamp,
+};
+
+use crate::batch::Batch;
+use crate::report::{Counters, DomainReport, Event};
+use crate::sequence::{SequenceTracker, Units};
+
+/// Exporters' domains that a shard keeps account of; more than any network has, fewer than a flood of
+/// made-up addresses.
+const MAX_DOMAINS: usize = 16_384;
+
+/// Where a shard puts what it decodes.
+pub trait Output: MessageSink + Send + 'static {
+    /// An export packet ends: nothing more comes of it, unless a set of it has to wait.
+    fn end_packet(&mut self);
+
+    /// Hands on what was kept back; called at least once for each
+    /// [flush interval](crate::Config::flush_interval), and at the end.
+    fn flush(&mut self);
+}
+
+/// What a shard leaves behind.
+pub(crate) struct ShardReport {
+    pub(crate) session: SessionStatistics,
+    pub(crate) waiting: (usize, usize),
+    pub(crate) domains: Vec<DomainReport>,
+    pub(crate) faulty: u64,
+    pub(crate) untracked: u64,
+}
+
+/// One decoding thread.
+pub(crate) struct Shard<O> {
+    pub(crate) session: Session,
+    pub(crate) output: O,
+    pub(crate) batches: Receiver<Batch>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) flush_interval: Duration,
+    pub(crate) packet_events: bool,
+    pub(crate) limit: Option<Limit>,
+}
+
+/// Ends the collector after so many packets.
+#[derive(Clone)]
+pub(crate) struct Limit {
+    pub(crate) packets: u64,
+    pub(crate) taken: Arc<AtomicU64>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Limit {
+    /// Whether one more packet may be decoded; after the last, the collector is told to stop.
+    fn take(&self) -> bool {
+        let number = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
+        if number >= self.packets {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        number <= self.packets
+    }
+
+    /// Gives back what a datagram took that was no export packet.
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+type DomainKey = (IpAddr, u32, u16);
+
+/// What is kept of one exporter's domain.
+#[derive(Default)]
+struct Domain {
+    packets: u64,
+    flows: u64,
+    tracker: SequenceTracker,
+}
+
+impl<O: Output> Shard<O> {
+    /// Decodes until the receivers are gone.
+    pub(crate) fn run(mut self) -> ShardReport {
+        let mut domains = HashMap::new();
+        let (mut faulty, mut untracked) = (0, 0);
+        let mut flushed = Instant::now();
+        loop {
+            let wait = self.flush_interval.saturating_sub(flushed.elapsed());
+            match self.batches.recv_timeout(wait) {
+                Ok(batch) => {
+                    for (source, received, octets) in batch.iter() {
+                        self.datagram(source.into(), received, octets, &mut domains, &mut faulty, &mut untracked);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if flushed.elapsed() >= self.flush_interval {
+                self.output.flush();
+                flushed = Instant::now();
+            }
+        }
+        self.output.flush();
+        let domains = domains.into_iter().map(|((exporter, domain, version), seen)| DomainReport {
+            exporter,
+            domain,
+            version,
+            packets: seen.packets,
+            flows: seen.flows,
+            sequence: seen.tracker.totals(),
+            convention: seen.tracker.convention(),
+        });
+        ShardReport {
+            session: self.session.statistics(),
+            waiting: self.session.waiting(),
+            domains: domains.collect(),
+            faulty,
+            untracked,
+        }
+    }
+
+    fn datagram(
+        &mut self,
+        exporter: Exporter,
+        received: Timestamp,
+        octets: &[u8],
+        domains: &mut HashMap<DomainKey, Domain>,
+        faulty: &mut u64,
+        untracked: &mut u64,
+    ) {
+        if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
+            return;
+        }
+        let mut sink = Counting { output: &mut self.output, events: &self.events, seen: Seen::default() };
+        let decoded = self.session.decode(exporter, received, octets, &mut sink);
+        let seen = sink.seen;
+        if let Err(error) = decoded {
+            Counters::add(&self.counters.malformed, 1);
+            let _ = self.events.try_send(Event::Malformed { exporter, error });
+            if let Some(limit) = &self.limit {
+                limit.give_back();
+            }
+            return;
+        }
+        self.output.end_packet();
+        Counters::add(&self.counters.decoded, 1);
+        Counters::add(&self.counters.flows, (seen.flows + seen.late_flows) as usize);
+        *faulty += u64::from(seen.faulty);
+        let key = (exporter.address, seen.domain, seen.version);
+        if domains.len() < MAX_DOMAINS || domains.contains_key(&key) {
+            let domain = domains.entry(key).or_default();
+            domain.packets += 1;
+            domain.flows += seen.flows + seen.late_flows;
+            if let Some(sequence) = seen.sequence {
+                let units = Units { records: seen.flows as u32, options: seen.options as u32 };
+                let units = (!seen.uncounted).then_some(units);
+                domain.tracker.observe(seen.version, sequence, units, received, seen.uptime);
+            }
+        } else {
+            *untracked += 1;
+        }
+        if self.packet_events {
+            let (version, flows) = (seen.version, seen.flows + seen.late_flows);
+            let _ = self.events.try_send(Event::Packet { exporter, octets: octets.len(), version, flows });
+        }
+    }
+}
+
+/// What was in one packet.
+#[derive(Default)]
+struct Seen {
+    version: u16,
+    domain: u32,
+    sequence: Option<u32>,
+    uptime: Option<u32>,
+    flows: u64,
+    late_flows: u64,
+    options: u64,
+    /// Some records could not be counted.
+    uncounted: bool,
+    faulty: bool,
+}
+
+/// Counts what goes to the output.
+struct Counting<'a, O> {
+    output: &'a mut O,
+    events: &'a Sender<Event>,
+    seen: Seen,
+}
+
+impl<O: Output> MessageSink for Counting<'_, O> {
+    fn packet(&mut self, context: &Context<'_>) {
+        self.seen.version = context.header.version();
+        self.seen.domain = context.domain();
+        self.seen.sequence = context.header.sequence();
+        self.seen.uptime = context.header.uptime_millis();
+        self.output.packet(context);
+    }
+
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        let flows = if context.late { &mut self.seen.late_flows } else { &mut self.seen.flows };
+        *flows += set.len() as u64;
+        self.output.data(context, set);
+    }
+
+    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        if !context.late {
+            self.seen.options += set.len() as u64;
+        }
+        self.output.options(context, set);
+    }
+
+    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+        self.output.template(context, change);
+    }
+
+    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+        self.seen.faulty |= problem.is_malformed();
+        self.seen.uncounted |= problem.is_malformed() || matches!(problem, Problem::MissingTemplate { .. });
+        let (exporter, domain) = (context.exporter, context.domain());
+        let _ = self.events.try_send(Event::Problem { exporter, domain, problem });
+        self.output.problem(context, problem);
+    }
+}

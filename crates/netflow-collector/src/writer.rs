@@ -1,0 +1,206 @@
+//! The writer: blocks of encoded flows to a file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use netflow_flow::{FlowEncoder, Format, GzipBlock, SamplingOverride, write_csv_head};
+use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
+
+use crate::shard::Output;
+
+/// Octets of text after which an encoder's block is full.
+const BLOCK: usize = 256 << 10;
+/// Blocks that may wait for the writer.
+const QUEUE: usize = 64;
+
+/// A block that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to {}: {source}", target.display())]
+pub struct WriteFailure {
+    /// What was written to; `-` for stdout.
+    pub target: PathBuf,
+    /// The system's error.
+    #[source]
+    pub source: io::Error,
+}
+
+/// What a writer wrote.
+#[derive(Debug, Default)]
+pub struct WriterReport {
+    /// Octets written.
+    pub octets: u64,
+    /// Flow records, by export packets decoded, in blocks that could not be written.
+    pub lost_blocks: u64,
+    /// Octets of these blocks.
+    pub lost_octets: u64,
+    /// The first failure of each run of failures, the newest last; at most 100.
+    pub failures: Vec<WriteFailure>,
+}
+
+/// Appends blocks to a file, in a thread of its own.
+///
+/// A block is appended whole or not at all: when the disk is full, what was written of it is taken back, so
+/// that the file stays readable, and the next one is tried.
+#[derive(Debug)]
+pub struct FileWriter {
+    format: Format,
+    gzip: Option<GzipBlock>,
+    blocks: Sender<Vec<u8>>,
+    thread: JoinHandle<WriterReport>,
+}
+
+/// What is written to.
+enum Target {
+    File(File),
+    Stdout,
+}
+
+impl FileWriter {
+    /// Opens `path`, to append to what is there; `-` is stdout.
+    pub fn open(path: &Path, format: Format, gzip: bool) -> Result<Self, WriteFailure> {
+        let failure = |source| WriteFailure { target: path.to_owned(), source };
+        let (target, empty) = if path == Path::new("-") {
+            (Target::Stdout, true)
+        } else {
+            let mut options = OpenOptions::new();
+            let file = options.create(true).append(true).read(true).open(path).map_err(failure)?;
+            let metadata = file.metadata().map_err(failure)?;
+            if metadata.is_dir() {
+                return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
+            }
+            (Target::File(file), metadata.len() == 0)
+        };
+        let gzip = gzip.then(GzipBlock::default);
+        let mut writer = BlockWriter { target, path: path.to_owned(), report: WriterReport::default(), failing: false };
+        if format == Format::Csv && empty {
+            let mut head = Vec::new();
+            write_csv_head(&mut head);
+            let head = match gzip {
+                Some(gzip) => gzip.compress(&head).map_err(failure)?,
+                None => head,
+            };
+            writer.write(&head).map_err(failure)?;
+            writer.report.octets += head.len() as u64;
+        }
+        let (blocks, receiver) = bounded(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || writer.run(&receiver))
+            .map_err(failure)?;
+        Ok(Self { format, gzip, blocks, thread })
+    }
+
+    /// An output for one shard.
+    pub fn output(&self, sampling: SamplingOverride) -> FileOutput {
+        FileOutput { encoder: FlowEncoder::new(self.format, self.gzip, sampling), blocks: self.blocks.clone() }
+    }
+
+    /// Waits until everything is written that outputs gave, which must be gone.
+    pub fn finish(self) -> WriterReport {
+        drop(self.blocks);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+struct BlockWriter {
+    target: Target,
+    path: PathBuf,
+    report: WriterReport,
+    failing: bool,
+}
+
+impl BlockWriter {
+    fn run(mut self, blocks: &Receiver<Vec<u8>>) -> WriterReport {
+        for block in blocks {
+            match self.write(&block) {
+                Ok(()) => {
+                    self.report.octets += block.len() as u64;
+                    self.failing = false;
+                }
+                Err(source) => self.failed(block.len(), source),
+            }
+        }
+        self.report
+    }
+
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        match &mut self.target {
+            Target::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(block)?;
+                stdout.flush()
+            }
+            Target::File(file) => {
+                let end = file.seek(SeekFrom::End(0))?;
+                file.write_all(block).inspect_err(|_| {
+                    // If even this fails, the next reader finds a cut-off block, and says so.
+                    let _ = file.set_len(end);
+                })
+            }
+        }
+    }
+
+    fn failed(&mut self, octets: usize, source: io::Error) {
+        self.report.lost_blocks += 1;
+        self.report.lost_octets += octets as u64;
+        if !self.failing && self.report.failures.len() < 100 {
+            self.report.failures.push(WriteFailure { target: self.path.clone(), source });
+        }
+        self.failing = true;
+    }
+}
+
+/// Encodes one shard's flows, and gives the blocks to a [`FileWriter`].
+#[derive(Debug)]
+pub struct FileOutput {
+    encoder: FlowEncoder,
+    blocks: Sender<Vec<u8>>,
+}
+
+impl FileOutput {
+    fn hand_on(&mut self) {
+        // Compressing into memory cannot fail.
+        if let Ok(Some(block)) = self.encoder.take_block() {
+            // The writer lives as long as there are outputs.
+            let _ = self.blocks.send(block);
+        }
+    }
+}
+
+impl Output for FileOutput {
+    fn end_packet(&mut self) {
+        self.encoder.end_packet();
+        if self.encoder.buffered() >= BLOCK {
+            self.hand_on();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.hand_on();
+    }
+}
+
+impl MessageSink for FileOutput {
+    fn packet(&mut self, context: &Context<'_>) {
+        self.encoder.packet(context);
+    }
+
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        self.encoder.data(context, set);
+    }
+
+    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        self.encoder.options(context, set);
+    }
+
+    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+        self.encoder.template(context, change);
+    }
+
+    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+        self.encoder.problem(context, problem);
+    }
+}
