@@ -23,7 +23,7 @@ pub mod sequence;
 
 pub use config::{Config, Source};
 pub use listener::{PacketListener, ReceivedPacket};
-pub use pipeline::{Collector, CollectorError};
+pub use pipeline::{Collector, CollectorError, Inlet};
 pub use report::{DomainReport, Event, Report};
 pub use shard::Output;
 pub use writer::{FileOutput, FileWriter, WriteFailure, WriterReport};

@@ -9,7 +9,7 @@ use netflow_templates::{Context, DataSet, Exporter, MessageSink, Problem, Timest
 use netflow_wire::Header;
 
 use crate::config::{Config, Source};
-use crate::pipeline::{Collector, CollectorError};
+use crate::pipeline::{Collector, CollectorError, Inlet};
 use crate::report::Report;
 use crate::shard::Output;
 
@@ -58,7 +58,8 @@ impl PacketListener {
     pub fn start(config: &Config) -> Result<Self, CollectorError> {
         let (sender, packets) = bounded(QUEUE);
         let output = PacketOutput { normalizer: Normalizer::new(), packet: None, packets: sender };
-        Ok(Self { collector: Some(Collector::start(config, vec![output])?), packets })
+        let collector = Collector::start(config, Inlet::open(config)?, vec![output])?;
+        Ok(Self { collector: Some(collector), packets })
     }
 
     /// Addresses that are listened on.

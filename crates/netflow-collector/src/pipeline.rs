@@ -1,7 +1,8 @@
 //! The pipeline: receivers, bounded channels, shards.
 
+use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_templates::Session;
 
-use crate::capture::{CaptureError, CaptureStatistics};
+use crate::capture::{CaptureError, CaptureReader, CaptureStatistics};
 use crate::config::{Config, Source};
 use crate::feeder::{self, Feeder};
 use crate::receiver::{Receiver, Shards, bind};
@@ -66,31 +67,49 @@ pub struct Collector {
     shards: Vec<JoinHandle<ShardReport>>,
 }
 
-impl Collector {
-    /// Starts to receive, with a decoding thread for each of `outputs`.
+/// Where packets come from, opened: the sockets are bound, or the capture has a header that can be read.
+#[derive(Debug)]
+pub struct Inlet {
+    sockets: Vec<(UdpSocket, usize)>,
+    capture: Option<CaptureReader<File>>,
+}
+
+impl Inlet {
+    /// Opens the source of `config`. Nothing is received before a [`Collector`] is started with it, but the
+    /// kernel keeps what comes to a socket meanwhile.
     ///
     /// # Errors
     /// When a socket cannot be bound, or the capture not be opened.
-    ///
-    /// # Panics
-    /// If there are no outputs.
-    pub fn start<O: Output>(config: &Config, outputs: Vec<O>) -> Result<Self, CollectorError> {
-        assert!(!outputs.is_empty(), "a collector needs an output");
-        let mut sockets = Vec::new();
-        let mut capture = None;
+    pub fn open(config: &Config) -> Result<Self, CollectorError> {
+        let mut inlet = Self { sockets: Vec::new(), capture: None };
         match &config.source {
             Source::Udp(addresses) => {
                 for &address in addresses {
                     let bound = bind(address, config.receive_buffer);
-                    sockets.push(bound.map_err(|source| CollectorError::Bind { address, source })?);
+                    inlet.sockets.push(bound.map_err(|source| CollectorError::Bind { address, source })?);
                 }
             }
             Source::Capture(path) => {
                 let opened = feeder::open(path);
-                capture = Some(opened.map_err(|source| CollectorError::Capture { path: path.clone(), source })?);
+                let failed = |source| CollectorError::Capture { path: path.clone(), source };
+                inlet.capture = Some(opened.map_err(failed)?);
             }
         }
+        Ok(inlet)
+    }
+}
 
+impl Collector {
+    /// Starts to receive, with a decoding thread for each of `outputs`.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    ///
+    /// # Panics
+    /// If there are no outputs.
+    pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
+        assert!(!outputs.is_empty(), "a collector needs an output");
+        let Inlet { sockets, capture } = inlet;
         let stop = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let (event_sender, events) = bounded(EVENTS);

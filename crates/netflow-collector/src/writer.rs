@@ -15,6 +15,8 @@ use crate::shard::Output;
 const BLOCK: usize = 256 << 10;
 /// Blocks that may wait for the writer.
 const QUEUE: usize = 64;
+/// Failures that may wait to be taken.
+const FAILURES: usize = 64;
 
 /// A block that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -28,16 +30,14 @@ pub struct WriteFailure {
 }
 
 /// What a writer wrote.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct WriterReport {
     /// Octets written.
     pub octets: u64,
-    /// Flow records, by export packets decoded, in blocks that could not be written.
+    /// Blocks that could not be written.
     pub lost_blocks: u64,
     /// Octets of these blocks.
     pub lost_octets: u64,
-    /// The first failure of each run of failures, the newest last; at most 100.
-    pub failures: Vec<WriteFailure>,
 }
 
 /// Appends blocks to a file, in a thread of its own.
@@ -49,6 +49,7 @@ pub struct FileWriter {
     format: Format,
     gzip: Option<GzipBlock>,
     blocks: Sender<Vec<u8>>,
+    failures: Receiver<WriteFailure>,
     thread: JoinHandle<WriterReport>,
 }
 
@@ -74,7 +75,9 @@ impl FileWriter {
             (Target::File(file), metadata.len() == 0)
         };
         let gzip = gzip.then(GzipBlock::default);
-        let mut writer = BlockWriter { target, path: path.to_owned(), report: WriterReport::default(), failing: false };
+        let (told, failures) = bounded(FAILURES);
+        let mut writer =
+            BlockWriter { target, path: path.to_owned(), report: WriterReport::default(), failing: false, told };
         if format == Format::Csv && empty {
             let mut head = Vec::new();
             write_csv_head(&mut head);
@@ -90,7 +93,7 @@ impl FileWriter {
             .name("writer".into())
             .spawn(move || writer.run(&receiver))
             .map_err(failure)?;
-        Ok(Self { format, gzip, blocks, thread })
+        Ok(Self { format, gzip, blocks, failures, thread })
     }
 
     /// An output for one shard.
@@ -98,10 +101,17 @@ impl FileWriter {
         FileOutput { encoder: FlowEncoder::new(self.format, self.gzip, sampling), blocks: self.blocks.clone() }
     }
 
-    /// Waits until everything is written that outputs gave, which must be gone.
-    pub fn finish(self) -> WriterReport {
+    /// Failures to write, as they happen: the first of each run of them.
+    pub fn failures(&self) -> &Receiver<WriteFailure> {
+        &self.failures
+    }
+
+    /// Waits until everything is written that outputs gave, which must be gone. Also says what failed since
+    /// [`failures`](Self::failures) were last taken.
+    pub fn finish(self) -> (WriterReport, Vec<WriteFailure>) {
         drop(self.blocks);
-        self.thread.join().unwrap_or_default()
+        let report = self.thread.join().unwrap_or_default();
+        (report, self.failures.try_iter().collect())
     }
 }
 
@@ -110,6 +120,7 @@ struct BlockWriter {
     path: PathBuf,
     report: WriterReport,
     failing: bool,
+    told: Sender<WriteFailure>,
 }
 
 impl BlockWriter {
@@ -146,8 +157,8 @@ impl BlockWriter {
     fn failed(&mut self, octets: usize, source: io::Error) {
         self.report.lost_blocks += 1;
         self.report.lost_octets += octets as u64;
-        if !self.failing && self.report.failures.len() < 100 {
-            self.report.failures.push(WriteFailure { target: self.path.clone(), source });
+        if !self.failing {
+            let _ = self.told.try_send(WriteFailure { target: self.path.clone(), source });
         }
         self.failing = true;
     }

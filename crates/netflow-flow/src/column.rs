@@ -454,11 +454,33 @@ pub(crate) fn fill<V: ColumnValue>(
     V::fill(column, flows, slot)
 }
 
-/// Gives every flow the part for rare columns, of those in `spare` first.
-pub(crate) fn attach_rare(flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) {
-    for flow in flows {
-        if flow.rare.is_none() {
-            flow.rare = Some(spare.pop().unwrap_or_default());
+/// Parts for rare columns of flows that are done with: used again, so that a flow with rare columns takes no
+/// memory of its own in the long run.
+#[derive(Debug, Default)]
+pub(crate) struct SpareParts(
+    #[allow(clippy::vec_box, reason = "the boxes go into flows as they are")] Vec<Box<Rare>>,
+);
+
+impl SpareParts {
+    /// How many are kept.
+    const MAX: usize = 4_096;
+
+    /// Gives every flow that has none a part for rare columns.
+    pub(crate) fn attach(&mut self, flows: &mut [Flow]) {
+        for flow in flows {
+            if flow.rare.is_none() {
+                flow.rare = Some(self.0.pop().unwrap_or_default());
+            }
+        }
+    }
+
+    /// Takes back the part of a flow that is done with.
+    pub(crate) fn take(&mut self, flow: Flow) {
+        if let Some(mut rare) = flow.rare
+            && self.0.len() < Self::MAX
+        {
+            rare.clear();
+            self.0.push(rare);
         }
     }
 }
@@ -576,7 +598,7 @@ macro_rules! columns {
 
         /// Takes a field of a data set into the column that it is for; false when it is for none, or does
         /// not fit.
-        pub(crate) fn fill(column: &SetColumn<'_>, flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) -> bool {
+        pub(crate) fn fill(column: &SetColumn<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
             let element = column.field().element();
             match (element.enterprise, element.id) {
                 $(
@@ -587,11 +609,11 @@ macro_rules! columns {
                 )*
                 $(
                     $( $( (pen::IANA, ie::$rare_element) )|* => {
-                        crate::column::attach_rare(flows, spare);
+                        spare.attach(flows);
                         crate::column::fill(column, flows, preference::$rare, |flow| &mut flow.rare_mut().$rare)
                     } )?
                     $( $( (pen::REVERSE, ie::$rare_reverse) )|* => {
-                        crate::column::attach_rare(flows, spare);
+                        spare.attach(flows);
                         crate::column::fill(column, flows, preference::$rare, |flow| &mut flow.rare_mut().$rare)
                     } )?
                 )*

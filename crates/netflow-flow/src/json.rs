@@ -137,8 +137,8 @@ pub(crate) fn header(out: &mut Vec<u8>, header: &Header) {
     out.push(b'}');
 }
 
-/// Names and raw values of a header's fields.
-pub(crate) fn header_fields(header: &Header) -> Vec<(&'static str, u32)> {
+/// Names and raw values of a header's fields, in order: the names of PyPI `netflow`, for IPFIX of RFC 7011.
+pub fn header_fields(header: &Header) -> Vec<(&'static str, u32)> {
     let mut fields = vec![("version", u32::from(header.version()))];
     match header {
         Header::Ipfix(h) => {

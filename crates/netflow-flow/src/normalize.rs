@@ -7,9 +7,9 @@
 use netflow_templates::{Column, Context, DataSet, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::attach_rare;
+use crate::column::SpareParts;
 use crate::quality::Quality;
-use crate::schema::{self, Flow, Rare};
+use crate::schema::{self, Flow};
 
 mod icmp;
 mod mpls;
@@ -22,14 +22,10 @@ pub use sampling::SamplingOverride;
 #[derive(Debug, Default)]
 pub struct Normalizer {
     sampling_override: SamplingOverride,
-    /// Parts for rare columns of flows that are done with, to be used again.
-    spare: Vec<Box<Rare>>,
+    spare: SpareParts,
     packet: u64,
     records: u16,
 }
-
-/// Parts for rare columns that are kept for use again.
-const MAX_SPARE: usize = 4_096;
 
 impl Normalizer {
     /// A normaliser that believes what exporters say about sampling.
@@ -75,14 +71,7 @@ impl Normalizer {
 
     /// Takes back the memory of flows that are done with.
     pub fn recycle(&mut self, flows: &mut Vec<Flow>) {
-        for flow in flows.drain(..) {
-            if let Some(mut rare) = flow.rare
-                && self.spare.len() < MAX_SPARE
-            {
-                rare.clear();
-                self.spare.push(rare);
-            }
-        }
+        flows.drain(..).for_each(|flow| self.spare.take(flow));
     }
 
     /// What all flows of a set have in common.
@@ -118,7 +107,7 @@ impl Normalizer {
     }
 
     fn extras(&mut self, column: &Column<'_>, flows: &mut [Flow]) {
-        attach_rare(flows, &mut self.spare);
+        self.spare.attach(flows);
         let field = column.field();
         let element = field.element();
         column.zip_octets(flows, |flow, octets| {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use netflow_templates::{Column as SetColumn, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, ColumnValue};
+use crate::column::{Cell, Column, ColumnValue, SpareParts};
 use crate::extras::Extras;
 use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 

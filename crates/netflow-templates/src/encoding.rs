@@ -15,7 +15,8 @@ use crate::element::DataType;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value<'a> {
-    /// The field has no octets: a length of zero, in the template or in the record.
+    /// The field has no octets: a length of zero, in the template or in the record. Text and octets that are
+    /// empty are values.
     Absent,
     /// An integer that is not negative, of up to 64 bits.
     Unsigned(u64),
@@ -68,6 +69,7 @@ impl DataType {
         let time = |time, digits| Value::Time { time, digits };
         match (self, octets.len()) {
             (T::String, 0) => Value::String(Cow::Borrowed("")),
+            (T::OctetArray, 0) => Value::Octets(&[]),
             (_, 0) => Value::Absent,
             (T::Unsigned8 | T::Unsigned16 | T::Unsigned32 | T::Unsigned64 | T::Unsigned256, 1..=8) => {
                 Value::Unsigned(unsigned(octets))

@@ -97,3 +97,19 @@ pub enum Problem {
         too_old: bool,
     },
 }
+
+impl Problem {
+    /// Whether octets of the packet are malformed, so that something in it was lost. The others are worth a
+    /// note, or concern templates that are not known.
+    pub fn is_malformed(&self) -> bool {
+        match self {
+            Self::Set(error) => !matches!(error, SetError::Gap { .. }),
+            Self::Template(_) | Self::NoFields { .. } | Self::EmptyRecord { .. } | Self::RecordOverrun { .. } => true,
+            Self::MissingTemplate { .. }
+            | Self::ReservedSet { .. }
+            | Self::Padding { .. }
+            | Self::TooManyTemplates { .. }
+            | Self::GivenUp { .. } => false,
+        }
+    }
+}

@@ -95,20 +95,19 @@ impl<'a> Sets<'a> {
     fn fixed(&mut self, layout: &'static FixedLayout, count: usize) -> Option<Result<Set<'a>, SetError>> {
         let (body, offset) = (self.rest, self.offset);
         self.rest = &[];
-        // What lies behind the stated records is padding if it is zero, and otherwise more records: their
-        // number follows from the length of the datagram.
-        let stated = body.len().min(count * layout.record_len);
+        // Nothing but the count says where the records end, so it is believed as far as there are octets; what
+        // lies behind them is padding, or what the exporter had in its buffer.
         let whole = body.len() / layout.record_len;
-        let (found, error) = if body[stated..].iter().all(|&octet| octet == 0) {
-            let found = stated / layout.record_len;
-            (found, (found < count).then_some(SetError::Count { stated: count, found, unit: "records" }))
-        } else if whole != count {
-            (whole, Some(SetError::Count { stated: count, found: whole, unit: "records" }))
+        let found = if count == 0 { whole } else { whole.min(count) };
+        let end = found * layout.record_len;
+        let error = if found != count {
+            Some(SetError::Count { stated: count, found, unit: "records" })
+        } else if body[end..].iter().any(|&octet| octet != 0) {
+            Some(SetError::Trailing { offset: offset + end, length: body.len() - end })
         } else {
-            let end = whole * layout.record_len;
-            (whole, Some(SetError::Trailing { offset: offset + end, length: body.len() - end }))
+            None
         };
-        let body = &body[..found * layout.record_len];
+        let body = &body[..end];
         let set = Set { id: 0, kind: SetKind::Fixed(layout), offset, body, ipfix: false };
         match error {
             Some(error) => {

@@ -27,7 +27,7 @@ pub struct Header {
 }
 
 fixed_record! {
-    /// One v1 flow record, 52 octets.
+    /// One v1 flow record, 48 octets.
     pub struct Record {
         /// Source address.
         src_addr: Ipv4 = ie::SOURCE_IPV4_ADDRESS,
@@ -64,7 +64,7 @@ fixed_record! {
         /// Unused.
         pad3: u16 = ie::PADDING_OCTETS,
         /// Reserved.
-        reserved: u64 = ie::PADDING_OCTETS,
+        reserved: u32 = ie::PADDING_OCTETS,
     }
 }
 

@@ -3,18 +3,18 @@
 use netflow_templates::Column;
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::attach_rare;
-use crate::schema::{Flow, Rare};
+use crate::column::SpareParts;
+use crate::schema::Flow;
 
 /// Takes a label stack entry (elements 70 to 79): 20 bits of label, then the traffic class and the bottom
 /// bit. Entries of zeros are places in the template that the packet's stack did not reach.
-pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) -> bool {
+pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
     let element = column.field().element();
     let entry = ie::MPLS_TOP_LABEL_STACK_SECTION..=ie::MPLS_LABEL_STACK_SECTION10;
     if element.enterprise != pen::IANA || !entry.contains(&element.id) || column.field().length() != 3 {
         return false;
     }
-    attach_rare(flows, spare);
+    spare.attach(flows);
     column.zip_unsigned(flows, |flow, entry| {
         if entry != 0 {
             flow.rare_mut().mpls_labels.push((entry >> 4) as u32);

@@ -108,7 +108,9 @@ fn ratio(set: &DataSet<'_>, first: u16, second: u16, flows: &mut [Flow], rate: i
             let element = column.field().element();
             (element.enterprise, element.id) == (pen::IANA, id)
         });
-        column.is_some_and(|column| column.zip_unsigned(&mut values, |value, number| *value = number));
+        if let Some(column) = column {
+            column.zip_unsigned(&mut values, |value, number| *value = number);
+        }
         values
     };
     for (flow, (first, second)) in flows.iter_mut().zip(values(first).into_iter().zip(values(second))) {

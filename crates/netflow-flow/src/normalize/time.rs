@@ -3,8 +3,8 @@
 use netflow_templates::{Column, Context, DataSet, Plan, Timestamp, Value};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::attach_rare;
-use crate::schema::{Flow, Rare};
+use crate::column::SpareParts;
+use crate::schema::Flow;
 use crate::value::TimeQuality;
 
 /// Elements for a flow's start, the most precise first.
@@ -36,7 +36,7 @@ const EVENT: [u16; 4] = [
 ];
 
 /// Takes fields that say start or end.
-pub(super) fn fill(column: &Column<'_>, context: &Context<'_>, flows: &mut [Flow], spare: &mut Vec<Box<Rare>>) -> bool {
+pub(super) fn fill(column: &Column<'_>, context: &Context<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
     let element = column.field().element();
     let enterprise = element.enterprise;
     if (enterprise != pen::IANA && enterprise != pen::REVERSE) || column.field().occurrence() > 0 {
@@ -57,7 +57,7 @@ pub(super) fn fill(column: &Column<'_>, context: &Context<'_>, flows: &mut [Flow
         (pen::IANA, true) => put(column, context, flows, |flow| &mut flow.time_flow_start),
         (pen::IANA, false) => put(column, context, flows, |flow| &mut flow.time_flow_end),
         (_, start) => {
-            attach_rare(flows, spare);
+            spare.attach(flows);
             let quality: Vec<_> = flows.iter().map(|flow| flow.time_quality).collect();
             let taken = if start {
                 put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)

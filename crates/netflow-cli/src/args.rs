@@ -1,0 +1,215 @@
+//! The command line. `nf --help` is made from the comments here.
+
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use netflow_flow::Format;
+
+/// NetFlow and IPFIX: receive what routers export, decode it, and see which connections ran.
+#[derive(Debug, Parser)]
+#[command(name = "nf", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Collect(Collect),
+    Analyze(Analyze),
+    Decode(Decode),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Receive export packets and write them to a file
+///
+/// NetFlow v1, v5, v7, v8, v9 and IPFIX are told apart by themselves, on one UDP port. Ends on Ctrl-C (SIGINT)
+/// or SIGTERM: what was received is written, and what was lost is reported.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Collect {
+    /// Address to listen on, IPv4 or IPv6; `::` takes both
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0")]
+    pub(crate) host: String,
+
+    /// UDP port to listen on
+    #[arg(short, long, default_value_t = 2055)]
+    pub(crate) port: u16,
+
+    /// File to write, by its ending: .gz, .json, .json.gz (export packets), .ndjson, .csv (flows), each also
+    /// with .gz; `-` for stdout. Default: <unix seconds>.gz
+    #[arg(short = 'o', long = "file", visible_alias = "output", value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Format on stdout, or of a file whatever its ending: json (export packets), ndjson, csv (flows)
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub(crate) format: Option<Format>,
+
+    /// Say on stderr what every packet holds
+    #[arg(short = 'D', long)]
+    pub(crate) debug: bool,
+
+    /// Stop after N export packets
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+
+    /// Take export packets from a pcap or pcapng file instead of a socket
+    #[arg(long, value_name = "FILE")]
+    pub(crate) read: Option<PathBuf>,
+
+    /// Sampling rate (1 packet in N) to believe instead of what exporters say
+    #[arg(long, value_name = "N")]
+    pub(crate) sampling: Option<NonZeroU64>,
+
+    /// Receive buffer to ask the system for, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub(crate) buffer: usize,
+
+    /// Threads that decode; 0: one for each core but one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+
+    /// Seconds after which what was received is in the file at the latest
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub(crate) flush: u64,
+
+    #[command(flatten)]
+    pub(crate) decoding: Decoding,
+}
+
+/// Print the connections in flow files or captures
+///
+/// Reads any file that `nf collect` writes, files of PyPI `netflow`'s collector, and pcap or pcapng captures
+/// of export packets. Without a FILE it reads stdin.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Analyze {
+    /// Files to read
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// File to read (the same as naming it without -f)
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+
+    /// Least number of packets of a connection to print it
+    #[arg(short, long, value_name = "N", default_value_t = 10)]
+    pub(crate) packets: u64,
+
+    /// Only connections of this host
+    #[arg(short, long, value_name = "ADDR")]
+    pub(crate) match_host: Option<IpAddr>,
+
+    /// Do not look up host names
+    #[arg(short, long)]
+    pub(crate) no_dns: bool,
+
+    /// Seconds that looking up host names may take in all
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub(crate) dns_timeout: u64,
+
+    /// Also what stayed unpaired
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+
+    #[command(flatten)]
+    pub(crate) decoding: Decoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+    /// CSV with a heading
+    Csv,
+}
+
+/// Explain export packets
+///
+/// All inputs are decoded in order (HEX first, then files), with one template table.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Decode {
+    /// One export packet each, as hex; spaces, colons and 0x are allowed. `-` reads one packet a line from stdin
+    #[arg(value_name = "HEX")]
+    pub(crate) hex: Vec<String>,
+
+    /// pcap or pcapng capture, or raw octets: one export packet or IPFIX messages one after the other
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = DecodeFormat::Text)]
+    pub(crate) format: DecodeFormat,
+
+    #[command(flatten)]
+    pub(crate) decoding: Decoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DecodeFormat {
+    /// A tree for people
+    Text,
+    /// A JSON object for each export packet
+    Json,
+}
+
+/// How export packets are decoded.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Decoding {
+    /// CSV file of further information elements: pen,id,name,type
+    #[arg(long, value_name = "FILE")]
+    pub(crate) elements: Option<PathBuf>,
+
+    /// For whom a template is valid
+    #[arg(long, value_enum, default_value_t = TemplateScope::Domain)]
+    pub(crate) template_scope: TemplateScope,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TemplateScope {
+    /// The exporter's address, port and observation domain
+    Session,
+    /// The exporter's address and observation domain
+    Domain,
+    /// The exporter's address
+    Exporter,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the manual page, or write one for every command
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {
+    /// Directory to write nf.1, nf-collect.1, ... to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    text.parse().map_err(|_| "json, ndjson or csv".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

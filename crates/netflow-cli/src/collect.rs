@@ -1,0 +1,362 @@
+//! `nf collect`: receives export packets and writes flow files.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use crossbeam_channel::RecvTimeoutError;
+use indicatif::{ProgressBar, ProgressStyle};
+use netflow_collector::sequence::Convention;
+use netflow_collector::{
+    Collector, CollectorError, Config, Event, FileWriter, Inlet, Report, Source, WriteFailure, WriterReport,
+};
+use netflow_flow::Format;
+use netflow_templates::{Exporter, Problem, Timestamp};
+
+use crate::Outcome;
+use crate::args::Collect;
+use crate::input;
+use crate::output::{self, count};
+use crate::signals;
+
+/// Messages about packets that are printed; the report counts all.
+const MAX_MESSAGES: usize = 50;
+/// How often the collector is looked after.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
+    let source = match &args.read {
+        Some(path) => Source::Capture(path.clone()),
+        None => Source::Udp(listen_address(&args.host, args.port)?),
+    };
+    let mut config = Config::new(source);
+    config.session = input::session_config(&args.decoding)?;
+    config.receive_buffer = args.buffer << 20;
+    config.flush_interval = Duration::from_secs(args.flush.max(1));
+    config.packets = args.count;
+    config.packet_events = args.debug;
+
+    let stop = signals::stop_flag().context("cannot handle signals")?;
+    let (path, format, gzip) = target(args)?;
+    // First the port: one that is in use must not leave an empty file behind.
+    let inlet = Inlet::open(&config).map_err(explain_start)?;
+    let writer = FileWriter::open(&path, format, gzip).map_err(explain_write)?;
+    let outputs = (0..threads(args)).map(|_| writer.output(args.sampling)).collect();
+    let collector = Collector::start(&config, inlet, outputs).map_err(explain_start)?;
+    greet(args, &collector, &path);
+
+    let mut watch = Watch::new(args);
+    while !collector.is_stopping() {
+        if stop.load(Ordering::Relaxed) {
+            collector.request_stop();
+        }
+        watch.events(&collector);
+        for failure in writer.failures().try_iter() {
+            if watch.write_failed(failure) {
+                collector.request_stop();
+            }
+        }
+        watch.status(&collector);
+    }
+    let events = collector.events().clone();
+    let report = collector.stop();
+    for event in events.try_iter() {
+        watch.event(event);
+    }
+    let (written, failures) = writer.finish();
+    for failure in failures {
+        watch.write_failed(failure);
+    }
+    watch.bar.finish_and_clear();
+    output::note(summary(&report, &written));
+
+    let bad_capture = args.read.is_some() && (report.capture_failed || report.faulty > 0);
+    let nothing = args.read.is_some() && report.session.packets == 0 && report.malformed > 0;
+    let lost = written.lost_blocks > 0 && !watch.closed_pipe;
+    Ok(if bad_capture || nothing || lost { Outcome::BadInput } else { Outcome::Done })
+}
+
+/// The addresses that a host name stands for.
+fn listen_address(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let addresses = (bare, port).to_socket_addrs();
+    let address = addresses.ok().and_then(|mut addresses| addresses.next());
+    match address {
+        Some(address) => Ok(vec![address]),
+        None => bail!("unknown host '{host}': give an address of this machine, such as 0.0.0.0 or ::, or its name"),
+    }
+}
+
+/// File, format and whether it is compressed.
+fn target(args: &Collect) -> anyhow::Result<(PathBuf, Format, bool)> {
+    let path = match &args.file {
+        Some(path) => path.clone(),
+        None => PathBuf::from(format!("{}.gz", Timestamp::now().as_nanos() / 1_000_000_000)),
+    };
+    if path == Path::new("-") {
+        return Ok((path, args.format.unwrap_or(Format::Packets), false));
+    }
+    let gzip_name = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    match args.format {
+        Some(format) => Ok((path, format, gzip_name)),
+        None => {
+            let (format, gzip) = Format::of_path(&path)?;
+            Ok((path, format, gzip))
+        }
+    }
+}
+
+fn threads(args: &Collect) -> usize {
+    match args.threads {
+        // One core is for receiving and writing.
+        0 => available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).clamp(1, 16),
+        threads => threads.min(256),
+    }
+}
+
+/// What to do about it, behind what is wrong.
+fn explain_start(error: CollectorError) -> anyhow::Error {
+    let advice = match &error {
+        CollectorError::Bind { address, source } => match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("; another program has the port (`ss -lunp 'sport = {}'` names it): choose one with -p", address.port())
+            }
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: choose a higher one with -p".into(),
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address (`ip address` lists them)".into(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
+    let error = anyhow::Error::from(error);
+    anyhow::anyhow!("{error:#}{advice}")
+}
+
+fn explain_write(failure: WriteFailure) -> anyhow::Error {
+    let advice = write_advice(failure.source.kind());
+    anyhow::anyhow!("{failure}{advice}")
+}
+
+fn write_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; the disk is full: free some room, and writing goes on with what comes then"
+        }
+        io::ErrorKind::NotFound => "; the directory does not exist: create it first",
+        io::ErrorKind::PermissionDenied => "; choose a file that you may write with -o",
+        io::ErrorKind::ReadOnlyFilesystem => "; the file system is read-only: choose another with -o",
+        io::ErrorKind::IsADirectory => "; this is a directory: name a file in it",
+        _ => "",
+    }
+}
+
+fn greet(args: &Collect, collector: &Collector, path: &Path) {
+    let to = if path == Path::new("-") { "stdout".to_owned() } else { path.display().to_string() };
+    match &args.read {
+        Some(capture) => output::note(format_args!("reading {}, writing to {to}", capture.display())),
+        None => {
+            let addresses: Vec<_> = collector.addresses().iter().map(ToString::to_string).collect();
+            output::note(format_args!(
+                "listening on {} (UDP), writing to {to}; Ctrl-C ends",
+                addresses.join(", ")
+            ));
+        }
+    }
+    // Linux grants twice what it counts for payload.
+    let asked = args.buffer << 20;
+    let granted = collector.receive_buffers().iter().min().copied().unwrap_or(usize::MAX);
+    if granted < asked {
+        output::note(format_args!(
+            "the receive buffer is {} KiB of {} asked for; to lose less under load: sysctl -w net.core.rmem_max={asked}",
+            granted >> 10,
+            asked >> 10
+        ));
+    }
+}
+
+/// Looks after a running collector: messages, and a line of status on a terminal.
+struct Watch {
+    debug: bool,
+    seen: HashSet<String>,
+    silenced: bool,
+    bar: ProgressBar,
+    started: Instant,
+    closed_pipe: bool,
+}
+
+impl Watch {
+    fn new(args: &Collect) -> Self {
+        let bar = if io::stderr().is_terminal() && !args.debug {
+            ProgressBar::new_spinner().with_style(
+                ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            )
+        } else {
+            ProgressBar::hidden()
+        };
+        let (debug, seen, silenced) = (args.debug, HashSet::new(), false);
+        Self { debug, seen, silenced, bar, started: Instant::now(), closed_pipe: false }
+    }
+
+    /// Takes events for one tick.
+    fn events(&mut self, collector: &Collector) {
+        let until = Instant::now() + TICK;
+        loop {
+            match collector.events().recv_deadline(until) {
+                Ok(event) => self.event(event),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => return std::thread::sleep(TICK),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Packet { exporter, octets, version, flows } => {
+                let version = if version == 10 { "IPFIX".to_owned() } else { format!("v{version}") };
+                let from = SocketAddr::from(exporter);
+                self.say(format_args!("{from}: {version}, {octets} octets, {}", count(flows, "flow")));
+            }
+            Event::Malformed { exporter, error } => self.once(exporter, &error.to_string()),
+            Event::Problem { exporter, problem: Problem::MissingTemplate { set_id, .. }, domain } => self.once(
+                exporter,
+                &format!("data of template {set_id} (domain {domain}) came before it; they wait until it is sent"),
+            ),
+            Event::Problem { exporter, problem, domain } => {
+                // Told once for each kind, not for each offset.
+                let key = format!("{exporter:?} {domain} {:?}", std::mem::discriminant(&problem));
+                if self.is_new(key) {
+                    self.say(format_args!("{} (domain {domain}): {problem}", SocketAddr::from(exporter)));
+                }
+            }
+            Event::Capture(error) => self.say(format_args!("{:#}", anyhow::Error::from(error))),
+            Event::Socket { address, error } => self.say(format_args!("{address}: {error}")),
+            _ => {}
+        }
+    }
+
+    fn once(&mut self, exporter: Exporter, message: &str) {
+        let message = format!("{}: {message}", exporter.address);
+        if self.is_new(message.clone()) {
+            self.say(message);
+        }
+    }
+
+    fn is_new(&mut self, message: String) -> bool {
+        if self.debug {
+            return true;
+        }
+        if self.seen.len() >= MAX_MESSAGES {
+            if !self.silenced {
+                self.silenced = true;
+                self.say("further messages about packets are only counted (-D prints all)");
+            }
+            return false;
+        }
+        self.seen.insert(message)
+    }
+
+    /// Says what could not be written; true when nobody reads the output any more.
+    fn write_failed(&mut self, failure: WriteFailure) -> bool {
+        if failure.source.kind() == io::ErrorKind::BrokenPipe {
+            self.closed_pipe = true;
+            return true;
+        }
+        self.say(explain_write(failure));
+        false
+    }
+
+    fn status(&self, collector: &Collector) {
+        let (packets, flows) = collector.progress();
+        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
+        self.bar.set_message(format!("{packets} packets, {flows} flows ({:.0} flows/s)", flows as f64 / seconds));
+        self.bar.tick();
+    }
+
+    fn say(&self, message: impl std::fmt::Display) {
+        self.bar.suspend(|| output::note(message));
+    }
+}
+
+/// What was received, decoded, waiting and lost.
+fn summary(report: &Report, written: &WriterReport) -> String {
+    let mut text = format!(
+        "{} received: {} decoded, {}, {}; {} written",
+        count(report.received, "packet"),
+        report.session.packets,
+        count(report.session.records, "flow"),
+        count(report.session.options_records, "options record"),
+        count(written.octets, "octet"),
+    );
+    let mut add = |line: String| text.push_str(&format!("\nnf: {line}"));
+    if report.malformed > 0 {
+        add(format!("{} were no export packets, or cut off in the header", report.malformed));
+    }
+    if report.faulty > 0 {
+        add(format!("{} had something wrong in them; the rest of each was decoded", report.faulty));
+    }
+    let session = &report.session;
+    if session.undecoded_sets > 0 {
+        add(format!(
+            "{} came before the template: {} decoded when it came, {} waiting ({} octets), {} given up",
+            count(session.undecoded_sets, "data set"),
+            session.undecoded_sets.saturating_sub(report.waiting_sets + session.given_up_sets),
+            report.waiting_sets,
+            report.waiting_octets,
+            session.given_up_sets
+        ));
+    }
+    if report.dropped > 0 {
+        add(format!("{} dropped: decoding did not keep up", count(report.dropped, "packet")));
+    }
+    match report.kernel_dropped {
+        Some(0) => {}
+        Some(drops) => add(format!("{} dropped by the kernel: the receive buffer was full", count(drops, "packet"))),
+        None if report.capture.is_none() => add("the system does not tell what it dropped".into()),
+        None => {}
+    }
+    if written.lost_blocks > 0 {
+        add(format!(
+            "{} of {} octets could not be written, and are lost",
+            count(written.lost_blocks, "block"),
+            written.lost_octets
+        ));
+    }
+    for domain in &report.domains {
+        let totals = &domain.sequence;
+        let unit = if domain.version == 9 { "packets" } else { "records" };
+        let mut line = format!(
+            "exporter {} domain {} v{}: {}, {}",
+            domain.exporter,
+            domain.domain,
+            domain.version,
+            count(domain.packets, "packet"),
+            count(domain.flows, "flow")
+        );
+        // A String takes every text.
+        let _ = match domain.convention {
+            _ if domain.version == 1 => write!(line, "; v1 has no sequence numbers"),
+            Convention::Unknown if totals.lost == 0 => Ok(()),
+            Convention::Other => write!(line, "; its sequence numbers count something else, so loss is unknown"),
+            _ => write!(line, "; {} {unit} lost by sequence numbers", totals.lost),
+        };
+        if totals.reordered + totals.duplicates + totals.restarts > 0 {
+            let _ = write!(
+                line,
+                " ({} late, {} twice, {})",
+                totals.reordered,
+                totals.duplicates,
+                count(totals.restarts, "restart")
+            );
+        }
+        add(line);
+    }
+    if report.untracked_packets > 0 {
+        add(format!("{} more packets from exporters too many to list", report.untracked_packets));
+    }
+    text
+}

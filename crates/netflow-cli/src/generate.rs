@@ -1,0 +1,29 @@
+//! Shell completions and manual pages.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use crate::Outcome;
+use crate::args::{Args, Completions, Man};
+
+pub(crate) fn completions(args: &Completions) -> anyhow::Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "nf", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn man(args: &Man) -> anyhow::Result<Outcome> {
+    match &args.out {
+        Some(directory) => clap_mangen::generate_to(Args::command(), directory)
+            .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            io::stdout().write_all(&page)?;
+        }
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,49 @@
+//! `nf`: collect, analyze and decode NetFlow and IPFIX.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![allow(clippy::print_stderr, reason = "a command says what happens on stderr")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod analyze;
+mod args;
+mod collect;
+mod decode;
+mod generate;
+mod input;
+mod output;
+mod signals;
+
+use args::{Args, Command};
+
+/// How a command ended that did what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All input was good.
+    Done,
+    /// Some input was bad; it was said what, and the rest was done.
+    BadInput,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.command {
+        Command::Collect(args) => collect::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::BadInput) => ExitCode::from(1),
+        // Whoever read the output has seen enough.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(format_args!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

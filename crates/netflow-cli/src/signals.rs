@@ -1,0 +1,18 @@
+//! SIGINT and SIGTERM: a request to end in order.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::TERM_SIGNALS;
+
+/// A flag that is set by the first SIGINT, SIGTERM or SIGQUIT. The second ends the process at once, for when
+/// ending in order takes too long.
+pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for &signal in TERM_SIGNALS {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

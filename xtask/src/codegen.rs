@@ -1,0 +1,602 @@
+//! `cargo xtask codegen`: turns the registry tables (CSV) into Rust sources.
+//!
+//! Each target is rendered in memory, formatted by rustfmt and compared with the file in the tree, so that an
+//! up-to-date file is never touched and `--check` can tell what is stale.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+const INFORMATION_ELEMENTS: &str = "crates/netflow-templates/registry/information-elements.csv";
+const V9_VENDOR_ELEMENTS: &str = "crates/netflow-templates/registry/netflow-v9-vendor-elements.csv";
+const V9_FIELD_TYPES: &str = "crates/netflow-templates/registry/netflow-v9-field-types.csv";
+const V9_SCOPE_TYPES: &str = "crates/netflow-templates/registry/netflow-v9-scope-types.csv";
+const PROTOCOL_NUMBERS: &str = "crates/netflow-flow/registry/protocol-numbers.csv";
+const SERVICE_NAMES: &str = "crates/netflow-analyzer/registry/service-names.csv";
+
+/// The lowest field type that NetFlow v9 vendors took for themselves; IPFIX has the enterprise bit there.
+const FIRST_V9_VENDOR_ID: u16 = 0x8000;
+
+/// Width of the lines in the tables that are kept away from rustfmt; `max_width` of rustfmt.toml.
+const LINE_WIDTH: usize = 110;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Writes nothing; fails when a generated file is stale.
+    #[arg(long)]
+    check: bool,
+}
+
+/// A generated file: where it goes, what it is, the tables it comes from and how its body is made.
+struct Target {
+    path: &'static str,
+    title: &'static str,
+    sources: &'static [&'static str],
+    body: fn(&Path) -> Result<String>,
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        path: "crates/netflow-wire/src/element_id.rs",
+        title: "Ids of IANA's information elements, named after the elements.",
+        sources: &[INFORMATION_ELEMENTS],
+        body: element_ids,
+    },
+    Target {
+        path: "crates/netflow-templates/src/registry/iana.rs",
+        title: "IANA's information elements, then the vendor field types of NetFlow v9, by id.",
+        sources: &[INFORMATION_ELEMENTS, V9_VENDOR_ELEMENTS],
+        body: iana_elements,
+    },
+    Target {
+        path: "crates/netflow-templates/src/registry/enterprise.rs",
+        title: "Enterprise information elements, by enterprise number and id.",
+        sources: &[INFORMATION_ELEMENTS],
+        body: enterprise_elements,
+    },
+    Target {
+        path: "crates/netflow-templates/src/registry/netflow_v9.rs",
+        title: "Names of NetFlow v9 field types and scope types, by id.",
+        sources: &[V9_FIELD_TYPES, V9_SCOPE_TYPES],
+        body: netflow_v9_names,
+    },
+    Target {
+        path: "crates/netflow-flow/src/protocol/names.rs",
+        title: "Keywords of IP protocols, by number.",
+        sources: &[PROTOCOL_NUMBERS],
+        body: protocol_names,
+    },
+    Target {
+        path: "crates/netflow-analyzer/src/service/iana.rs",
+        title: "IANA's service names, by transport protocol and port.",
+        sources: &[SERVICE_NAMES],
+        body: service_names,
+    },
+];
+
+/// Generates every target, or with `--check` only compares.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let root = workspace_root()?;
+    let mut stale = Vec::new();
+    for target in TARGETS {
+        let text = render(target, &root).with_context(|| format!("cannot generate {}", target.path))?;
+        let path = root.join(target.path);
+        let current = match fs::read_to_string(&path) {
+            Ok(current) => Some(current),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", target.path)),
+        };
+        if current.as_deref() == Some(text.as_str()) {
+            continue;
+        }
+        stale.push(target.path);
+        if !args.check {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)
+                    .with_context(|| format!("cannot create the folder of {}", target.path))?;
+            }
+            fs::write(&path, text).with_context(|| format!("cannot write {}", target.path))?;
+        }
+    }
+
+    if stale.is_empty() {
+        println!("{} generated files are up to date", TARGETS.len());
+        return Ok(());
+    }
+    if args.check {
+        bail!("stale, run `cargo xtask codegen`:\n  {}", stale.join("\n  "));
+    }
+    for path in stale {
+        println!("wrote {path}");
+    }
+    Ok(())
+}
+
+/// The folder above this package.
+fn workspace_root() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.canonicalize().context("cannot find the workspace root")
+}
+
+/// The whole text of a target's file.
+fn render(target: &Target, root: &Path) -> Result<String> {
+    let source = format!(
+        "//! {}\n// Generated by `cargo xtask codegen` from {}; do not edit.\n\n{}",
+        target.title,
+        target.sources.join(" and "),
+        (target.body)(root)?
+    );
+    rustfmt(&source, root)
+}
+
+/// Formats a source text as `cargo fmt` would.
+fn rustfmt(source: &str, root: &Path) -> Result<String> {
+    let mut child = Command::new("rustfmt")
+        .args(["--edition", "2024", "--config-path"])
+        .arg(root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start rustfmt")?;
+    // rustfmt reads all of its input before it prints, so the two pipes cannot block each other.
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let written = stdin.write_all(source.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().context("cannot read from rustfmt")?;
+    ensure!(output.status.success(), "rustfmt failed: {}", output.status);
+    written.context("cannot write to rustfmt")?;
+    String::from_utf8(output.stdout).context("rustfmt printed invalid UTF-8")
+}
+
+/// A row of `information-elements.csv`.
+struct ElementRow {
+    enterprise: u32,
+    id: u16,
+    name: String,
+    data_type: String,
+    semantics: String,
+    units: String,
+    deprecated: bool,
+}
+
+impl ElementRow {
+    /// The `row(...)` call that makes this element.
+    fn call(&self) -> Result<String> {
+        Ok(format!(
+            "row({}, {}, {:?}, T::{}, S::{}, U::{}),",
+            self.enterprise,
+            self.id,
+            self.name,
+            data_type_variant(&self.data_type)?,
+            semantics_variant(&self.semantics)?,
+            units_variant(&self.units)?
+        ))
+    }
+}
+
+/// Reads the named columns of a table; spaces around a value are dropped.
+fn read_table<const N: usize>(root: &Path, path: &str, columns: [&str; N]) -> Result<Vec<[String; N]>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_path(root.join(path))
+        .with_context(|| format!("cannot open {path}"))?;
+    let headers = reader.headers().with_context(|| format!("{path}: no header"))?;
+    let mut positions = [0; N];
+    for (position, column) in positions.iter_mut().zip(columns) {
+        *position = headers
+            .iter()
+            .position(|header| header == column)
+            .with_context(|| format!("{path}: no column {column}"))?;
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.with_context(|| path.to_owned())?;
+        rows.push(positions.map(|position| record[position].to_owned()));
+    }
+    Ok(rows)
+}
+
+/// Reads a table of information elements, sorted by enterprise and id.
+fn read_elements(root: &Path, path: &str) -> Result<Vec<ElementRow>> {
+    let columns = ["pen", "id", "name", "type", "semantics", "units", "status"];
+    let mut elements = Vec::new();
+    for [enterprise, id, name, data_type, semantics, units, status] in read_table(root, path, columns)? {
+        elements.push(ElementRow {
+            enterprise: parse(&enterprise, path)?,
+            id: parse(&id, path)?,
+            name,
+            data_type,
+            semantics,
+            units,
+            deprecated: status == "deprecated",
+        });
+    }
+    // Stable: of two rows with the same key, the first of the file stays first.
+    elements.sort_by_key(|element| (element.enterprise, element.id));
+    Ok(elements)
+}
+
+/// Reads IANA's elements out of the table of all elements.
+fn read_iana_elements(root: &Path) -> Result<Vec<ElementRow>> {
+    let mut elements = read_elements(root, INFORMATION_ELEMENTS)?;
+    elements.retain(|element| element.enterprise == 0);
+    for element in &elements {
+        ensure!(element.id < FIRST_V9_VENDOR_ID, "{} is not an IANA element id", element.id);
+    }
+    unique(elements.iter().map(|element| element.id), INFORMATION_ELEMENTS)?;
+    Ok(elements)
+}
+
+fn parse<T>(text: &str, path: &str) -> Result<T>
+where
+    T: std::str::FromStr<Err = std::num::ParseIntError>,
+{
+    text.parse().with_context(|| format!("{path}: bad number {text:?}"))
+}
+
+/// Fails when a key of a sorted sequence comes twice.
+fn unique<K: PartialEq + std::fmt::Debug>(keys: impl Iterator<Item = K>, what: &str) -> Result<()> {
+    let mut previous = None;
+    for key in keys {
+        if previous.as_ref() == Some(&key) {
+            bail!("{what}: {key:?} comes twice");
+        }
+        previous = Some(key);
+    }
+    Ok(())
+}
+
+fn element_ids(root: &Path) -> Result<String> {
+    let mut body = String::new();
+    let mut names = BTreeSet::new();
+    for element in read_iana_elements(root)? {
+        ensure!(
+            element.name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "{:?} makes no constant",
+            element.name
+        );
+        let constant = constant_name(&element.name);
+        let units = match element.units.as_str() {
+            "" | "none" => String::new(),
+            units => format!(", {units}"),
+        };
+        let deprecated = if element.deprecated { " (deprecated)" } else { "" };
+        writeln!(body, "/// `{}`: {}{units}{deprecated}", element.name, element.data_type)?;
+        writeln!(body, "pub const {constant}: u16 = {};", element.id)?;
+        ensure!(names.insert(constant), "two elements are called {}", element.name);
+    }
+    Ok(body)
+}
+
+fn iana_elements(root: &Path) -> Result<String> {
+    let mut elements = read_iana_elements(root)?;
+    let vendor = read_elements(root, V9_VENDOR_ELEMENTS)?;
+    for element in &vendor {
+        ensure!(
+            element.enterprise == 0 && element.id >= FIRST_V9_VENDOR_ID,
+            "{} is not a vendor field type of NetFlow v9",
+            element.id
+        );
+    }
+    unique(vendor.iter().map(|element| element.id), V9_VENDOR_ELEMENTS)?;
+    elements.extend(vendor);
+    element_table(&elements)
+}
+
+fn enterprise_elements(root: &Path) -> Result<String> {
+    let mut elements = read_elements(root, INFORMATION_ELEMENTS)?;
+    elements.retain(|element| element.enterprise != 0);
+    elements.dedup_by_key(|element| (element.enterprise, element.id));
+    element_table(&elements)
+}
+
+/// The imports and the slice that `registry` takes its elements from.
+fn element_table(elements: &[ElementRow]) -> Result<String> {
+    let mut body = String::from(
+        "use super::{Element, row};\n\
+         use crate::element::{DataType as T, Semantics as S, Units as U};\n\n\
+         pub(super) static ELEMENTS: &[Element] = &[\n",
+    );
+    for element in elements {
+        writeln!(body, "{}", element.call()?)?;
+    }
+    body.push_str("];\n");
+    Ok(body)
+}
+
+fn netflow_v9_names(root: &Path) -> Result<String> {
+    let mut body = String::new();
+    for (path, table) in [(V9_FIELD_TYPES, "FIELD_NAMES"), (V9_SCOPE_TYPES, "SCOPE_NAMES")] {
+        let mut names = Vec::new();
+        for [id, name] in read_table(root, path, ["id", "name"])? {
+            let id: u16 = parse(&id, path)?;
+            // Field type 0 is a placeholder for whatever is unknown.
+            if id != 0 {
+                names.push((id, name));
+            }
+        }
+        body.push_str(&name_table(table, "u16", names, path)?);
+    }
+    Ok(body)
+}
+
+fn protocol_names(root: &Path) -> Result<String> {
+    let mut names = Vec::new();
+    for [number, keyword] in read_table(root, PROTOCOL_NUMBERS, ["value", "name"])? {
+        let keyword = keyword.strip_suffix("(deprecated)").unwrap_or(&keyword).trim();
+        if !matches!(keyword, "" | "Reserved" | "Unassigned") {
+            let number: u8 = parse(&number, PROTOCOL_NUMBERS)?;
+            names.push((number, keyword.to_owned()));
+        }
+    }
+    name_table("NAMES", "u8", names, PROTOCOL_NUMBERS)
+}
+
+/// A slice of numbers and names, laid out by rustfmt.
+fn name_table<K>(table: &str, key: &str, mut names: Vec<(K, String)>, path: &str) -> Result<String>
+where
+    K: Copy + Ord + std::fmt::Debug,
+{
+    names.sort_by_key(|(id, _)| *id);
+    unique(names.iter().map(|(id, _)| *id), path)?;
+    let mut body = format!("\npub(super) static {table}: &[({key}, &str)] = &[\n");
+    for entry in names {
+        writeln!(body, "{entry:?},")?;
+    }
+    body.push_str("];\n");
+    Ok(body)
+}
+
+fn service_names(root: &Path) -> Result<String> {
+    const TABLES: [(&str, &str); 4] = [("tcp", "TCP"), ("udp", "UDP"), ("sctp", "SCTP"), ("dccp", "DCCP")];
+    let mut services: [Vec<(u16, String)>; 4] = Default::default();
+    for [port, protocol, name] in read_table(root, SERVICE_NAMES, ["port", "protocol", "name"])? {
+        let table = TABLES
+            .iter()
+            .position(|(text, _)| *text == protocol)
+            .with_context(|| format!("{SERVICE_NAMES}: unknown protocol {protocol}"))?;
+        services[table].push((parse(&port, SERVICE_NAMES)?, name));
+    }
+    let mut body = String::new();
+    for ((protocol, table), mut names) in TABLES.into_iter().zip(services) {
+        names.sort_by_key(|(port, _)| *port);
+        unique(names.iter().map(|(port, _)| *port), &format!("{SERVICE_NAMES}, {protocol}"))?;
+        let entries = names.iter().map(|entry| format!("{entry:?},"));
+        // One entry per line, as rustfmt has it, would make five times as many lines.
+        write!(body, "\n#[rustfmt::skip]\npub(super) static {table}: &[(u16, &str)] = &[\n")?;
+        body.push_str(&filled(entries));
+        body.push_str("];\n");
+    }
+    Ok(body)
+}
+
+/// Indented lines with as many entries on each as fit.
+fn filled(entries: impl Iterator<Item = String>) -> String {
+    const INDENT: &str = "    ";
+    let mut text = String::new();
+    let mut width = 0;
+    for entry in entries {
+        if width > 0 && width + 1 + entry.len() <= LINE_WIDTH {
+            text.push(' ');
+            width += 1 + entry.len();
+        } else {
+            if width > 0 {
+                text.push('\n');
+            }
+            text.push_str(INDENT);
+            width = INDENT.len() + entry.len();
+        }
+        text.push_str(&entry);
+    }
+    if width > 0 {
+        text.push('\n');
+    }
+    text
+}
+
+/// The variant of `DataType` for an abstract data type.
+fn data_type_variant(text: &str) -> Result<&'static str> {
+    Ok(match text {
+        "octetArray" => "OctetArray",
+        "unsigned8" => "Unsigned8",
+        "unsigned16" => "Unsigned16",
+        "unsigned32" => "Unsigned32",
+        "unsigned64" => "Unsigned64",
+        "unsigned256" => "Unsigned256",
+        "signed8" => "Signed8",
+        "signed16" => "Signed16",
+        "signed32" => "Signed32",
+        "signed64" => "Signed64",
+        "float32" => "Float32",
+        "float64" => "Float64",
+        "boolean" => "Boolean",
+        "macAddress" => "MacAddress",
+        "string" => "String",
+        "dateTimeSeconds" => "DateTimeSeconds",
+        "dateTimeMilliseconds" => "DateTimeMilliseconds",
+        "dateTimeMicroseconds" => "DateTimeMicroseconds",
+        "dateTimeNanoseconds" => "DateTimeNanoseconds",
+        "ipv4Address" => "Ipv4Address",
+        "ipv6Address" => "Ipv6Address",
+        "basicList" => "BasicList",
+        "subTemplateList" => "SubTemplateList",
+        "subTemplateMultiList" => "SubTemplateMultiList",
+        _ => bail!("unknown data type {text:?}"),
+    })
+}
+
+/// The variant of `Semantics` for data type semantics.
+fn semantics_variant(text: &str) -> Result<&'static str> {
+    Ok(match text {
+        "" | "default" => "Default",
+        "quantity" => "Quantity",
+        "totalCounter" => "TotalCounter",
+        "deltaCounter" => "DeltaCounter",
+        "identifier" => "Identifier",
+        "flags" => "Flags",
+        "list" => "List",
+        "snmpCounter" => "SnmpCounter",
+        "snmpGauge" => "SnmpGauge",
+        _ => bail!("unknown semantics {text:?}"),
+    })
+}
+
+/// The variant of `Units` for a unit.
+fn units_variant(text: &str) -> Result<&'static str> {
+    Ok(match text {
+        "" | "none" => "None",
+        "bits" => "Bits",
+        "octets" => "Octets",
+        "packets" => "Packets",
+        "flows" => "Flows",
+        "seconds" => "Seconds",
+        "milliseconds" => "Milliseconds",
+        "microseconds" => "Microseconds",
+        "nanoseconds" => "Nanoseconds",
+        "4-octet words" => "FourOctetWords",
+        "messages" => "Messages",
+        "hops" => "Hops",
+        "entries" => "Entries",
+        "frames" => "Frames",
+        "ports" => "Ports",
+        "inferred" => "Inferred",
+        "units" => "Units",
+        _ => bail!("unknown unit {text:?}"),
+    })
+}
+
+/// Words that the letter case alone would cut in the wrong place.
+const WORDS: &[&str] = &["IPv4", "IPv6", "IPSec", "MCast", "VRF", "TEid", "ExID"];
+
+/// The constant for an element: `sourceIPv4Address` becomes `SOURCE_IPV4_ADDRESS`.
+fn constant_name(name: &str) -> String {
+    words(name).iter().map(|word| word.to_ascii_uppercase()).collect::<Vec<_>>().join("_")
+}
+
+/// Cuts a camel case name into words. Digits stay with the letters before them.
+fn words(name: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let length = word_length(rest);
+        let (word, after) = rest.split_at(length);
+        words.push(word);
+        rest = after;
+    }
+    words
+}
+
+/// The length of the first word of a name that is not empty.
+fn word_length(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let run = |from: usize, class: fn(&u8) -> bool| {
+        from + bytes[from..].iter().take_while(|byte| class(byte)).count()
+    };
+    let mut end = if let Some(word) = WORDS.iter().find(|word| name.starts_with(**word)) {
+        word.len()
+    } else {
+        let capitals = run(0, u8::is_ascii_uppercase);
+        let letters = run(capitals, u8::is_ascii_lowercase);
+        match capitals {
+            0 | 1 => letters,
+            // The last capital of an acronym belongs to the word after it: `NATSource`, `IPPayload`.
+            _ if letters > capitals => cut_before_known_word(name, capitals - 1),
+            _ => cut_before_known_word(name, capitals),
+        }
+    };
+    let digits = run(end, u8::is_ascii_digit);
+    if digits > end {
+        end = digits;
+        // A single small letter after digits is part of the name of a protocol (`dot1q`, `p2p`), more
+        // letters are a word (`layer2packet`).
+        if run(end, u8::is_ascii_lowercase) == end + 1 {
+            end += 1;
+        }
+    }
+    // Never nothing, so that the caller comes to an end.
+    end.max(1)
+}
+
+/// Ends a run of capitals where one of the known words starts in it.
+fn cut_before_known_word(name: &str, end: usize) -> usize {
+    (1..end).find(|&at| WORDS.iter().any(|word| name[at..].starts_with(*word))).unwrap_or(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_camel_case() {
+        assert_eq!(constant_name("octetDeltaCount"), "OCTET_DELTA_COUNT");
+        assert_eq!(constant_name("bgpSourceAsNumber"), "BGP_SOURCE_AS_NUMBER");
+        assert_eq!(constant_name("flowStartSysUpTime"), "FLOW_START_SYS_UP_TIME");
+        assert_eq!(constant_name("postIpDiffServCodePoint"), "POST_IP_DIFF_SERV_CODE_POINT");
+    }
+
+    #[test]
+    fn acronyms_are_one_word() {
+        assert_eq!(constant_name("postNATSourceIPv4Address"), "POST_NAT_SOURCE_IPV4_ADDRESS");
+        assert_eq!(constant_name("postNAPTSourceTransportPort"), "POST_NAPT_SOURCE_TRANSPORT_PORT");
+        assert_eq!(constant_name("mibObjectValueIPAddress"), "MIB_OBJECT_VALUE_IP_ADDRESS");
+        assert_eq!(constant_name("hashIPPayloadOffset"), "HASH_IP_PAYLOAD_OFFSET");
+        assert_eq!(constant_name("minimumTTL"), "MINIMUM_TTL");
+        assert_eq!(constant_name("upperCILimit"), "UPPER_CI_LIMIT");
+        assert_eq!(constant_name("messageMD5Checksum"), "MESSAGE_MD5_CHECKSUM");
+    }
+
+    #[test]
+    fn ip_versions_are_one_word() {
+        assert_eq!(constant_name("sourceIPv4Address"), "SOURCE_IPV4_ADDRESS");
+        assert_eq!(constant_name("icmpTypeCodeIPv4"), "ICMP_TYPE_CODE_IPV4");
+        assert_eq!(constant_name("srhSegmentIPv6BasicList"), "SRH_SEGMENT_IPV6_BASIC_LIST");
+        assert_eq!(constant_name("ipv4IHL"), "IPV4_IHL");
+        assert_eq!(constant_name("ipv6ExtensionHeaders"), "IPV6_EXTENSION_HEADERS");
+    }
+
+    #[test]
+    fn digits_stay_with_the_letters_before() {
+        assert_eq!(constant_name("mplsLabelStackSection2"), "MPLS_LABEL_STACK_SECTION2");
+        assert_eq!(constant_name("mplsLabelStackSection10"), "MPLS_LABEL_STACK_SECTION10");
+        assert_eq!(constant_name("dot1qVlanId"), "DOT1Q_VLAN_ID");
+        assert_eq!(constant_name("postDot1qVlanId"), "POST_DOT1Q_VLAN_ID");
+        assert_eq!(constant_name("dot1qDEI"), "DOT1Q_DEI");
+        assert_eq!(constant_name("p2pTechnology"), "P2P_TECHNOLOGY");
+        assert_eq!(constant_name("rfc3550JitterNanoseconds"), "RFC3550_JITTER_NANOSECONDS");
+        assert_eq!(constant_name("layer2packetSectionSize"), "LAYER2_PACKET_SECTION_SIZE");
+        assert_eq!(constant_name("postMCastLayer2OctetDeltaCount"), "POST_MCAST_LAYER2_OCTET_DELTA_COUNT");
+    }
+
+    #[test]
+    fn irregular_words() {
+        assert_eq!(constant_name("IPSecSPI"), "IPSEC_SPI");
+        assert_eq!(constant_name("ingressVRFID"), "INGRESS_VRF_ID");
+        assert_eq!(constant_name("VRFname"), "VRF_NAME");
+        assert_eq!(constant_name("gtpuTEid"), "GTPU_TEID");
+        assert_eq!(constant_name("udpExID"), "UDP_EXID");
+        assert_eq!(constant_name("tcpSharedOptionExID16List"), "TCP_SHARED_OPTION_EXID16_LIST");
+        assert_eq!(constant_name("NATIPv6Address"), "NAT_IPV6_ADDRESS");
+    }
+
+    #[test]
+    fn lines_are_filled_up_to_the_width() {
+        let entries = || std::iter::repeat_n("x".repeat(52), 3);
+        assert_eq!(
+            filled(entries()),
+            format!("    {0} {0}\n    {0}\n", "x".repeat(52)),
+            "4 + 52 + 1 + 52 = 109 columns fit, a third entry does not"
+        );
+        assert_eq!(filled(std::iter::empty()), "");
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_an_error() {
+        assert!(unique([1, 2, 3].into_iter(), "table").is_ok());
+        assert!(unique([1, 2, 2].into_iter(), "table").is_err());
+    }
+}

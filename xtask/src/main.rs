@@ -1,0 +1,33 @@
+//! Development tasks: `cargo xtask --help`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod codegen;
+mod fixtures;
+
+#[derive(Parser)]
+#[command(about)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Measures the decoding speed, side by side with other libraries.
+    Bench(bench::Args),
+    /// Generates the registry tables from the CSV facts.
+    Codegen(codegen::Args),
+    /// Makes the fixtures: real traffic, exported by real exporters.
+    Fixtures(fixtures::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().task {
+        Task::Bench(args) => bench::run(&args),
+        Task::Codegen(args) => codegen::run(&args),
+        Task::Fixtures(args) => fixtures::run(&args),
+    }
+}
