@@ -86,7 +86,7 @@ impl Registry {
     }
 
     /// The number of the element that goes by `name` in any of the namings: IANA's (also reversed),
-    /// Cisco's of v9, those of the fixed versions, an enterprise's, or `PEN.ID`.
+    /// Cisco's of v9 (scopes too), those of the fixed versions, an enterprise's, or `PEN.ID`.
     pub fn find_name(&self, name: &str) -> Option<Element> {
         if let Some((enterprise, id)) = name.split_once('.') {
             return Some(self.element(enterprise.parse().ok()?, id.parse().ok()?));
@@ -104,6 +104,9 @@ impl Registry {
         }
         if let Some(element) = named(iana::ELEMENTS).or_else(|| named(enterprise::ELEMENTS)) {
             return Some(element.clone());
+        }
+        if let Some(&(id, _)) = netflow_v9::SCOPE_NAMES.iter().find(|(_, other)| *other == name) {
+            return Some(self.element(pen::UNASSIGNED, id));
         }
         // Forward names start in lower case, but for a few.
         let capital = name.strip_prefix("reverse")?;
@@ -215,6 +218,7 @@ mod tests {
         assert_eq!(number("IN_BYTES"), Some((0, 1)));
         assert_eq!(number("IN_OCTETS"), Some((0, 1)));
         assert_eq!(number("9.12235"), Some((9, 12235)));
+        assert_eq!(number("Interface"), Some((pen::UNASSIGNED, unassigned::SCOPE_INTERFACE)));
         assert_eq!(number("ROUTER_SC"), Some((pen::UNASSIGNED, unassigned::ROUTER_SC)));
         assert_eq!(number("nonsense"), None);
     }
