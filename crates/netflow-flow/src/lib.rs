@@ -21,6 +21,7 @@ mod write;
 
 pub use column::{Cell, CellError, Column, Kind};
 pub use extras::Extras;
+pub use netflow_templates::Value;
 pub use file::{Format, UnknownFormat};
 pub use gzip::GzipBlock;
 pub use json::header_fields;

@@ -139,7 +139,12 @@ impl<'a> FlowReader<'a> {
                 continue;
             }
             let line = self.line.trim_ascii();
-            let wrong = |reason| ReadError::Line { line: self.number, reason };
+            let whole = self.line.ends_with(b"\n");
+            let wrong = |reason| match whole {
+                true => ReadError::Line { line: self.number, reason },
+                // Nothing follows a line without an end.
+                false => ReadError::CutOff { line: self.number - 1 },
+            };
             match &mut self.lines {
                 Lines::Packets(packets) => {
                     self.last_packet = Some(packets.read(line, flows).map_err(wrong)?);

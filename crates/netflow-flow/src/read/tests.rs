@@ -1,1 +1,229 @@
+use netflow_templates::{Context, DataSet, Exporter, MessageSink, Problem, Session, TemplateChange};
+use netflow_wire::{
+    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise, ipfix,
+};
 
+use super::*;
+use crate::{FlowEncoder, Format, GzipBlock, Value};
+
+const NOW: u32 = 1_714_564_800;
+
+/// All flows of a file, and the errors.
+fn read(file: &[u8]) -> (Vec<Flow>, Vec<String>) {
+    let (mut all, mut errors, mut flows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reader = match FlowReader::new(file) {
+        Ok(reader) => reader,
+        Err(error) => return (all, vec![error.to_string()]),
+    };
+    loop {
+        match reader.read(&mut flows) {
+            Ok(true) => all.extend(flows.iter().cloned()),
+            Ok(false) => return (all, errors),
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+}
+
+/// An IPFIX packet with fields of many types, options data that say when the exporter started, and two records.
+fn packet() -> Vec<u8> {
+    let header = ipfix::Header { export_time: NOW, sequence_number: 9, observation_domain_id: 5, ..Default::default() };
+    let mut packet = MessageEncoder::new(Header::Ipfix(header));
+    let options = TemplateDefinition {
+        template_id: 300,
+        scope_count: 1,
+        options: true,
+        fields: vec![FieldSpecifier::iana(143, 4), FieldSpecifier::iana(ie::SYSTEM_INIT_TIME_MILLISECONDS, 8)],
+        offset: 0,
+    };
+    packet.template(&options).begin_set(300);
+    packet.octets(&[0, 0, 0, 1]).octets(&(u64::from(NOW - 100) * 1000).to_be_bytes());
+    let fields = [
+        (enterprise::IANA, ie::SOURCE_IPV6_ADDRESS, 16),
+        (enterprise::IANA, ie::DESTINATION_IPV4_ADDRESS, 4),
+        (enterprise::IANA, ie::OCTET_DELTA_COUNT, 8),
+        (enterprise::REVERSE, ie::OCTET_DELTA_COUNT, 4),
+        (enterprise::IANA, ie::FLOW_START_SYS_UP_TIME, 4),
+        (enterprise::IANA, ie::FLOW_END_NANOSECONDS, 8),
+        (enterprise::IANA, ie::APPLICATION_NAME, VARIABLE_LENGTH),
+        (enterprise::IANA, ie::SOURCE_MAC_ADDRESS, 6),
+        (enterprise::IANA, ie::APPLICATION_ID, 4),
+        (enterprise::IANA, ie::SAMPLER_ID, 1),
+        (enterprise::IANA, ie::SAMPLER_ID, 1),
+        (64_999, 3, 3),
+    ];
+    let fields = fields.map(|(enterprise, id, length)| FieldSpecifier { enterprise, id, length }).to_vec();
+    packet.template(&TemplateDefinition { template_id: 256, scope_count: 0, options: false, fields, offset: 0 });
+    packet.begin_set(256);
+    for (number, name) in [(1u8, "a, \"b\""), (2, "")] {
+        packet.octets(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number]).octets(&[192, 0, 2, number]);
+        packet.octets(&u64::MAX.to_be_bytes()).octets(&[0, 0, 1, number]).octets(&40_000u32.to_be_bytes());
+        packet.octets(&((u64::from(NOW) + 2_208_988_800) << 32 | 1 << 30).to_be_bytes());
+        packet.octets(&[name.len() as u8]).octets(name.as_bytes()).octets(&[2, 0, 0, 0, 0, number]);
+        packet.octets(&[13, 0, 1, number]).octets(&[7, 8]).octets(&[0xab, 0xcd, number]);
+    }
+    packet.finish()
+}
+
+/// What the packet's flows are, and a file of them.
+fn written(format: Format, gzip: bool) -> (Vec<Flow>, Vec<u8>) {
+    struct Both(FlowEncoder, Normalizer, Vec<Flow>);
+    impl MessageSink for Both {
+        fn packet(&mut self, context: &Context<'_>) {
+            self.0.packet(context);
+        }
+        fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+            self.0.data(context, set);
+            self.1.normalize(context, set, &mut self.2);
+        }
+        fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+            self.0.options(context, set);
+        }
+        fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+            self.0.template(context, change);
+        }
+        fn problem(&mut self, _context: &Context<'_>, problem: Problem) {
+            panic!("{problem}");
+        }
+    }
+    let encoder = FlowEncoder::new(format, gzip.then(GzipBlock::default), None);
+    let mut sink = Both(encoder, Normalizer::new(), Vec::new());
+    let exporter = Exporter { address: "192.0.2.254".parse().unwrap(), port: 4739 };
+    let received = Timestamp::from_nanos(i64::from(NOW) * 1_000_000_000 + 250_000_000);
+    Session::new().decode(exporter, received, &packet(), &mut sink).unwrap();
+    sink.0.end_packet();
+    let mut file = Vec::new();
+    if format == Format::Csv {
+        crate::write_csv_head(&mut file);
+        if gzip {
+            file = GzipBlock::default().compress(&file).unwrap();
+        }
+    }
+    file.extend(sink.0.take_block().unwrap().unwrap());
+    (sink.2, file)
+}
+
+#[test]
+fn flow_lines_and_csv_come_back_as_they_were() {
+    for (format, gzip) in
+        [(Format::FlowLines, false), (Format::FlowLines, true), (Format::Csv, false), (Format::Csv, true)]
+    {
+        let (flows, file) = written(format, gzip);
+        assert_eq!(flows.len(), 2);
+        let (mut read, errors) = read(&file);
+        assert_eq!(errors, Vec::<String>::new());
+        let mut flows = flows;
+        for flow in flows.iter_mut().chain(&mut read) {
+            // Octets of unknown elements come back as the hex text that stands in the file.
+            assert_eq!(flow.rare().extras.get("64999.3").map(|value| value.to_string()[..4].to_owned()), Some("abcd".into()));
+            let texts: Vec<_> = flow.rare().extras.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(texts[..2], ["samplerId=7", "samplerId_2=8"]);
+            flow.rare_mut().extras.clear();
+        }
+        assert_eq!(read, flows, "{format}");
+    }
+}
+
+#[test]
+fn export_packets_come_back_as_the_same_flows() {
+    for gzip in [false, true] {
+        let (mut flows, file) = written(Format::Packets, gzip);
+        let (read, errors) = read(&file);
+        assert_eq!(errors, Vec::<String>::new());
+        flows.iter_mut().for_each(|flow| flow.template_id = None);
+        assert_eq!(read[0].rare().app_name, "a, \"b\"");
+        assert_eq!(read, flows);
+    }
+}
+
+#[test]
+fn lines_of_pypi_netflow_are_read() {
+    let line = br#"{"1503652676.307753": {"client": ["192.0.2.9", 40000], "header": {"version": 5, "count": 1,
+        "uptime": 60000, "timestamp": 1714564800, "timestamp_nano": 0, "sequence": 3, "engine_type": 0,
+        "engine_id": 1, "sampling_interval": 0}, "flows": [{"IPV4_SRC_ADDR": 3221225985, "IPV4_DST_ADDR":
+        3325256706, "NEXT_HOP": 0, "INPUT": 1, "OUTPUT": 2, "IN_PACKETS": 5, "IN_OCTETS": 500, "FIRST_SWITCHED":
+        50000, "LAST_SWITCHED": 58000, "SRC_PORT": 443, "DST_PORT": 50001, "TCP_FLAGS": 27, "PROTO": 6, "TOS": 0,
+        "SRC_AS": 0, "DST_AS": 0, "SRC_MASK": 0, "DST_MASK": 0, "COMMENT": "x"}]}}"#;
+    let line: Vec<u8> = line.iter().copied().filter(|&octet| octet != b'\n').collect();
+    let mut reader = FlowReader::new(line.as_slice()).unwrap();
+    let mut flows = Vec::new();
+    assert!(reader.read(&mut flows).unwrap());
+    let flow = &flows[0];
+    assert_eq!(flow.src_addr, Some("192.0.2.1".parse().unwrap()));
+    assert_eq!(flow.dst_addr, Some("198.51.100.2".parse().unwrap()));
+    assert_eq!((flow.bytes_raw, flow.packets_raw, flow.src_port, flow.observation_domain_id), (500, 5, 443, 1));
+    assert_eq!(flow.time_flow_start, Some(Timestamp::from_secs(1_714_564_790)));
+    assert_eq!(flow.time_received, Timestamp::from_nanos(1_503_652_676_307_753_000));
+    assert_eq!(reader.unknown_fields().into_iter().collect::<Vec<_>>(), ["COMMENT"]);
+    assert!(!reader.read(&mut flows).unwrap());
+}
+
+#[test]
+fn records_of_different_shape_in_one_line() {
+    let line = br#"{"1.5": {"client": ["::ffff:192.0.2.9", 1], "header": {"version": 10, "export_time": 1}, "flows": [
+        {"sourceIPv4Address": "192.0.2.1", "octetDeltaCount": 1}, {"sourceIPv4Address": "192.0.2.2",
+        "octetDeltaCount": 2}, {"sourceIPv6Address": "2001:db8::1", "httpRequestHost": "h"}, {"sourceIPv4Address":
+        "192.0.2.3", "octetDeltaCount": 18446744073709551615}, {}]}}"#;
+    let line: Vec<u8> = line.iter().copied().filter(|&octet| octet != b'\n').collect();
+    let (flows, errors) = read(&line);
+    assert_eq!(errors, Vec::<String>::new());
+    let bytes: Vec<_> = flows.iter().map(|flow| flow.bytes_raw).collect();
+    assert_eq!(bytes, [1, 2, 0, u64::MAX]);
+    assert_eq!(flows[2].rare().extras.get("httpRequestHost"), Some(Value::String("h".into())));
+    assert_eq!(flows[0].exporter_addr, "192.0.2.9".parse::<std::net::IpAddr>().unwrap());
+}
+
+#[test]
+fn a_bad_line_is_told_and_the_others_are_read() {
+    let (_, good) = written(Format::Packets, false);
+    let file = [&good[..], b"not json\n", b"\n", &good[..], b"{\"1\": 5}\n", &good[..]].concat();
+    let (flows, errors) = read(&file);
+    assert_eq!(flows.len(), 6);
+    assert!(errors[0].starts_with("line 2: "), "{errors:?}");
+    assert!(errors[1].starts_with("line 5: "), "{errors:?}");
+    assert_eq!(errors.len(), 2);
+}
+
+#[test]
+fn a_file_that_is_cut_off_gives_what_is_whole() {
+    let (_, member) = written(Format::Packets, true);
+    let file = [&member[..], &member[..], &member[..member.len() - 9]].concat();
+    for cut in 2 * member.len() + 1..file.len() {
+        let (flows, errors) = read(&file[..cut]);
+        assert!((4..=6).contains(&flows.len()), "{cut}: {}", flows.len());
+        assert_eq!(errors.len(), 1, "{cut}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_last_line_without_its_end_is_cut_off() {
+    let (_, good) = written(Format::FlowLines, false);
+    let (flows, errors) = read(&good[..good.len() - 20]);
+    assert_eq!(flows.len(), 1);
+    assert_eq!(errors, ["the file is cut off after line 1; everything before was read"]);
+    // A whole one does not need it.
+    assert_eq!(read(good.trim_ascii_end()).0.len(), 2);
+}
+
+#[test]
+fn what_is_no_flow_file_is_named() {
+    assert_eq!(read(b"").1, ["the file is empty"]);
+    assert!(read(b"\x89PNG\r\n").1[0].contains("neither gzip nor JSON lines nor CSV"));
+    assert!(read(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).1[0].contains("damaged"));
+    assert!(read(&[0x1f, 0x8b, 8]).1[0].contains("cut off after line 0"));
+    assert!(read(b"a,b\n1,2\n").1[0].contains("neither gzip"));
+}
+
+#[test]
+fn columns_of_a_later_schema_are_kept_as_extras() {
+    let (flows, errors) = read(b"{\"src_port\":80,\"new_column\":\"x\"}\n");
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(flows[0].rare().extras.get("new_column"), Some(Value::String("x".into())));
+    assert_eq!(flows[0].src_port, 80);
+}
+
+#[test]
+fn cells_that_do_not_fit_are_told() {
+    assert!(read(b"{\"src_port\":70000}\n").1[0].contains("column src_port cannot hold"));
+    assert!(read(b"src_port,proto\n80\n").1[0].contains("has 1 cells, the heading has 2"));
+    assert!(read(b"src_addr\nnowhere\n").1[0].contains("column src_addr cannot hold"));
+}
