@@ -277,6 +277,8 @@ fixed_record! {
 
 fixed_record! {
     /// Scheme 9: one aggregate by autonomous systems, interfaces and type of service, 32 octets.
+    ///
+    /// Cisco's figure has the type of service behind the interfaces; tshark 4.0 reads it before them.
     pub struct AsTos {
         /// Flows that were aggregated.
         flows: u32 = ie::DELTA_FLOW_COUNT,
