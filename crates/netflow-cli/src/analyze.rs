@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use netflow_analyzer::report::{write_line, write_unpaired};
-use netflow_analyzer::{Connection, Filter, HostNames, Kind, Pairing, PairingConfig, Resolver, Row, Services};
+use netflow_analyzer::{
+    Connection, Filter, HostNames, Kind, Pairing, PairingConfig, Resolver, Row, Services,
+};
 use netflow_collector::capture::{CaptureReader, looks_like_capture};
 use netflow_flow::{Flow, FlowReader, Normalizer};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
@@ -75,7 +77,9 @@ impl<'a> Analysis<'a> {
             Ok(file) => file,
             Err(error) => {
                 let advice = match error.kind() {
-                    io::ErrorKind::NotFound => "; is the name right? `nf collect` names its files <unix seconds>.gz",
+                    io::ErrorKind::NotFound => {
+                        "; is the name right? `nf collect` names its files <unix seconds>.gz"
+                    }
                     _ => "",
                 };
                 output::error(format_args!("cannot read {name}: {error}{advice}"));
@@ -85,8 +89,8 @@ impl<'a> Analysis<'a> {
         if io::stderr().is_terminal() {
             let length = file.metadata().map_or(0, |metadata| metadata.len());
             let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
-            self.bar = ProgressBar::new(length)
-                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar =
+                ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         }
         let read = self.try_input(&name, self.bar.wrap_read(file));
         self.bar.finish_and_clear();
@@ -108,11 +112,7 @@ impl<'a> Analysis<'a> {
     fn input(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
         let mut input = BufReader::with_capacity(1 << 16, input);
         let start = input.fill_buf().with_context(|| format!("cannot read {name}"))?;
-        if looks_like_capture(start) {
-            self.capture(name, input)
-        } else {
-            self.flow_file(name, input)
-        }
+        if looks_like_capture(start) { self.capture(name, input) } else { self.flow_file(name, input) }
     }
 
     fn flow_file(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
@@ -143,7 +143,10 @@ impl<'a> Analysis<'a> {
         let unknown = reader.unknown_fields();
         if !unknown.is_empty() {
             let names: Vec<_> = unknown.into_iter().collect();
-            output::note(format_args!("{name}: fields that are not known were left out: {}", names.join(", ")));
+            output::note(format_args!(
+                "{name}: fields that are not known were left out: {}",
+                names.join(", ")
+            ));
         }
         Ok(())
     }
@@ -185,7 +188,9 @@ impl<'a> Analysis<'a> {
         if sink.malformed > 0 {
             self.bad += sink.malformed;
             let malformed = count(sink.malformed, "export packet");
-            output::error(format_args!("{name}: {malformed} with something wrong (`nf decode -f` tells what)"));
+            output::error(format_args!(
+                "{name}: {malformed} with something wrong (`nf decode -f` tells what)"
+            ));
         }
         result
     }
@@ -211,7 +216,10 @@ impl<'a> Analysis<'a> {
             ));
         }
         if printer.unpaired > 0 && !self.args.verbose {
-            output::note(format_args!("{} without an answer (-v shows them)", count(printer.unpaired, "flow")));
+            output::note(format_args!(
+                "{} without an answer (-v shows them)",
+                count(printer.unpaired, "flow")
+            ));
         }
         if statistics.without_addresses > 0 {
             output::note(format_args!("{} without addresses", count(statistics.without_addresses, "flow")));

@@ -89,7 +89,9 @@ fn listen_address(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
     let address = addresses.ok().and_then(|mut addresses| addresses.next());
     match address {
         Some(address) => Ok(vec![address]),
-        None => bail!("unknown host '{host}': give an address of this machine, such as 0.0.0.0 or ::, or its name"),
+        None => bail!(
+            "unknown host '{host}': give an address of this machine, such as 0.0.0.0 or ::, or its name"
+        ),
     }
 }
 
@@ -125,10 +127,17 @@ fn explain_start(error: CollectorError) -> anyhow::Error {
     let advice = match &error {
         CollectorError::Bind { address, source } => match source.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("; another program has the port (`ss -lunp 'sport = {}'` names it): choose one with -p", address.port())
+                format!(
+                    "; another program has the port (`ss -lunp 'sport = {}'` names it): choose one with -p",
+                    address.port()
+                )
             }
-            io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: choose a higher one with -p".into(),
-            io::ErrorKind::AddrNotAvailable => "; this machine has no such address (`ip address` lists them)".into(),
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 need privileges: choose a higher one with -p".into()
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "; this machine has no such address (`ip address` lists them)".into()
+            }
             _ => String::new(),
         },
         _ => String::new(),
@@ -193,7 +202,8 @@ impl Watch {
     fn new(args: &Collect) -> Self {
         let bar = if io::stderr().is_terminal() && !args.debug {
             ProgressBar::new_spinner().with_style(
-                ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                ProgressStyle::with_template("{spinner} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
             )
         } else {
             ProgressBar::hidden()
@@ -273,7 +283,8 @@ impl Watch {
     fn status(&self, collector: &Collector) {
         let (packets, flows) = collector.progress();
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
-        self.bar.set_message(format!("{packets} packets, {flows} flows ({:.0} flows/s)", flows as f64 / seconds));
+        self.bar
+            .set_message(format!("{packets} packets, {flows} flows ({:.0} flows/s)", flows as f64 / seconds));
         self.bar.tick();
     }
 
@@ -315,7 +326,9 @@ fn summary(report: &Report, written: &WriterReport) -> String {
     }
     match report.kernel_dropped {
         Some(0) => {}
-        Some(drops) => add(format!("{} dropped by the kernel: the receive buffer was full", count(drops, "packet"))),
+        Some(drops) => {
+            add(format!("{} dropped by the kernel: the receive buffer was full", count(drops, "packet")))
+        }
         None if report.capture.is_none() => add("the system does not tell what it dropped".into()),
         None => {}
     }
@@ -341,7 +354,9 @@ fn summary(report: &Report, written: &WriterReport) -> String {
         let _ = match domain.convention {
             _ if domain.version == 1 => write!(line, "; v1 has no sequence numbers"),
             Convention::Unknown if totals.lost == 0 => Ok(()),
-            Convention::Other => write!(line, "; its sequence numbers count something else, so loss is unknown"),
+            Convention::Other => {
+                write!(line, "; its sequence numbers count something else, so loss is unknown")
+            }
             _ => write!(line, "; {} {unit} lost by sequence numbers", totals.lost),
         };
         if totals.reordered + totals.duplicates + totals.restarts > 0 {

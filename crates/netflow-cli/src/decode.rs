@@ -181,7 +181,13 @@ impl<W: Write> Decoder<W> {
     }
 
     /// Decodes export packets that follow each other: one, or IPFIX messages.
-    fn messages(&mut self, exporter: Exporter, received: Timestamp, octets: &[u8], place: &str) -> anyhow::Result<()> {
+    fn messages(
+        &mut self,
+        exporter: Exporter,
+        received: Timestamp,
+        octets: &[u8],
+        place: &str,
+    ) -> anyhow::Result<()> {
         let mut at = 0;
         while at < octets.len() {
             // An IPFIX message may be followed by zeros that some exporters fill a datagram with.

@@ -40,8 +40,8 @@ impl Batch {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SocketAddr, Timestamp, &[u8])> {
-        self.datagrams.iter().map(|datagram| {
-            (datagram.source, datagram.received, &self.octets[datagram.octets.clone()])
-        })
+        self.datagrams
+            .iter()
+            .map(|datagram| (datagram.source, datagram.received, &self.octets[datagram.octets.clone()]))
     }
 }

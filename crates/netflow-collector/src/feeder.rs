@@ -55,7 +55,9 @@ impl Feeder {
                 }
             }
         }
-        for (shard, batch) in batches.into_iter().enumerate().filter(|(_, batch): &(usize, Batch)| !batch.is_empty()) {
+        for (shard, batch) in
+            batches.into_iter().enumerate().filter(|(_, batch): &(usize, Batch)| !batch.is_empty())
+        {
             self.shards.send(shard, batch);
         }
         (self.capture.statistics(), failed)

@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
@@ -122,7 +122,8 @@ impl Receiver {
         for count in 0..BATCH {
             match recvfrom(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((_, length, source)) => {
-                    let Some(source) = source.and_then(|source: SocketAddrAny| SocketAddr::try_from(source).ok())
+                    let Some(source) =
+                        source.and_then(|source: SocketAddrAny| SocketAddr::try_from(source).ok())
                     else {
                         continue;
                     };

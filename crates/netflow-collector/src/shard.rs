@@ -95,7 +95,14 @@ impl<O: Output> Shard<O> {
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
                     for (source, received, octets) in batch.iter() {
-                        self.datagram(source.into(), received, octets, &mut domains, &mut faulty, &mut untracked);
+                        self.datagram(
+                            source.into(),
+                            received,
+                            octets,
+                            &mut domains,
+                            &mut faulty,
+                            &mut untracked,
+                        );
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -76,8 +76,13 @@ impl FileWriter {
         };
         let gzip = gzip.then(GzipBlock::default);
         let (told, failures) = bounded(FAILURES);
-        let mut writer =
-            BlockWriter { target, path: path.to_owned(), report: WriterReport::default(), failing: false, told };
+        let mut writer = BlockWriter {
+            target,
+            path: path.to_owned(),
+            report: WriterReport::default(),
+            failing: false,
+            told,
+        };
         if format == Format::Csv && empty {
             let mut head = Vec::new();
             write_csv_head(&mut head);
@@ -98,7 +103,10 @@ impl FileWriter {
 
     /// An output for one shard.
     pub fn output(&self, sampling: SamplingOverride) -> FileOutput {
-        FileOutput { encoder: FlowEncoder::new(self.format, self.gzip, sampling), blocks: self.blocks.clone() }
+        FileOutput {
+            encoder: FlowEncoder::new(self.format, self.gzip, sampling),
+            blocks: self.blocks.clone(),
+        }
     }
 
     /// Failures to write, as they happen: the first of each run of them.

@@ -269,7 +269,11 @@ macro_rules! optional_column {
             }
 
             #[inline]
-            fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+            fn fill(
+                column: &SetColumn<'_>,
+                flows: &mut [Flow],
+                slot: impl Fn(&mut Flow) -> &mut Self,
+            ) -> bool {
                 $fill(column, flows, slot)
             }
         }
@@ -288,7 +292,11 @@ optional_column!(ApplicationId, false, |column: &SetColumn<'_>, flows: &mut [Flo
 /// The first address that is not all zeros stays: some records have an IPv4 and an IPv6 field, and zeros in
 /// the one that does not apply.
 #[inline]
-fn fill_address(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Option<IpAddr>) -> bool {
+fn fill_address(
+    column: &SetColumn<'_>,
+    flows: &mut [Flow],
+    slot: impl Fn(&mut Flow) -> &mut Option<IpAddr>,
+) -> bool {
     column.zip_address(flows, |flow, address| {
         let slot = slot(flow);
         if slot.is_none_or(|before| before.is_unspecified()) {

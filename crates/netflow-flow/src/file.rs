@@ -26,7 +26,9 @@ impl Format {
             Some("json") => Ok((Self::Packets, gzip)),
             Some("ndjson" | "jsonl") => Ok((Self::FlowLines, gzip)),
             Some("csv") => Ok((Self::Csv, gzip)),
-            Some(ending @ ("parquet" | "zst" | "lz4" | "bz2" | "xz")) => Err(UnknownFormat(format!(".{ending}"))),
+            Some(ending @ ("parquet" | "zst" | "lz4" | "bz2" | "xz")) => {
+                Err(UnknownFormat(format!(".{ending}")))
+            }
             _ => Ok((Self::Packets, true)),
         }
     }
@@ -62,7 +64,9 @@ impl FromStr for Format {
 
 /// A format that flows cannot be written in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no format that flows are written in; .gz, .json, .json.gz, .ndjson, .ndjson.gz, .csv and .csv.gz are")]
+#[error(
+    "{0} is no format that flows are written in; .gz, .json, .json.gz, .ndjson, .ndjson.gz, .csv and .csv.gz are"
+)]
 pub struct UnknownFormat(pub String);
 
 #[cfg(test)]

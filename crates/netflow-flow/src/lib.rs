@@ -21,10 +21,10 @@ mod write;
 
 pub use column::{Cell, CellError, Column, Kind};
 pub use extras::Extras;
-pub use netflow_templates::Value;
 pub use file::{Format, UnknownFormat};
 pub use gzip::GzipBlock;
 pub use json::header_fields;
+pub use netflow_templates::Value;
 pub use normalize::{Normalizer, SamplingOverride};
 pub use protocol::{protocol_name, protocol_number};
 pub use quality::Quality;

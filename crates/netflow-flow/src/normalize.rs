@@ -42,10 +42,10 @@ impl Normalizer {
     pub fn normalize(&mut self, context: &Context<'_>, set: DataSet<'_>, flows: &mut Vec<Flow>) {
         let start = flows.len();
         let (prototype, first) = (self.prototype(context, &set), self.count(context, set.len()));
-        flows.extend((0..set.len() as u16).map(|row| Flow {
-            record_index: first.wrapping_add(row),
-            ..prototype.clone()
-        }));
+        flows.extend(
+            (0..set.len() as u16)
+                .map(|row| Flow { record_index: first.wrapping_add(row), ..prototype.clone() }),
+        );
         let flows = &mut flows[start..];
         let plan = set.plan();
         for column in set.columns() {

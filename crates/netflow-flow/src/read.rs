@@ -24,9 +24,7 @@ pub enum ReadError {
     #[error("the file is empty")]
     Empty,
     /// The file is of no format that is known.
-    #[error(
-        "the file is neither gzip nor JSON lines nor CSV of flows; it starts with {start}"
-    )]
+    #[error("the file is neither gzip nor JSON lines nor CSV of flows; it starts with {start}")]
     UnknownFormat {
         /// Its first octets, as hex.
         start: String,
@@ -112,8 +110,10 @@ impl<'a> FlowReader<'a> {
         } else {
             Box::new(input)
         };
-        let lines =
-            Lines::Unknown { registry: Box::new(registry), normalizer: Normalizer::with_sampling_override(sampling) };
+        let lines = Lines::Unknown {
+            registry: Box::new(registry),
+            normalizer: Normalizer::with_sampling_override(sampling),
+        };
         Ok(Self { input, lines, line: Vec::new(), number: 0, done: false, last_packet: None })
     }
 
@@ -186,7 +186,10 @@ impl<'a> FlowReader<'a> {
             }
             Ok(_) if self.line.len() as u64 == MAX_LINE => {
                 self.done = true;
-                Err(ReadError::Line { line: line + 1, reason: format!("is longer than {} MiB", MAX_LINE >> 20) })
+                Err(ReadError::Line {
+                    line: line + 1,
+                    reason: format!("is longer than {} MiB", MAX_LINE >> 20),
+                })
             }
             Ok(_) => {
                 self.number += 1;

@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_number_that_is_too_large_is_refused() {
-        let error = column("src_port").unwrap().set(&mut Flow::default(), Cell::Unsigned(65_536)).unwrap_err();
+        let error =
+            column("src_port").unwrap().set(&mut Flow::default(), Cell::Unsigned(65_536)).unwrap_err();
         assert_eq!(error.to_string(), "column src_port cannot hold Unsigned(65536)");
     }
 

@@ -151,7 +151,13 @@ fn measure(plan: &Plan, octets: &[u8], spans: &mut Vec<u32>) -> (usize, usize, b
     (len, end, false)
 }
 
-fn measure_record(plan: &Plan, octets: &[u8], start: usize, tail: usize, spans: &mut Vec<u32>) -> Option<usize> {
+fn measure_record(
+    plan: &Plan,
+    octets: &[u8],
+    start: usize,
+    tail: usize,
+    spans: &mut Vec<u32>,
+) -> Option<usize> {
     spans.push(start as u32);
     let mut at = start;
     for field in plan.fields().iter().filter(|field| field.is_variable()) {
@@ -339,7 +345,8 @@ mod tests {
     fn read(plan: &Plan, octets: &[u8]) -> (Vec<Vec<String>>, Vec<Problem>) {
         let (mut spans, mut problems) = (Vec::new(), Vec::new());
         let set = DataSet::lay(plan, octets, 20, &mut spans, &mut |problem| problems.push(problem));
-        let records = set.records().map(|record| record.values().map(|(_, value)| value.to_string()).collect());
+        let records =
+            set.records().map(|record| record.values().map(|(_, value)| value.to_string()).collect());
         let records: Vec<Vec<String>> = records.collect();
         for column in set.columns() {
             let mut rows = vec![String::new(); set.len()];

@@ -59,7 +59,8 @@ fn ntp(octets: u64, per_second: u64) -> Timestamp {
     // The 32 bits run over in 2036; a time before 1968 is one after that.
     let seconds = if seconds < 1 << 31 { seconds + (1 << 32) } else { seconds };
     let parts = (fraction * per_second + (1 << 31)) >> 32;
-    Timestamp::from_secs(seconds - NTP_TO_UNIX).saturating_add_nanos((parts * (1_000_000_000 / per_second)) as i64)
+    Timestamp::from_secs(seconds - NTP_TO_UNIX)
+        .saturating_add_nanos((parts * (1_000_000_000 / per_second)) as i64)
 }
 
 impl DataType {
@@ -85,9 +86,9 @@ impl DataType {
             (T::Boolean, 1) if octets == [2] => Value::Boolean(false),
             (T::MacAddress, 6) => Value::Mac(octets.try_into().unwrap_or_default()),
             (T::Ipv4Address, 4) => Value::Address(Ipv4Addr::from_bits(unsigned(octets) as u32).into()),
-            (T::Ipv6Address, 16) => {
-                Value::Address(<[u8; 16]>::try_from(octets).map_or(Ipv6Addr::UNSPECIFIED, Ipv6Addr::from).into())
-            }
+            (T::Ipv6Address, 16) => Value::Address(
+                <[u8; 16]>::try_from(octets).map_or(Ipv6Addr::UNSPECIFIED, Ipv6Addr::from).into(),
+            ),
             (T::String, _) => Value::String(text(octets)),
             (T::DateTimeSeconds, 1..=8) => time(Timestamp::from_secs(unsigned(octets) as i64), 0),
             (T::DateTimeMilliseconds, 1..=8) => time(Timestamp::from_millis(unsigned(octets) as i64), 3),
@@ -150,7 +151,11 @@ mod tests {
         check(DataType::Boolean, &[0], "00");
         check(DataType::Ipv4Address, &[192, 0, 2, 1], "192.0.2.1");
         check(DataType::Ipv4Address, &[192, 0, 2], "c00002");
-        check(DataType::Ipv6Address, &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "2001:db8::1");
+        check(
+            DataType::Ipv6Address,
+            &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+            "2001:db8::1",
+        );
         check(DataType::MacAddress, &[0, 0x1b, 0x21, 0xab, 0xcd, 0xef], "00:1b:21:ab:cd:ef");
     }
 
@@ -164,11 +169,19 @@ mod tests {
     #[test]
     fn times() {
         check(DataType::DateTimeSeconds, &1_714_564_800u32.to_be_bytes(), "2024-05-01T12:00:00Z");
-        check(DataType::DateTimeMilliseconds, &1_714_564_800_250u64.to_be_bytes(), "2024-05-01T12:00:00.250Z");
+        check(
+            DataType::DateTimeMilliseconds,
+            &1_714_564_800_250u64.to_be_bytes(),
+            "2024-05-01T12:00:00.250Z",
+        );
         // One microsecond is 4294.97 units of the fraction; the nearest is meant.
         let ntp = |seconds: u64, fraction: u64| ((seconds + 2_208_988_800) << 32 | fraction).to_be_bytes();
         let at = 1_714_564_800;
-        check(DataType::DateTimeMicroseconds, &ntp(at, (123_456 << 32) / 1_000_000), "2024-05-01T12:00:00.123456Z");
+        check(
+            DataType::DateTimeMicroseconds,
+            &ntp(at, (123_456 << 32) / 1_000_000),
+            "2024-05-01T12:00:00.123456Z",
+        );
         check(DataType::DateTimeNanoseconds, &ntp(at, 1 << 31), "2024-05-01T12:00:00.500000000Z");
         check(DataType::DateTimeMicroseconds, &[0; 8], "2036-02-07T06:28:16.000000Z");
         check(DataType::DateTimeMicroseconds, &[0; 16], "00000000000000000000000000000000");

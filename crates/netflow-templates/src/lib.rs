@@ -28,6 +28,8 @@ pub use options::{DomainOptions, Found, Options};
 pub use plan::{Field, Naming, Plan};
 pub use problem::Problem;
 pub use registry::{Registry, RegistryError};
-pub use session::{Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, TemplateChange};
+pub use session::{
+    Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, TemplateChange,
+};
 pub use table::TemplateScope;
 pub use timestamp::{ParseTimestampError, Timestamp};

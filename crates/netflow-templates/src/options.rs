@@ -97,7 +97,12 @@ impl DomainOptions {
 }
 
 /// Keeps a name that options data gave to a number.
-fn name<K: std::hash::Hash + Eq>(names: &mut HashMap<K, Box<str>>, key: Option<K>, name: Option<Box<str>>, full: bool) {
+fn name<K: std::hash::Hash + Eq>(
+    names: &mut HashMap<K, Box<str>>,
+    key: Option<K>,
+    name: Option<Box<str>>,
+    full: bool,
+) {
     if let (Some(key), Some(name)) = (key, name)
         && !name.is_empty()
         && (!full || names.contains_key(&key))
@@ -147,7 +152,9 @@ impl Seen {
                     }
                 }
                 ie::SAMPLER_ID | ie::SELECTOR_ID => self.sampler = number,
-                ie::INGRESS_INTERFACE | ie::EGRESS_INTERFACE => self.interface = self.interface.or_else(narrow),
+                ie::INGRESS_INTERFACE | ie::EGRESS_INTERFACE => {
+                    self.interface = self.interface.or_else(narrow)
+                }
                 ie::INTERFACE_NAME => self.interface_name = text(),
                 ie::INTERFACE_DESCRIPTION => self.interface_description = text(),
                 ie::INGRESS_VRF_ID => self.vrf = narrow(),
@@ -169,9 +176,9 @@ impl Seen {
     /// any of them means unknown.
     fn rate(&self) -> Option<u64> {
         let share = |all: u64, part: u64| (all > 0 && part > 0).then(|| (all / part).max(1));
-        let spaced = self.packet_interval.and_then(|interval| {
-            share(interval.saturating_add(self.packet_space.unwrap_or(0)), interval)
-        });
+        let spaced = self
+            .packet_interval
+            .and_then(|interval| share(interval.saturating_add(self.packet_space.unwrap_or(0)), interval));
         let of_population = || share(self.population?, self.size?);
         spaced.or(self.interval.filter(|&interval| interval > 0)).or_else(of_population)
     }
@@ -191,7 +198,9 @@ impl Options {
 
     /// Learns from options data records.
     pub fn learn(&mut self, exporter: IpAddr, domain: u32, set: &DataSet<'_>) {
-        if set.is_empty() || (self.exporters.len() >= MAX_EXPORTERS && !self.exporters.contains_key(&exporter)) {
+        if set.is_empty()
+            || (self.exporters.len() >= MAX_EXPORTERS && !self.exporters.contains_key(&exporter))
+        {
             return;
         }
         let domains = self.exporters.entry(exporter).or_default();
@@ -215,12 +224,19 @@ impl Options {
         if let Some(value) = domains.get(&domain).and_then(&look) {
             return Some(Found { value, other_domain: false });
         }
-        let value = domains.iter().filter(|(other, _)| **other != domain).find_map(|(_, options)| look(options))?;
+        let value =
+            domains.iter().filter(|(other, _)| **other != domain).find_map(|(_, options)| look(options))?;
         Some(Found { value, other_domain: true })
     }
 
     /// One packet in how many is sampled, for a record of a sampler or interface.
-    pub fn sampling(&self, exporter: IpAddr, domain: u32, sampler: Option<u64>, interface: u32) -> Option<Found<u64>> {
+    pub fn sampling(
+        &self,
+        exporter: IpAddr,
+        domain: u32,
+        sampler: Option<u64>,
+        interface: u32,
+    ) -> Option<Found<u64>> {
         self.find(exporter, domain, |options| options.rate(sampler, interface))
     }
 

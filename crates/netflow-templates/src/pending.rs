@@ -66,7 +66,12 @@ impl Pending {
 
     /// Takes the oldest set if there are more octets than `max_octets`, or it is older than `max_age`;
     /// the flag says that it was too old.
-    pub(crate) fn give_up(&mut self, now: Timestamp, max_octets: usize, max_age: Duration) -> Option<(PendingSet, bool)> {
+    pub(crate) fn give_up(
+        &mut self,
+        now: Timestamp,
+        max_octets: usize,
+        max_age: Duration,
+    ) -> Option<(PendingSet, bool)> {
         let (&number, &key) = self.order.first_key_value()?;
         let waiting = self.sets.get_mut(&key)?;
         let too_old = now.saturating_since(waiting.front()?.1.received) > max_age;

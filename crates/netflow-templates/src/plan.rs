@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use netflow_wire::{FieldSpecifier, FixedLayout, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise};
+use netflow_wire::{
+    FieldSpecifier, FixedLayout, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise,
+};
 
 use crate::element::Element;
 use crate::registry::Registry;
@@ -185,14 +187,17 @@ impl Plan {
 
     /// Octets behind the last field of variable length.
     pub(crate) fn tail(&self) -> usize {
-        self.fields.last().map_or(0, |last| if last.is_variable() { 0 } else { last.offset + usize::from(last.length) })
+        self.fields
+            .last()
+            .map_or(0, |last| if last.is_variable() { 0 } else { last.offset + usize::from(last.length) })
     }
 
     /// Whether the plan is that of a template record.
     pub(crate) fn is_of(&self, definition: &TemplateDefinition) -> bool {
         let same = |(field, specifier): (&Field, &FieldSpecifier)| {
             let element = &field.element;
-            (element.enterprise, element.id, field.length) == (specifier.enterprise, specifier.id, specifier.length)
+            (element.enterprise, element.id, field.length)
+                == (specifier.enterprise, specifier.id, specifier.length)
         };
         (self.options, self.scope_count) == (definition.options, definition.scope_count)
             && self.fields.len() == definition.fields.len()
@@ -201,7 +206,8 @@ impl Plan {
 
     /// Octets of memory that the plan takes, about.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.fields.iter().map(|field| size_of::<Field>() + field.name.len()).sum::<usize>()
+        size_of::<Self>()
+            + self.fields.iter().map(|field| size_of::<Field>() + field.name.len()).sum::<usize>()
     }
 }
 
@@ -221,7 +227,8 @@ mod tests {
 
     #[test]
     fn repeated_elements_get_a_number() {
-        let specifiers = [(8, 4), (8, 4), (8, 4), (33002, 2)].map(|(id, length)| FieldSpecifier::iana(id, length));
+        let specifiers =
+            [(8, 4), (8, 4), (8, 4), (33002, 2)].map(|(id, length)| FieldSpecifier::iana(id, length));
         let plan = Plan::compile(&Registry::new(), Naming::V9, 256, false, 0, &specifiers);
         let names: Vec<_> = plan.fields().iter().map(Field::name).collect();
         assert_eq!(names, ["IPV4_SRC_ADDR", "IPV4_SRC_ADDR_2", "IPV4_SRC_ADDR_3", "NF_F_FW_EXT_EVENT"]);

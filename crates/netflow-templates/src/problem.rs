@@ -50,7 +50,9 @@ pub enum Problem {
         offset: usize,
     },
     /// A value of variable length reaches beyond its set.
-    #[error("set {set_id}: record {record} at offset {offset} reaches beyond the {left} octets left of the set")]
+    #[error(
+        "set {set_id}: record {record} at offset {offset} reaches beyond the {left} octets left of the set"
+    )]
     RecordOverrun {
         /// Set id.
         set_id: u16,
@@ -104,7 +106,10 @@ impl Problem {
     pub fn is_malformed(&self) -> bool {
         match self {
             Self::Set(error) => !matches!(error, SetError::Gap { .. }),
-            Self::Template(_) | Self::NoFields { .. } | Self::EmptyRecord { .. } | Self::RecordOverrun { .. } => true,
+            Self::Template(_)
+            | Self::NoFields { .. }
+            | Self::EmptyRecord { .. }
+            | Self::RecordOverrun { .. } => true,
             Self::MissingTemplate { .. }
             | Self::ReservedSet { .. }
             | Self::Padding { .. }

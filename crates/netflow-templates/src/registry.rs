@@ -128,7 +128,8 @@ impl Registry {
 }
 
 fn find(elements: &'static [Element], enterprise: u32, id: u16) -> Option<&'static Element> {
-    let index = elements.binary_search_by_key(&(enterprise, id), |element| (element.enterprise, element.id)).ok()?;
+    let index =
+        elements.binary_search_by_key(&(enterprise, id), |element| (element.enterprise, element.id)).ok()?;
     Some(&elements[index])
 }
 
@@ -235,7 +236,8 @@ mod tests {
     #[test]
     fn users_add_elements_from_csv() {
         let mut registry = Registry::new();
-        let added = registry.add_csv("pen,id,name,type,semantics,units,status\n# ours\n64999,7,rackName,string\n");
+        let added =
+            registry.add_csv("pen,id,name,type,semantics,units,status\n# ours\n64999,7,rackName,string\n");
         assert_eq!(added, Ok(1));
         assert_eq!(registry.element(64999, 7).data_type, DataType::String);
         let error = registry.add_csv("\n64999,x,rackName,string").unwrap_err();

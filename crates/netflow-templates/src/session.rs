@@ -299,8 +299,9 @@ impl Session {
         // Only IPFIX needs to be told when its exporter started.
         let system_init = match header {
             Header::Ipfix(h) => {
-                let found =
-                    self.options.find(exporter.address, h.observation_domain_id, |options| options.system_init);
+                let found = self
+                    .options
+                    .find(exporter.address, h.observation_domain_id, |options| options.system_init);
                 found.map(|found| found.value)
             }
             _ => None,
@@ -355,7 +356,14 @@ impl Session {
         plan
     }
 
-    fn records(&mut self, packet: &Packet<'_>, plan: &Plan, body: &[u8], offset: usize, sink: &mut impl MessageSink) {
+    fn records(
+        &mut self,
+        packet: &Packet<'_>,
+        plan: &Plan,
+        body: &[u8],
+        offset: usize,
+        sink: &mut impl MessageSink,
+    ) {
         let mut spans = std::mem::take(&mut self.spans);
         let mut problem = None;
         let set = DataSet::lay(plan, body, offset, &mut spans, &mut |found| problem = Some(found));
@@ -375,7 +383,12 @@ impl Session {
         self.spans = spans;
     }
 
-    fn template(&mut self, packet: &Packet<'_>, definition: &TemplateDefinition, sink: &mut impl MessageSink) {
+    fn template(
+        &mut self,
+        packet: &Packet<'_>,
+        definition: &TemplateDefinition,
+        sink: &mut impl MessageSink,
+    ) {
         let &TemplateDefinition { template_id, options, scope_count, offset, .. } = definition;
         let is_ipfix = matches!(packet.header, Header::Ipfix(_));
         if definition.is_withdrawal() {
@@ -408,7 +421,11 @@ impl Session {
             Learned::Refused { templates } => {
                 let change = TemplateChange::Sent { definition, plan: None, new: true };
                 sink.template(&self.context(packet), change);
-                return self.problem(packet, Problem::TooManyTemplates { template_id, offset, templates }, sink);
+                return self.problem(
+                    packet,
+                    Problem::TooManyTemplates { template_id, offset, templates },
+                    sink,
+                );
             }
         };
         self.statistics.templates += u64::from(new);
@@ -467,7 +484,9 @@ impl Session {
             *sets += 1;
             *octets += set.body.len() as u64;
         }
-        for (too_old, (sets, octets)) in [false, true].into_iter().zip(given_up).filter(|(_, (sets, _))| *sets > 0) {
+        for (too_old, (sets, octets)) in
+            [false, true].into_iter().zip(given_up).filter(|(_, (sets, _))| *sets > 0)
+        {
             self.statistics.given_up_sets += sets;
             self.statistics.given_up_octets += octets;
             sink.problem(&self.context(packet), Problem::GivenUp { sets, octets, too_old });

@@ -87,7 +87,9 @@ pub(crate) enum Learned {
     Same,
     Changed,
     /// The domain has as many templates as are kept for one.
-    Refused { templates: usize },
+    Refused {
+        templates: usize,
+    },
 }
 
 impl TemplateTable {
@@ -97,7 +99,13 @@ impl TemplateTable {
 
     /// The plan of a template, unless it has outlived `lifetime`.
     #[inline]
-    pub(crate) fn find(&self, key: DomainKey, id: u16, now: Timestamp, lifetime: Option<Duration>) -> Option<&Arc<Plan>> {
+    pub(crate) fn find(
+        &self,
+        key: DomainKey,
+        id: u16,
+        now: Timestamp,
+        lifetime: Option<Duration>,
+    ) -> Option<&Arc<Plan>> {
         let template = self.domains.get(&key)?.templates.get(&id)?;
         let expired = lifetime.is_some_and(|lifetime| now.saturating_since(template.refreshed) > lifetime);
         (!expired).then_some(&template.plan)

@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use netflow_templates::{
-    Context, DataSet, Exporter, Limits, MessageSink, Problem, Session, SessionConfig, TemplateChange, TemplateScope,
-    Timestamp,
+    Context, DataSet, Exporter, Limits, MessageSink, Problem, Session, SessionConfig, TemplateChange,
+    TemplateScope, Timestamp,
 };
 use netflow_wire::{
-    FieldSpecifier, Foreign, Header, MessageEncoder, SetError, TemplateDefinition, WireError, element_id as ie,
-    enterprise, ipfix, v5, v9,
+    FieldSpecifier, Foreign, Header, MessageEncoder, SetError, TemplateDefinition, WireError,
+    element_id as ie, enterprise, ipfix, v5, v9,
 };
 
 /// Everything that a session tells, as text: `flow 256: 6 80`, `options 257: ...`, `template 256 new`, ...
@@ -172,7 +172,8 @@ fn template_change_under_the_same_id_replaces() {
 fn two_exporters_and_two_domains_have_templates_of_their_own() {
     let mut session = Session::new();
     let other = Exporter { address: "192.0.2.2".parse().unwrap(), port: 2055 };
-    let sources = [(ROUTER, 1, [(4, 1), (7, 2)]), (ROUTER, 2, [(7, 2), (4, 1)]), (other, 1, [(4, 2), (6, 1)])];
+    let sources =
+        [(ROUTER, 1, [(4, 1), (7, 2)]), (ROUTER, 2, [(7, 2), (4, 1)]), (other, 1, [(4, 2), (6, 1)])];
     for (exporter, domain, fields) in sources {
         let mut packet = ipfix(domain);
         packet.template(&template(256, &fields));
@@ -226,7 +227,10 @@ fn template_scope_decides_whether_ports_and_domains_share() {
 #[test]
 fn a_withdrawn_template_is_forgotten() {
     let mut packet = ipfix(1);
-    packet.template(&protocol_and_port(256)).template(&protocol_and_port(257)).template(&withdrawal(256, false));
+    packet
+        .template(&protocol_and_port(256))
+        .template(&protocol_and_port(257))
+        .template(&withdrawal(256, false));
     packet.begin_set(256).octets(&[6, 0, 80]);
     packet.begin_set(257).octets(&[17, 0, 53]);
     let told = decode(&mut Session::new(), &[packet.finish()]);
@@ -345,7 +349,10 @@ fn options_data_say_when_the_exporter_started() {
         template_id: 300,
         scope_count: 1,
         options: true,
-        fields: vec![FieldSpecifier::iana(143, 4), FieldSpecifier::iana(ie::SYSTEM_INIT_TIME_MILLISECONDS, 8)],
+        fields: vec![
+            FieldSpecifier::iana(143, 4),
+            FieldSpecifier::iana(ie::SYSTEM_INIT_TIME_MILLISECONDS, 8),
+        ],
         offset: 0,
     };
     let header = ipfix::Header { export_time: 1_714_564_800, ..ipfix::Header::default() };
@@ -423,7 +430,10 @@ fn sets_that_lie_about_their_length_end_the_packet_and_nothing_before_is_lost() 
         assert!(matches!(packet.problems[..], [Problem::Set(SetError::Length { id: 256, .. })]));
     }
     assert_eq!(told[2].lines[1..], ["flow 256: 6 80", "flow 256: 17 53"]);
-    assert!(matches!(told[2].problems[..], [Problem::Set(SetError::Truncated { length: 0xffff, left: 7, .. })]));
+    assert!(matches!(
+        told[2].problems[..],
+        [Problem::Set(SetError::Truncated { length: 0xffff, left: 7, .. })]
+    ));
 }
 
 #[test]

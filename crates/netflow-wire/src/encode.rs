@@ -86,7 +86,11 @@ impl MessageEncoder {
                     .expect("a vector takes every octet");
             }
             (true, true) => {
-                self.write(&ipfix::OptionsTemplateRecord { template_id, scope_field_count: scope_count, fields });
+                self.write(&ipfix::OptionsTemplateRecord {
+                    template_id,
+                    scope_field_count: scope_count,
+                    fields,
+                });
             }
             (false, true) => {
                 let (scopes, options) = fields.split_at(usize::from(scope_count).min(fields.len()));

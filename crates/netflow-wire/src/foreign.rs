@@ -29,7 +29,9 @@ impl Foreign {
             [b'<', b'0'..=b'9', ..] => Some(Self::Syslog),
             // A BER sequence holding INTEGER 0, 1 or 3; the length takes one or more octets.
             [0x30, length, 2, 1, 0 | 1 | 3, ..] if length < 0x80 => Some(Self::Snmp),
-            [0x30, 0x81, _, 2, 1, 0 | 1 | 3, ..] | [0x30, 0x82, _, _, 2, 1, 0 | 1 | 3, ..] => Some(Self::Snmp),
+            [0x30, 0x81, _, 2, 1, 0 | 1 | 3, ..] | [0x30, 0x82, _, _, 2, 1, 0 | 1 | 3, ..] => {
+                Some(Self::Snmp)
+            }
             [b'{', b'"' | b'}' | b' ' | b'\n' | b'\r', ..] | [b'[', b'{', ..] => Some(Self::Json),
             [0xa1, 0xb2, 0xc3 | 0x3c, 0xd4 | 0x4d, ..]
             | [0xd4 | 0x4d, 0xc3 | 0x3c, 0xb2, 0xa1, ..]

@@ -32,5 +32,6 @@ pub use header::Header;
 pub use message::Message;
 pub use set::{Set, SetHeader, SetKind, Sets};
 pub use template::{
-    Dialect, FieldSpecifier, TemplateDefinition, TemplateDefinitions, TemplateError, TemplateRecord, VARIABLE_LENGTH,
+    Dialect, FieldSpecifier, TemplateDefinition, TemplateDefinitions, TemplateError, TemplateRecord,
+    VARIABLE_LENGTH,
 };

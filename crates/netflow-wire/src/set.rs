@@ -130,7 +130,9 @@ impl<'a> Sets<'a> {
     fn kind(id: u16, ipfix: bool) -> SetKind {
         match (id, ipfix) {
             (v9::TEMPLATE_SET, false) | (ipfix::TEMPLATE_SET, true) => SetKind::Template,
-            (v9::OPTIONS_TEMPLATE_SET, false) | (ipfix::OPTIONS_TEMPLATE_SET, true) => SetKind::OptionsTemplate,
+            (v9::OPTIONS_TEMPLATE_SET, false) | (ipfix::OPTIONS_TEMPLATE_SET, true) => {
+                SetKind::OptionsTemplate
+            }
             (256.., _) => SetKind::Data,
             _ => SetKind::Reserved,
         }

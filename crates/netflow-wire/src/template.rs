@@ -122,7 +122,9 @@ pub enum TemplateError {
         offset: usize,
     },
     /// The scope has more fields than the template, or (v9) lengths that are no multiple of four.
-    #[error("options template {template_id} at offset {offset} has an impossible scope ({scope}, {total} in all)")]
+    #[error(
+        "options template {template_id} at offset {offset} has an impossible scope ({scope}, {total} in all)"
+    )]
     Scope {
         /// Template id.
         template_id: u16,

@@ -5,8 +5,8 @@ use std::io::Cursor;
 
 use binrw::{BinRead, BinWrite};
 use netflow_wire::{
-    FieldSpecifier, Header, Message, MessageEncoder, SetKind, TemplateDefinition, enterprise, ipfix, v1, v5, v7, v8,
-    v9,
+    FieldSpecifier, Header, Message, MessageEncoder, SetKind, TemplateDefinition, enterprise, ipfix, v1, v5,
+    v7, v8, v9,
 };
 use proptest::prelude::*;
 
@@ -23,9 +23,8 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
 fn set_bodies() -> impl Strategy<Value = Vec<u8>> {
     let id = prop_oneof![0u16..5, 256u16..260, any::<u16>()];
     let length = prop_oneof![0u16..64, any::<u16>()];
-    let set = (id, length, prop::collection::vec(any::<u8>(), 0..64)).prop_map(|(id, length, body)| {
-        [&id.to_be_bytes()[..], &length.to_be_bytes(), &body].concat()
-    });
+    let set = (id, length, prop::collection::vec(any::<u8>(), 0..64))
+        .prop_map(|(id, length, body)| [&id.to_be_bytes()[..], &length.to_be_bytes(), &body].concat());
     prop::collection::vec(set, 0..20).prop_map(|sets| sets.concat())
 }
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use netflow_flow::{ApplicationId, header_fields, protocol_name};
 use netflow_templates::{
-    Clock, Context, DataSet, DataType, Exporter, Field, MessageSink, Plan, Problem, Record, TemplateChange, Timestamp,
-    Units, Value,
+    Clock, Context, DataSet, DataType, Exporter, Field, MessageSink, Plan, Problem, Record, TemplateChange,
+    Timestamp, Units, Value,
 };
 use netflow_wire::{Header, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise};
 
@@ -73,7 +73,9 @@ impl TextWriter {
 
     fn record(&mut self, context: &Context<'_>, record: &Record<'_>, plan: &Plan) {
         let width = plan.fields().iter().map(|field| field.name().len()).max().unwrap_or(0).min(40);
-        for (index, (field, value)) in record.values().enumerate().filter(|(_, (field, _))| !field.is_padding()) {
+        for (index, (field, value)) in
+            record.values().enumerate().filter(|(_, (field, _))| !field.is_padding())
+        {
             let scope = if index < plan.scope_count() { "scope " } else { "" };
             let meaning = meaning(context, field, &value);
             let name = field.name();
@@ -187,17 +189,22 @@ fn meaning(context: &Context<'_>, field: &Field, value: &Value<'_>) -> String {
         && id == enterprise::IANA
     {
         let text = match element.id {
-            ie::PROTOCOL_IDENTIFIER => u8::try_from(number).ok().and_then(protocol_name).unwrap_or_default().to_owned(),
+            ie::PROTOCOL_IDENTIFIER => {
+                u8::try_from(number).ok().and_then(protocol_name).unwrap_or_default().to_owned()
+            }
             ie::TCP_CONTROL_BITS => tcp_flags(number),
             ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME => {
                 return uptime_meaning(&context.clock, number);
             }
             ie::FLOW_DIRECTION => ["ingress", "egress"].get(number as usize).unwrap_or(&"").to_string(),
             ie::FLOW_END_REASON => {
-                let reasons = ["", "idle", "active timeout", "end of flow", "forced end", "lack of resources"];
+                let reasons =
+                    ["", "idle", "active timeout", "end of flow", "forced end", "lack of resources"];
                 reasons.get(number as usize).unwrap_or(&"").to_string()
             }
-            ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => format!("type {}, code {}", number >> 8, number & 255),
+            ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => {
+                format!("type {}, code {}", number >> 8, number & 255)
+            }
             _ => String::new(),
         };
         if !text.is_empty() {

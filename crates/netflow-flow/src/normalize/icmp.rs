@@ -15,12 +15,11 @@ pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow]) -> bool {
         return false;
     }
     match element.id {
-        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 if column.field().length() == 2 => {
-            column.zip_unsigned(flows, |flow, number| {
+        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 if column.field().length() == 2 => column
+            .zip_unsigned(flows, |flow, number| {
                 flow.icmp_type = Some((number >> 8) as u8);
                 flow.icmp_code = Some(number as u8);
-            })
-        }
+            }),
         ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 if column.field().length() == 1 => {
             column.zip_unsigned(flows, |flow, number| flow.icmp_type = Some(number as u8))
         }

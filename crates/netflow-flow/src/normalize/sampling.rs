@@ -59,7 +59,8 @@ fn from_options(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
             };
         }
     };
-    let by_sampler = sampler.is_some_and(|column| column.zip_unsigned(flows, |flow, id| join(flow, Some(id))));
+    let by_sampler =
+        sampler.is_some_and(|column| column.zip_unsigned(flows, |flow, id| join(flow, Some(id))));
     if !by_sampler {
         flows.iter_mut().for_each(|flow| join(flow, None));
     }
@@ -83,13 +84,19 @@ fn from_record(set: &DataSet<'_>, flows: &mut [Flow]) {
             }
             // (interval + space) / interval: of so many packets, so many are taken.
             ie::SAMPLING_PACKET_INTERVAL if plan.has(pen::IANA, ie::SAMPLING_PACKET_SPACE) => {
-                ratio(set, ie::SAMPLING_PACKET_INTERVAL, ie::SAMPLING_PACKET_SPACE, flows, |interval, space| {
-                    interval.saturating_add(space).checked_div(interval)
-                });
+                ratio(
+                    set,
+                    ie::SAMPLING_PACKET_INTERVAL,
+                    ie::SAMPLING_PACKET_SPACE,
+                    flows,
+                    |interval, space| interval.saturating_add(space).checked_div(interval),
+                );
             }
             // size out of population.
             ie::SAMPLING_SIZE if plan.has(pen::IANA, ie::SAMPLING_POPULATION) => {
-                ratio(set, ie::SAMPLING_SIZE, ie::SAMPLING_POPULATION, flows, |size, all| all.checked_div(size));
+                ratio(set, ie::SAMPLING_SIZE, ie::SAMPLING_POPULATION, flows, |size, all| {
+                    all.checked_div(size)
+                });
             }
             ie::SAMPLING_PACKET_INTERVAL => {
                 column.zip_unsigned(flows, &mut put);
@@ -100,7 +107,13 @@ fn from_record(set: &DataSet<'_>, flows: &mut [Flow]) {
 }
 
 /// A rate that follows from two fields of the record.
-fn ratio(set: &DataSet<'_>, first: u16, second: u16, flows: &mut [Flow], rate: impl Fn(u64, u64) -> Option<u64>) {
+fn ratio(
+    set: &DataSet<'_>,
+    first: u16,
+    second: u16,
+    flows: &mut [Flow],
+    rate: impl Fn(u64, u64) -> Option<u64>,
+) {
     let values = |id| {
         let mut values = vec![0; set.len()];
         let mut columns = set.columns();

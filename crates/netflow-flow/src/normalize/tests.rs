@@ -4,8 +4,8 @@ use netflow_templates::{
     Context, DataSet, DataType, Exporter, MessageSink, Registry, Session, SessionConfig, Timestamp, Value,
 };
 use netflow_wire::{
-    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, element_id as ie, enterprise, ipfix, v1, v5, v7, v8,
-    v9,
+    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, element_id as ie, enterprise, ipfix, v1, v5,
+    v7, v8, v9,
 };
 
 use super::*;
@@ -40,7 +40,11 @@ fn iana(id: u16, octets: &[u8]) -> FieldValue<'_> {
 }
 
 fn definition(template_id: u16, options: bool, fields: &[FieldValue<'_>]) -> TemplateDefinition {
-    let specifier = |&(enterprise, id, octets): &FieldValue<'_>| FieldSpecifier { enterprise, id, length: octets.len() as u16 };
+    let specifier = |&(enterprise, id, octets): &FieldValue<'_>| FieldSpecifier {
+        enterprise,
+        id,
+        length: octets.len() as u16,
+    };
     let fields = fields.iter().map(specifier).collect();
     TemplateDefinition { template_id, scope_count: options.into(), options, fields, offset: 0 }
 }
@@ -153,7 +157,10 @@ fn v1_v7_and_all_v8_schemes_fill_the_same_columns() {
     let mut packet = MessageEncoder::new(Header::V1(v1::Header { count: 1, ..v1::Header::default() }));
     packet.record(&v1);
     let flow = &decode(&mut Session::new(), packet.finish())[0];
-    assert_eq!((flow.flow_version, flow.packets_raw, flow.bytes_raw, flow.src_port, flow.proto), (1, 2, 90, 53, 17));
+    assert_eq!(
+        (flow.flow_version, flow.packets_raw, flow.bytes_raw, flow.src_port, flow.proto),
+        (1, 2, 90, 53, 17)
+    );
 
     let router_sc = Ipv4Addr::new(192, 0, 2, 9).into();
     let v7 = v7::Record { packets: 2, octets: 90, router_sc, tcp_flags: 2, ..v7::Record::default() };
@@ -173,7 +180,8 @@ fn v1_v7_and_all_v8_schemes_fill_the_same_columns() {
         let flow = &decode(&mut Session::new(), packet.finish())[0];
         let mut offset = 0;
         for field in layout.fields {
-            let value = octets[offset..][..usize::from(field.length)].iter().fold(0, |n, &o| n << 8 | u64::from(o));
+            let value =
+                octets[offset..][..usize::from(field.length)].iter().fold(0, |n, &o| n << 8 | u64::from(o));
             let is = |id| (field.enterprise, field.id) == (enterprise::IANA, id);
             if is(ie::OCTET_DELTA_COUNT) {
                 assert_eq!(flow.bytes_raw, value, "scheme {aggregation}");
@@ -185,7 +193,11 @@ fn v1_v7_and_all_v8_schemes_fill_the_same_columns() {
                 assert_eq!(u64::from(flow.dst_as), value, "scheme {aggregation}");
             }
             if is(ie::SOURCE_IPV4_PREFIX) {
-                assert_eq!(flow.src_addr, Some(Ipv4Addr::from_bits(value as u32).into()), "scheme {aggregation}");
+                assert_eq!(
+                    flow.src_addr,
+                    Some(Ipv4Addr::from_bits(value as u32).into()),
+                    "scheme {aggregation}"
+                );
             }
             offset += usize::from(field.length);
         }
@@ -229,7 +241,8 @@ fn a_source_of_zeros_is_an_address() {
 
 #[test]
 fn numbers_that_do_not_fit_their_column_are_clamped_and_marked() {
-    let flow = flow_of(&[iana(ie::SOURCE_TRANSPORT_PORT, &[1, 0, 0, 0]), iana(ie::PROTOCOL_IDENTIFIER, &[0, 6])]);
+    let flow =
+        flow_of(&[iana(ie::SOURCE_TRANSPORT_PORT, &[1, 0, 0, 0]), iana(ie::PROTOCOL_IDENTIFIER, &[0, 6])]);
     assert_eq!((flow.src_port, flow.proto), (u16::MAX, 6));
     assert!(Quality(flow.quality).contains(Quality::CLAMPED));
 }
@@ -283,12 +296,16 @@ fn ends_follow_from_durations_and_events() {
     let millis = ((NOW - 10) * 1000).to_be_bytes();
     let flow = flow_of(&[iana(152, &millis), iana(ie::FLOW_DURATION_MILLISECONDS, &4_000u32.to_be_bytes())]);
     assert_eq!(flow.time_flow_end, Some(Timestamp::from_secs(NOW - 6)));
-    let flow = flow_of(&[iana(ie::FLOW_DURATION_MICROSECONDS, &4_000_000u32.to_be_bytes()), iana(153, &millis)]);
+    let flow =
+        flow_of(&[iana(ie::FLOW_DURATION_MICROSECONDS, &4_000_000u32.to_be_bytes()), iana(153, &millis)]);
     assert_eq!(flow.time_flow_start, Some(Timestamp::from_secs(NOW - 14)));
     let flow = flow_of(&[iana(ie::OBSERVATION_TIME_MILLISECONDS, &millis), iana(ie::FIREWALL_EVENT, &[1])]);
     assert_eq!(flow.time_flow_end, Some(Timestamp::from_secs(NOW - 10)));
     let flow = flow_of(&[iana(ie::FIREWALL_EVENT, &[1])]);
-    assert_eq!((flow.time_flow_end, flow.time_quality), (Some(Timestamp::from_secs(NOW)), TimeQuality::Estimated));
+    assert_eq!(
+        (flow.time_flow_end, flow.time_quality),
+        (Some(Timestamp::from_secs(NOW)), TimeQuality::Estimated)
+    );
 }
 
 #[test]
@@ -464,5 +481,8 @@ fn recycled_flows_leave_nothing_behind() {
 #[test]
 fn extras_keep_the_type_of_their_element() {
     let flow = flow_of(&[iana(ie::MINIMUM_IP_TOTAL_LENGTH, &[0, 40])]);
-    assert_eq!(DataType::Unsigned64.decode(&[0, 40]), flow.rare().extras.get("minimumIpTotalLength").unwrap());
+    assert_eq!(
+        DataType::Unsigned64.decode(&[0, 40]),
+        flow.rare().extras.get("minimumIpTotalLength").unwrap()
+    );
 }

@@ -36,7 +36,12 @@ const EVENT: [u16; 4] = [
 ];
 
 /// Takes fields that say start or end.
-pub(super) fn fill(column: &Column<'_>, context: &Context<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
+pub(super) fn fill(
+    column: &Column<'_>,
+    context: &Context<'_>,
+    flows: &mut [Flow],
+    spare: &mut SpareParts,
+) -> bool {
     let element = column.field().element();
     let enterprise = element.enterprise;
     if (enterprise != pen::IANA && enterprise != pen::REVERSE) || column.field().occurrence() > 0 {
@@ -89,10 +94,12 @@ fn put(
                 flow.time_quality = TimeQuality::Relative;
             })
         }
-        ie::FLOW_START_MILLISECONDS | ie::FLOW_END_MILLISECONDS => column.zip_unsigned(flows, |flow, millis| {
-            *slot(flow) = Some(Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
-            flow.time_quality = TimeQuality::Exact;
-        }),
+        ie::FLOW_START_MILLISECONDS | ie::FLOW_END_MILLISECONDS => {
+            column.zip_unsigned(flows, |flow, millis| {
+                *slot(flow) = Some(Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
+                flow.time_quality = TimeQuality::Exact;
+            })
+        }
         ie::FLOW_START_SECONDS | ie::FLOW_END_SECONDS => column.zip_unsigned(flows, |flow, seconds| {
             *slot(flow) = Some(Timestamp::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)));
             flow.time_quality = TimeQuality::Exact;

@@ -48,7 +48,8 @@ fn cells(line: &str) -> impl Iterator<Item = Cow<'_, str>> {
     std::iter::from_fn(move || {
         let text = rest?;
         let Some(quoted) = text.strip_prefix('"') else {
-            let (cell, after) = text.split_once(',').map_or((text, None), |(cell, after)| (cell, Some(after)));
+            let (cell, after) =
+                text.split_once(',').map_or((text, None), |(cell, after)| (cell, Some(after)));
             rest = after;
             return Some(Cow::Borrowed(cell));
         };

@@ -37,7 +37,9 @@ impl<'de> Visitor<'de> for FlowVisitor {
         while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
             match BY_NAME.get(name.as_ref()) {
                 Some(column) => map.next_value_seed(CellSeed { flow: &mut flow, column })?,
-                None => map.next_value_seed(ExtraSeed { extras: &mut flow.rare_mut().extras, name: &name })?,
+                None => {
+                    map.next_value_seed(ExtraSeed { extras: &mut flow.rare_mut().extras, name: &name })?
+                }
             }
         }
         Ok(flow)

@@ -1,6 +1,7 @@
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Problem, Session, TemplateChange};
 use netflow_wire::{
-    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise, ipfix,
+    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie,
+    enterprise, ipfix,
 };
 
 use super::*;
@@ -26,13 +27,21 @@ fn read(file: &[u8]) -> (Vec<Flow>, Vec<String>) {
 
 /// An IPFIX packet with fields of many types, options data that say when the exporter started, and two records.
 fn packet() -> Vec<u8> {
-    let header = ipfix::Header { export_time: NOW, sequence_number: 9, observation_domain_id: 5, ..Default::default() };
+    let header = ipfix::Header {
+        export_time: NOW,
+        sequence_number: 9,
+        observation_domain_id: 5,
+        ..Default::default()
+    };
     let mut packet = MessageEncoder::new(Header::Ipfix(header));
     let options = TemplateDefinition {
         template_id: 300,
         scope_count: 1,
         options: true,
-        fields: vec![FieldSpecifier::iana(143, 4), FieldSpecifier::iana(ie::SYSTEM_INIT_TIME_MILLISECONDS, 8)],
+        fields: vec![
+            FieldSpecifier::iana(143, 4),
+            FieldSpecifier::iana(ie::SYSTEM_INIT_TIME_MILLISECONDS, 8),
+        ],
         offset: 0,
     };
     packet.template(&options).begin_set(300);
@@ -52,10 +61,18 @@ fn packet() -> Vec<u8> {
         (64_999, 3, 3),
     ];
     let fields = fields.map(|(enterprise, id, length)| FieldSpecifier { enterprise, id, length }).to_vec();
-    packet.template(&TemplateDefinition { template_id: 256, scope_count: 0, options: false, fields, offset: 0 });
+    packet.template(&TemplateDefinition {
+        template_id: 256,
+        scope_count: 0,
+        options: false,
+        fields,
+        offset: 0,
+    });
     packet.begin_set(256);
     for (number, name) in [(1u8, "a, \"b\""), (2, "")] {
-        packet.octets(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number]).octets(&[192, 0, 2, number]);
+        packet
+            .octets(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number])
+            .octets(&[192, 0, 2, number]);
         packet.octets(&u64::MAX.to_be_bytes()).octets(&[0, 0, 1, number]).octets(&40_000u32.to_be_bytes());
         packet.octets(&((u64::from(NOW) + 2_208_988_800) << 32 | 1 << 30).to_be_bytes());
         packet.octets(&[name.len() as u8]).octets(name.as_bytes()).octets(&[2, 0, 0, 0, 0, number]);
@@ -114,8 +131,12 @@ fn flow_lines_and_csv_come_back_as_they_were() {
         let mut flows = flows;
         for flow in flows.iter_mut().chain(&mut read) {
             // Octets of unknown elements come back as the hex text that stands in the file.
-            assert_eq!(flow.rare().extras.get("64999.3").map(|value| value.to_string()[..4].to_owned()), Some("abcd".into()));
-            let texts: Vec<_> = flow.rare().extras.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(
+                flow.rare().extras.get("64999.3").map(|value| value.to_string()[..4].to_owned()),
+                Some("abcd".into())
+            );
+            let texts: Vec<_> =
+                flow.rare().extras.iter().map(|(name, value)| format!("{name}={value}")).collect();
             assert_eq!(texts[..2], ["samplerId=7", "samplerId_2=8"]);
             flow.rare_mut().extras.clear();
         }
@@ -150,7 +171,10 @@ fn lines_of_pypi_netflow_are_read() {
     let flow = &flows[0];
     assert_eq!(flow.src_addr, Some("192.0.2.1".parse().unwrap()));
     assert_eq!(flow.dst_addr, Some("198.51.100.2".parse().unwrap()));
-    assert_eq!((flow.bytes_raw, flow.packets_raw, flow.src_port, flow.observation_domain_id), (500, 5, 443, 1));
+    assert_eq!(
+        (flow.bytes_raw, flow.packets_raw, flow.src_port, flow.observation_domain_id),
+        (500, 5, 443, 1)
+    );
     assert_eq!(flow.time_flow_start, Some(Timestamp::from_secs(1_714_564_790)));
     assert_eq!(flow.time_received, Timestamp::from_nanos(1_503_652_676_307_753_000));
     assert_eq!(reader.unknown_fields().into_iter().collect::<Vec<_>>(), ["COMMENT"]);

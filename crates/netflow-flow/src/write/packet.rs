@@ -202,7 +202,11 @@ fn template_head(out: &mut Vec<u8>, template_id: u16, kind: &str) {
     json::string(out, kind);
 }
 
-fn template_fields(out: &mut Vec<u8>, definition: &TemplateDefinition, plan: Option<&netflow_templates::Plan>) {
+fn template_fields(
+    out: &mut Vec<u8>,
+    definition: &TemplateDefinition,
+    plan: Option<&netflow_templates::Plan>,
+) {
     for (index, specifier) in definition.fields.iter().enumerate() {
         if index > 0 {
             out.push(b',');
