@@ -37,11 +37,11 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
         undecoded: 0,
     };
     let mut unreadable = 0;
-    for hex in &args.hex {
+    for (index, hex) in args.hex.iter().enumerate() {
         if hex == "-" {
             decoder.stdin()?;
         } else {
-            decoder.hex(hex, "the packet on the command line")?;
+            decoder.hex(hex, &format!("packet {} of the command line", index + 1))?;
         }
     }
     for path in &args.file {

@@ -43,8 +43,8 @@ impl Normalizer {
         let start = flows.len();
         let (prototype, first) = (self.prototype(context, &set), self.count(context, set.len()));
         flows.extend(
-            (0..set.len() as u16)
-                .map(|row| Flow { record_index: first.wrapping_add(row), ..prototype.clone() }),
+            (0..set.len())
+                .map(|row| Flow { record_index: first.wrapping_add(row as u16), ..prototype.clone() }),
         );
         let flows = &mut flows[start..];
         let plan = set.plan();
@@ -53,7 +53,8 @@ impl Normalizer {
                 || time::fill(&column, context, flows, &mut self.spare)
                 || icmp::fill(&column, flows)
                 || mpls::fill(&column, flows, &mut self.spare)
-                || column.field().is_padding();
+                || column.field().is_padding()
+                || column.field().length() == 0;
             if !taken {
                 self.extras(&column, flows);
             }

@@ -78,6 +78,17 @@ pub enum Problem {
         /// Length of the template's shortest record.
         record: usize,
     },
+    /// A template has so many fields of length zero that a data set of it could stand for far more values
+    /// than it has octets. It was not kept.
+    #[error("template {template_id} at offset {offset} was not kept: {fields} of its fields have no octets")]
+    EmptyFields {
+        /// Template id.
+        template_id: u16,
+        /// Where the record starts in the export packet.
+        offset: usize,
+        /// Fields of length zero.
+        fields: usize,
+    },
     /// An exporter sent more templates than are kept for one.
     #[error("template {template_id} at offset {offset} was not kept: the exporter has {templates} already")]
     TooManyTemplates {
@@ -113,6 +124,7 @@ impl Problem {
             Self::MissingTemplate { .. }
             | Self::ReservedSet { .. }
             | Self::Padding { .. }
+            | Self::EmptyFields { .. }
             | Self::TooManyTemplates { .. }
             | Self::GivenUp { .. } => false,
         }

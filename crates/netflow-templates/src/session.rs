@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netflow_wire::{FixedLayout, Header, Message, Set, SetKind, TemplateDefinition, WireError, ipfix};
+use netflow_wire::{FixedLayout, Header, Message, Set, SetKind, TemplateDefinition, VARIABLE_LENGTH, WireError, ipfix};
 
 use crate::clock::Clock;
 use crate::data_set::DataSet;
@@ -403,6 +403,11 @@ impl Session {
             let change = TemplateChange::Withdrawn { template_id, count };
             return sink.template(&self.context(packet), change);
         }
+        if let Some(fields) = too_many_empty_fields(definition) {
+            let change = TemplateChange::Sent { definition, plan: None, new: true };
+            sink.template(&self.context(packet), change);
+            return self.problem(packet, Problem::EmptyFields { template_id, offset, fields }, sink);
+        }
         let limits = &self.config.limits;
         let table_limits = TableLimits {
             templates: limits.templates,
@@ -492,4 +497,17 @@ impl Session {
             sink.problem(&self.context(packet), Problem::GivenUp { sets, octets, too_old });
         }
     }
+}
+
+/// Fields of length zero, when they are more than a few beyond the octets of a record. Some exporters send a
+/// few; a template of thousands would make one packet stand for millions of values.
+fn too_many_empty_fields(definition: &TemplateDefinition) -> Option<usize> {
+    const FEW: usize = 8;
+    let empty = definition.fields.iter().filter(|field| field.length == 0).count();
+    let octets: usize = definition
+        .fields
+        .iter()
+        .map(|field| if field.length == VARIABLE_LENGTH { 1 } else { field.length.into() })
+        .sum();
+    (empty > octets + FEW).then_some(empty)
 }

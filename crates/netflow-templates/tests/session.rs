@@ -323,6 +323,20 @@ fn a_flood_of_templates_is_refused_and_the_known_ones_stay() {
 }
 
 #[test]
+fn a_template_of_empty_fields_is_refused() {
+    let mut fields = vec![(ie::PROTOCOL_IDENTIFIER, 1)];
+    fields.extend([(ie::INTERFACE_NAME, 0); 9]);
+    let mut packet = ipfix(0);
+    packet.template(&template(256, &fields));
+    fields.push((ie::INTERFACE_NAME, 0));
+    packet.template(&template(257, &fields));
+    packet.begin_set(256).octets(&[6]);
+    let told = decode(&mut Session::new(), &[packet.finish()]);
+    assert!(matches!(told[0].problems[..], [Problem::EmptyFields { template_id: 257, fields: 10, .. }]));
+    assert_eq!(told[0].lines.last().unwrap(), "flow 256: 6         ");
+}
+
+#[test]
 fn templates_of_made_up_exporters_make_way() {
     let limits = Limits { all_template_octets: 200_000, ..Limits::default() };
     let mut session = Session::with_config(SessionConfig { limits, ..SessionConfig::default() });

@@ -221,6 +221,7 @@ fn meaning(context: &Context<'_>, field: &Field, value: &Value<'_>) -> String {
         _ if matches!(value, Value::Absent) => " (absent)".to_owned(),
         Units::None | Units::Inferred => String::new(),
         _ if element.data_type == DataType::OctetArray => String::new(),
+        units if *value == Value::Unsigned(1) => format!(" {}", units.as_str().trim_end_matches('s')),
         units if fits => format!(" {units}"),
         _ => String::new(),
     }
