@@ -39,7 +39,9 @@ pub fn contenders(kind: Kind) -> Vec<Contender> {
     let others = match kind {
         Kind::V5 => vec![netflow_parser::v5().wanted(1.0), by_hand::v5()],
         Kind::V9 => vec![netflow_parser::v9().wanted(12.0), netgauze::v9().wanted(7.0), by_hand::v9()],
-        Kind::Ipfix => vec![netflow_parser::ipfix().wanted(10.0), netgauze::ipfix().wanted(5.0), by_hand::ipfix()],
+        Kind::Ipfix => {
+            vec![netflow_parser::ipfix().wanted(10.0), netgauze::ipfix().wanted(5.0), by_hand::ipfix()]
+        }
         Kind::Varlen | Kind::VarlenShort => {
             vec![netflow_parser::ipfix().wanted(10.0), netgauze::ipfix().wanted(6.0), by_hand::ipfix_varlen()]
         }

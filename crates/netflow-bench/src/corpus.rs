@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use netflow_templates::Exporter;
 use netflow_wire::{
-    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise as pen,
-    ipfix, v5, v9,
+    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie,
+    enterprise as pen, ipfix, v5, v9,
 };
 
 use crate::traffic::{Connection, EXPORTERS, Random, Record, Traffic};
@@ -169,7 +169,8 @@ impl Kind {
     /// The template for IPv4 or IPv6.
     fn template(self, v6: bool) -> TemplateDefinition {
         let fields = if self == Self::V9 { V9_FIELDS } else { IPFIX_FIELDS };
-        let mut fields: Vec<_> = fields.iter().map(|&(id, length)| FieldSpecifier::iana(id, length)).collect();
+        let mut fields: Vec<_> =
+            fields.iter().map(|&(id, length)| FieldSpecifier::iana(id, length)).collect();
         if v6 {
             for field in &mut fields {
                 (field.id, field.length) = match field.id {
@@ -320,7 +321,8 @@ impl Sender {
         if records == 0 {
             return;
         }
-        let packet = if self.kind == Kind::V5 { self.v5_packet(records) } else { self.templated_packet(records) };
+        let packet =
+            if self.kind == Kind::V5 { self.v5_packet(records) } else { self.templated_packet(records) };
         corpus.push(self.exporter, &packet);
         self.waiting.iter_mut().for_each(|waiting| {
             waiting.records = 0;
@@ -373,8 +375,15 @@ impl Sender {
         let (uptime_millis, unix_seconds, unix_nanos) = self.clock();
         let engine_id = self.domain as u8;
         let sequence = self.records;
-        let header =
-            v5::Header { count, uptime_millis, unix_seconds, unix_nanos, sequence, engine_id, ..Default::default() };
+        let header = v5::Header {
+            count,
+            uptime_millis,
+            unix_seconds,
+            unix_nanos,
+            sequence,
+            engine_id,
+            ..Default::default()
+        };
         let mut encoder = MessageEncoder::new(Header::V5(header));
         encoder.octets(&self.waiting[0].octets);
         encoder.finish()

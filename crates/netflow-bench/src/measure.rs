@@ -73,7 +73,8 @@ fn sample(corpus: &Corpus, contender: &mut Contender, shortest: Duration) -> f64
 
 impl Table {
     /// The heading of the columns.
-    pub const HEADING: &str = "corpus              contender                M rec/s  ns/rec  nf is   wanted  decoded";
+    pub const HEADING: &str =
+        "corpus              contender                M rec/s  ns/rec  nf is   wanted  decoded";
 
     /// Whether nf, which is the first, decoded every record as it was made.
     pub fn is_right(&self) -> bool {
@@ -86,7 +87,14 @@ impl fmt::Display for Table {
         let nf = self.rows.first().map_or(f64::NAN, |row| row.nanos);
         for row in &self.rows {
             let speed = 1e3 / row.nanos;
-            write!(f, "{:18}  {:22}  {speed:8.2}  {:6.1}  {:5.2}x", self.kind, row.name, row.nanos, row.nanos / nf)?;
+            write!(
+                f,
+                "{:18}  {:22}  {speed:8.2}  {:6.1}  {:5.2}x",
+                self.kind,
+                row.name,
+                row.nanos,
+                row.nanos / nf
+            )?;
             match row.wanted {
                 Some(wanted) => write!(f, "  {:>6}", format!("{wanted}x"))?,
                 None => write!(f, "  {:>6}", "")?,

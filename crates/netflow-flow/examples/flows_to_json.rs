@@ -38,7 +38,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     while reader.read(&mut flows)? {
         for flow in &flows {
             let (src, dst) = (flow.src_addr.ok_or("no source")?, flow.dst_addr.ok_or("no destination")?);
-            println!("{src}:{} to {dst}:{}, {} octets after sampling", flow.src_port, flow.dst_port, flow.bytes());
+            println!(
+                "{src}:{} to {dst}:{}, {} octets after sampling",
+                flow.src_port,
+                flow.dst_port,
+                flow.bytes()
+            );
             assert!(sink.flows.contains(flow), "what was written is read");
         }
     }

@@ -119,13 +119,15 @@ pub(crate) trait ColumnValue: Sized {
     /// only the order of preference.
     const BY_VALUE: bool = false;
 
-    fn absent() -> Self;
+    /// What the column holds when nothing is known.
+    const ABSENT: Self;
+
     fn cell(&self) -> Cell<'_>;
     fn set(&mut self, cell: Cell<'_>) -> bool;
 
     /// Resets to absent, keeping memory where there is some.
     fn clear(&mut self) {
-        *self = Self::absent();
+        *self = Self::ABSENT;
     }
 
     /// Takes the values of a field of a data set. False when the field's encoding does not fit; the
@@ -139,10 +141,7 @@ macro_rules! number_column {
     ($($type:ty),*) => { $(
         impl ColumnValue for $type {
             const KIND: Kind = Kind::Unsigned(<$type>::BITS as u8);
-
-            fn absent() -> Self {
-                0
-            }
+            const ABSENT: Self = 0;
 
             fn cell(&self) -> Cell<'_> {
                 Cell::Unsigned((*self).into())
@@ -176,10 +175,7 @@ macro_rules! number_column {
         impl ColumnValue for Option<$type> {
             const KIND: Kind = <$type>::KIND;
             const NULLABLE: bool = true;
-
-            fn absent() -> Self {
-                None
-            }
+            const ABSENT: Self = None;
 
             fn cell(&self) -> Cell<'_> {
                 self.as_ref().map_or(Cell::Null, |number| number.cell())
@@ -214,10 +210,7 @@ macro_rules! parsed_column {
     ($type:ty, $kind:expr, $absent:expr, $cell:path) => {
         impl ColumnValue for $type {
             const KIND: Kind = $kind;
-
-            fn absent() -> Self {
-                $absent
-            }
+            const ABSENT: Self = $absent;
 
             fn cell(&self) -> Cell<'_> {
                 $cell(*self)
@@ -235,10 +228,10 @@ macro_rules! parsed_column {
     };
 }
 
-parsed_column!(IpAddr, Kind::Address, Ipv4Addr::UNSPECIFIED.into(), Cell::Address);
+parsed_column!(IpAddr, Kind::Address, IpAddr::V4(Ipv4Addr::UNSPECIFIED), Cell::Address);
 parsed_column!(Timestamp, Kind::Time, Timestamp::EPOCH, Cell::Time);
-parsed_column!(MacAddress, Kind::Mac, MacAddress::default(), Cell::Mac);
-parsed_column!(ApplicationId, Kind::Application, ApplicationId::default(), Cell::Application);
+parsed_column!(MacAddress, Kind::Mac, MacAddress([0; 6]), Cell::Mac);
+parsed_column!(ApplicationId, Kind::Application, ApplicationId { engine: 0, selector: 0 }, Cell::Application);
 
 macro_rules! optional_column {
     ($type:ty, $by_value:literal, $fill:expr) => {
@@ -246,10 +239,7 @@ macro_rules! optional_column {
             const KIND: Kind = <$type>::KIND;
             const NULLABLE: bool = true;
             const BY_VALUE: bool = $by_value;
-
-            fn absent() -> Self {
-                None
-            }
+            const ABSENT: Self = None;
 
             fn cell(&self) -> Cell<'_> {
                 self.as_ref().map_or(Cell::Null, |value| value.cell())
@@ -260,7 +250,7 @@ macro_rules! optional_column {
                     *self = None;
                     return true;
                 }
-                let mut value = <$type as ColumnValue>::absent();
+                let mut value = <$type as ColumnValue>::ABSENT;
                 let fits = value.set(cell);
                 if fits {
                     *self = Some(value);
@@ -322,10 +312,7 @@ fn fill_octets<T>(
 impl ColumnValue for String {
     const KIND: Kind = Kind::Text;
     const NULLABLE: bool = true;
-
-    fn absent() -> Self {
-        Self::new()
-    }
+    const ABSENT: Self = Self::new();
 
     fn cell(&self) -> Cell<'_> {
         if self.is_empty() { Cell::Null } else { Cell::Text(self) }
@@ -363,10 +350,7 @@ macro_rules! enumeration_column {
     ($($type:ty),*) => { $(
         impl ColumnValue for $type {
             const KIND: Kind = Kind::Enumeration;
-
-            fn absent() -> Self {
-                Self::default()
-            }
+            const ABSENT: Self = Self::DEFAULT;
 
             fn cell(&self) -> Cell<'_> {
                 Cell::Text(self.as_str())
@@ -385,10 +369,7 @@ enumeration_column!(TimeQuality, SamplingSource);
 impl ColumnValue for Vec<u32> {
     const KIND: Kind = Kind::List;
     const NULLABLE: bool = true;
-
-    fn absent() -> Self {
-        Self::new()
-    }
+    const ABSENT: Self = Self::new();
 
     fn cell(&self) -> Cell<'_> {
         if self.is_empty() { Cell::Null } else { Cell::List(self) }
@@ -419,10 +400,7 @@ impl ColumnValue for Vec<u32> {
 impl ColumnValue for Extras {
     const KIND: Kind = Kind::Extras;
     const NULLABLE: bool = true;
-
-    fn absent() -> Self {
-        Self::default()
-    }
+    const ABSENT: Self = Self::new();
 
     fn cell(&self) -> Cell<'_> {
         if self.is_empty() { Cell::Null } else { Cell::Extras(self) }
@@ -482,13 +460,15 @@ impl SpareParts {
         }
     }
 
-    /// Takes back the part of a flow that is done with.
-    pub(crate) fn take(&mut self, flow: Flow) {
-        if let Some(mut rare) = flow.rare
-            && self.0.len() < Self::MAX
-        {
-            rare.clear();
-            self.0.push(rare);
+    /// Takes back the parts of flows that are done with.
+    pub(crate) fn detach(&mut self, flows: &mut [Flow]) {
+        for flow in flows {
+            if let Some(mut rare) = flow.rare.take()
+                && self.0.len() < Self::MAX
+            {
+                rare.clear();
+                self.0.push(rare);
+            }
         }
     }
 }
@@ -522,10 +502,16 @@ macro_rules! columns {
             pub(crate) rare: Option<Box<Rare>>,
         }
 
-        impl Default for Flow {
+        impl Flow {
             /// A flow of which nothing is known.
+            pub const UNKNOWN: Self =
+                Self { $( $flow: <$flow_type as ColumnValue>::ABSENT, )* rare: None };
+        }
+
+        impl Default for Flow {
+            /// [`Flow::UNKNOWN`].
             fn default() -> Self {
-                Self { $( $flow: <$flow_type as ColumnValue>::absent(), )* rare: None }
+                Self::UNKNOWN
             }
         }
 
@@ -549,7 +535,7 @@ macro_rules! columns {
 
         impl Default for Rare {
             fn default() -> Self {
-                Self { $( $rare: <$rare_type as ColumnValue>::absent(), )* }
+                Self { $( $rare: <$rare_type as ColumnValue>::ABSENT, )* }
             }
         }
 

@@ -22,6 +22,11 @@ struct Entry {
 }
 
 impl Extras {
+    /// No extras.
+    pub const fn new() -> Self {
+        Self { octets: Vec::new(), entries: Vec::new() }
+    }
+
     /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {

@@ -4,7 +4,7 @@
 //! than one element to find is in the modules here. Everything else goes to `extras`, so that nothing that
 //! was decoded is lost.
 
-use netflow_templates::{Column, Context, DataSet, Plan, Timestamp};
+use netflow_templates::{Column, Context, DataSet, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::column::SpareParts;
@@ -41,11 +41,8 @@ impl Normalizer {
     /// Appends a flow for every record of `set` to `flows`.
     pub fn normalize(&mut self, context: &Context<'_>, set: DataSet<'_>, flows: &mut Vec<Flow>) {
         let start = flows.len();
-        let (prototype, first) = (self.prototype(context, &set), self.count(context, set.len()));
-        flows.extend(
-            (0..set.len())
-                .map(|row| Flow { record_index: first.wrapping_add(row as u16), ..prototype.clone() }),
-        );
+        let first = self.count(context, set.len());
+        self.begin(context, &set, first, flows);
         let flows = &mut flows[start..];
         let plan = set.plan();
         for column in set.columns() {
@@ -64,7 +61,7 @@ impl Normalizer {
         if plan.has(pen::IANA, ie::FLOW_DIRECTION) {
             drop_wrong_directions(flows);
         }
-        if prototype.ip_version == 0 {
+        if ip_version(plan) == 0 {
             flows.iter_mut().for_each(take_ip_version);
         }
         icmp::complete(plan, flows);
@@ -72,29 +69,39 @@ impl Normalizer {
 
     /// Takes back the memory of flows that are done with.
     pub fn recycle(&mut self, flows: &mut Vec<Flow>) {
-        flows.drain(..).for_each(|flow| self.spare.take(flow));
+        self.spare.detach(flows);
+        flows.clear();
     }
 
-    /// What all flows of a set have in common.
-    fn prototype(&self, context: &Context<'_>, set: &DataSet<'_>) -> Flow {
+    /// Appends the flows of a set, with what they all have in common.
+    fn begin(&self, context: &Context<'_>, set: &DataSet<'_>, first: u16, flows: &mut Vec<Flow>) {
         let header = context.header;
+        let (exporter, observation_domain_id) = (context.exporter, context.domain());
+        let (flow_version, sequence) = (header.version() as u8, header.sequence().unwrap_or(0));
+        let template_id = Some(set.plan().template_id()).filter(|&id| id != 0);
+        let (time_received, time_export) = (context.received, context.clock.export);
+        let time_quality = time::quality(set.plan(), context);
         let (sampling_rate, sampling_source) = sampling::of_set(context, self.sampling_override);
-        Flow {
-            exporter_addr: context.exporter.address,
-            exporter_port: context.exporter.port,
-            observation_domain_id: context.domain(),
-            flow_version: header.version() as u8,
-            template_id: Some(set.plan().template_id()).filter(|&id| id != 0),
-            sequence: header.sequence().unwrap_or(0),
-            time_received: context.received,
-            time_export: Timestamp::from_nanos(header.export_nanos()),
+        let ip_version = ip_version(set.plan());
+        let quality = if context.late { Quality::LATE_TEMPLATE.0 } else { 0 };
+        flows.extend((0..set.len()).map(|row| Flow {
+            exporter_addr: exporter.address,
+            exporter_port: exporter.port,
+            observation_domain_id,
+            flow_version,
+            template_id,
+            sequence,
+            record_index: first.wrapping_add(row as u16),
+            time_received,
+            time_export,
+            time_quality,
             flows: 1,
             sampling_rate,
             sampling_source,
-            ip_version: ip_version(set.plan()),
-            quality: if context.late { Quality::LATE_TEMPLATE.0 } else { 0 },
-            ..Flow::default()
-        }
+            ip_version,
+            quality,
+            ..Flow::UNKNOWN
+        }));
     }
 
     /// Position of the set's first record in its export packet.

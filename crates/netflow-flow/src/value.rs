@@ -73,6 +73,8 @@ macro_rules! text_enum {
         pub enum $name { $( $(#[$doc])* $variant ),* }
 
         impl $name {
+            pub(crate) const DEFAULT: Self = [$( Self::$variant ),*][0];
+
             /// The column's text.
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $text ),* }

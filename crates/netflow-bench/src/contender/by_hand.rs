@@ -108,8 +108,12 @@ pub(super) fn ipfix() -> Contender {
     let [v4, v6] = Kind::Ipfix.template_ids();
     contender(move |packet, natives| {
         sets(&packet[16..], |id, body| match id {
-            _ if id == v4 => natives.extend(body.as_chunks::<70>().0.iter().map(|r| ipfix_record::<4>(&mut Rest(r)))),
-            _ if id == v6 => natives.extend(body.as_chunks::<94>().0.iter().map(|r| ipfix_record::<16>(&mut Rest(r)))),
+            _ if id == v4 => {
+                natives.extend(body.as_chunks::<70>().0.iter().map(|r| ipfix_record::<4>(&mut Rest(r))))
+            }
+            _ if id == v6 => {
+                natives.extend(body.as_chunks::<94>().0.iter().map(|r| ipfix_record::<16>(&mut Rest(r))))
+            }
             _ => {}
         });
     })
@@ -121,7 +125,8 @@ pub(super) fn ipfix_varlen() -> Contender {
         sets(&packet[16..], |id, body| {
             let mut rest = Rest(body);
             while !rest.0.is_empty() && (id == v4 || id == v6) {
-                let fixed = if id == v4 { ipfix_record::<4>(&mut rest) } else { ipfix_record::<16>(&mut rest) };
+                let fixed =
+                    if id == v4 { ipfix_record::<4>(&mut rest) } else { ipfix_record::<16>(&mut rest) };
                 natives.push(Native {
                     reverse_octets: rest.u64(),
                     reverse_packets: rest.u64(),

@@ -1,6 +1,6 @@
 //! When a flow started and ended, which exporters say in many ways.
 
-use netflow_templates::{Column, Context, DataSet, Plan, Timestamp, Value};
+use netflow_templates::{Column, Context, DataSet, DataType, Field, Plan, Timestamp, Value};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::column::SpareParts;
@@ -54,8 +54,7 @@ pub(super) fn fill(
     } else {
         return false;
     };
-    let mut preferred = preference.into_iter().take_while(|&id| id != element.id);
-    if preferred.any(|id| column.plan().has(enterprise, id)) {
+    if chosen(column.plan(), enterprise, preference) != Some(element.id) {
         return false;
     }
     match (enterprise, preference == START) {
@@ -63,15 +62,42 @@ pub(super) fn fill(
         (pen::IANA, false) => put(column, context, flows, |flow| &mut flow.time_flow_end),
         (_, start) => {
             spare.attach(flows);
-            let quality: Vec<_> = flows.iter().map(|flow| flow.time_quality).collect();
-            let taken = if start {
+            if start {
                 put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
             } else {
                 put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
-            };
-            flows.iter_mut().zip(quality).for_each(|(flow, quality)| flow.time_quality = quality);
-            taken
+            }
         }
+    }
+}
+
+/// The element that is taken of those that a template has: the first whose length fits its type.
+fn chosen(plan: &Plan, enterprise: u32, preference: [u16; 6]) -> Option<u16> {
+    let fits = |field: &Field| match field.element().data_type {
+        DataType::DateTimeMicroseconds | DataType::DateTimeNanoseconds => field.length() == 8,
+        _ => (1..=8).contains(&field.length()),
+    };
+    preference.into_iter().find(|&id| {
+        let is = |field: &Field| (field.element().enterprise, field.element().id) == (enterprise, id);
+        plan.has(enterprise, id) && plan.fields().iter().any(|field| is(field) && fits(field))
+    })
+}
+
+/// How far the times of a template's records can be trusted, by the element that start or end is taken from.
+pub(super) fn quality(plan: &Plan, context: &Context<'_>) -> TimeQuality {
+    let clock = context.clock;
+    match chosen(plan, pen::IANA, START).or_else(|| chosen(plan, pen::IANA, END)) {
+        Some(ie::FLOW_START_DELTA_MICROSECONDS | ie::FLOW_END_DELTA_MICROSECONDS) => TimeQuality::Relative,
+        Some(ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME) => {
+            let started = clock.uptime_millis.is_some() || clock.system_init.is_some();
+            if started || plan.has(pen::IANA, ie::SYSTEM_INIT_TIME_MILLISECONDS) {
+                TimeQuality::Relative
+            } else {
+                TimeQuality::Estimated
+            }
+        }
+        Some(_) => TimeQuality::Exact,
+        None => TimeQuality::Missing,
     }
 }
 
@@ -91,25 +117,21 @@ fn put(
             column.zip_unsigned(flows, |flow, micros| {
                 let nanos = i64::try_from(micros).unwrap_or(i64::MAX).saturating_mul(-1_000);
                 *slot(flow) = Some(export.saturating_add_nanos(nanos));
-                flow.time_quality = TimeQuality::Relative;
             })
         }
         ie::FLOW_START_MILLISECONDS | ie::FLOW_END_MILLISECONDS => {
             column.zip_unsigned(flows, |flow, millis| {
                 *slot(flow) = Some(Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)));
-                flow.time_quality = TimeQuality::Exact;
             })
         }
         ie::FLOW_START_SECONDS | ie::FLOW_END_SECONDS => column.zip_unsigned(flows, |flow, seconds| {
             *slot(flow) = Some(Timestamp::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)));
-            flow.time_quality = TimeQuality::Exact;
         }),
         _ if field.length() == 8 => {
             let data_type = field.element().data_type;
             column.zip_octets(flows, |flow, octets| {
                 if let Value::Time { time, .. } = data_type.decode(octets) {
                     *slot(flow) = Some(time);
-                    flow.time_quality = TimeQuality::Exact;
                 }
             });
             true
@@ -131,31 +153,27 @@ fn at_uptime(
         return column.zip_unsigned(flows, |flow, uptime| {
             let millis = i64::from((uptime as u32).wrapping_sub(now).cast_signed());
             *slot(flow) = Some(export.saturating_add_nanos(millis * 1_000_000));
-            flow.time_quality = TimeQuality::Relative;
         });
     }
     if let Some(init) = field(column, ie::SYSTEM_INIT_TIME_MILLISECONDS) {
         for (row, flow) in flows.iter_mut().enumerate() {
             if let Value::Time { time, .. } = init.field().element().data_type.decode(init.octets(row)) {
                 *slot(flow) = Some(clock.since_start(time, uptime_of(column.octets(row))));
-                flow.time_quality = TimeQuality::Relative;
             }
         }
         return true;
     }
-    let (start, quality) = match clock.system_init {
-        Some(start) => (start, TimeQuality::Relative),
+    let start = match clock.system_init {
+        Some(start) => start,
         None => {
             // Nothing says when the exporter started. The flow that ended last did so at the export, about.
             let ends = field(column, ie::FLOW_END_SYS_UP_TIME).unwrap_or(*column);
             let last = (0..flows.len()).map(|row| uptime_of(ends.octets(row))).max().unwrap_or(0);
-            let start = clock.export.saturating_add_nanos(i64::from(last) * -1_000_000);
-            (start, TimeQuality::Estimated)
+            clock.export.saturating_add_nanos(i64::from(last) * -1_000_000)
         }
     };
     column.zip_unsigned(flows, |flow, uptime| {
         *slot(flow) = Some(clock.since_start(start, uptime as u32));
-        flow.time_quality = quality;
     })
 }
 
@@ -175,7 +193,7 @@ fn field<'a>(column: &Column<'a>, id: u16) -> Option<Column<'a>> {
 pub(super) fn complete(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
     let plan = set.plan();
     let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
-    let (start, end) = (has(&START), has(&END));
+    let (start, end) = (chosen(plan, pen::IANA, START).is_some(), chosen(plan, pen::IANA, END).is_some());
     if start && end {
         return;
     }
