@@ -313,7 +313,7 @@ impl Sender {
     }
 
     fn sends_templates(&self) -> bool {
-        self.packets % TEMPLATES_EVERY == 0
+        self.packets.is_multiple_of(TEMPLATES_EVERY)
     }
 
     fn flush(&mut self, corpus: &mut Corpus) {

@@ -225,7 +225,7 @@ fn client_address(client: u64, v6: bool) -> IpAddr {
         let low = Random::new(client).number();
         Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(net) << 72 | u128::from(low)).into()
     } else {
-        Ipv4Addr::from_bits(10 << 24 | (net as u32) << 16 | host as u32 + 1).into()
+        Ipv4Addr::new(10, net as u8, 0, host as u8 + 1).into()
     }
 }
 
@@ -234,6 +234,6 @@ fn server_address(server: u64, v6: bool) -> IpAddr {
     if v6 {
         Ipv6Addr::from_bits(0x2001_0db8_8000 << 80 | u128::from(net) << 64 | u128::from(host + 1)).into()
     } else {
-        Ipv4Addr::from_bits(100 << 24 | 64 << 16 | (net as u32) << 8 | host as u32 + 1).into()
+        Ipv4Addr::new(100, 64 + (net >> 8) as u8, net as u8, host as u8 + 1).into()
     }
 }

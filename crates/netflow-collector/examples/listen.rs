@@ -29,7 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let report = listener.stop();
-    println!("{} received, {} flows decoded, {} dropped", report.received, report.session.records, report.dropped);
+    println!(
+        "{} received, {} flows decoded, {} dropped",
+        report.received, report.session.records, report.dropped
+    );
     Ok(())
 }
 

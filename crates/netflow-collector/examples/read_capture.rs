@@ -34,10 +34,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut session = Session::new();
     let mut totals = Totals::default();
     while let Some(datagram) = capture.next_datagram()? {
-        if let Err(error) = session.decode(datagram.source.into(), datagram.time, datagram.payload, &mut totals) {
+        if let Err(error) =
+            session.decode(datagram.source.into(), datagram.time, datagram.payload, &mut totals)
+        {
             println!("frame {}: {error}", datagram.frame);
         }
     }
-    println!("{} packets, {} records, {} octets", session.statistics().packets, totals.records, totals.octets);
+    println!(
+        "{} packets, {} records, {} octets",
+        session.statistics().packets,
+        totals.records,
+        totals.octets
+    );
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use netflow_templates::{Column as SetColumn, Timestamp};
+use netflow_templates::{Column as SetColumn, Plan, Timestamp};
 
 use crate::extras::Extras;
 use crate::quality::Quality;
@@ -420,24 +420,13 @@ impl ColumnValue for Extras {
     }
 }
 
-/// Takes a field into a column, unless the record has it from an element that is preferred. False when it
-/// was not taken.
-#[inline]
-pub(crate) fn fill<V: ColumnValue>(
-    column: &SetColumn<'_>,
-    flows: &mut [Flow],
-    preference: &[(u32, u16)],
-    slot: impl Fn(&mut Flow) -> &mut V,
-) -> bool {
-    let element = column.field().element();
-    if !V::BY_VALUE {
-        let id = (element.enterprise, element.id);
-        let mut preferred = preference.iter().take_while(|&&other| other != id);
-        if preferred.any(|&(enterprise, id)| column.plan().has(enterprise, id)) {
-            return false;
-        }
-    }
-    V::fill(column, flows, slot)
+/// Takes the values of a field into a column. False when the field's encoding does not fit.
+pub(crate) type Fill = fn(&SetColumn<'_>, &mut [Flow], &mut SpareParts) -> bool;
+
+/// Whether a column takes an element of a template: not where the template has one that is preferred.
+pub(crate) fn takes<V: ColumnValue>(plan: &Plan, id: (u32, u16), preference: &[(u32, u16)]) -> bool {
+    let mut preferred = preference.iter().take_while(|&&other| other != id);
+    V::BY_VALUE || !preferred.any(|&(enterprise, id)| plan.has(enterprise, id))
 }
 
 /// Parts for rare columns of flows that are done with: used again, so that a flow with rare columns takes no
@@ -590,29 +579,24 @@ macro_rules! columns {
             ]; )*
         }
 
-        /// Takes a field of a data set into the column that it is for; false when it is for none, or does
-        /// not fit.
-        pub(crate) fn fill(column: &SetColumn<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
-            let element = column.field().element();
-            match (element.enterprise, element.id) {
-                $(
-                    $( $( (pen::IANA, ie::$flow_element) )|* =>
-                        crate::column::fill(column, flows, preference::$flow, |flow| &mut flow.$flow), )?
-                    $( $( (pen::REVERSE, ie::$flow_reverse) )|* =>
-                        crate::column::fill(column, flows, preference::$flow, |flow| &mut flow.$flow), )?
-                )*
-                $(
-                    $( $( (pen::IANA, ie::$rare_element) )|* => {
-                        spare.attach(flows);
-                        crate::column::fill(column, flows, preference::$rare, |flow| &mut flow.rare_mut().$rare)
-                    } )?
-                    $( $( (pen::REVERSE, ie::$rare_reverse) )|* => {
-                        spare.attach(flows);
-                        crate::column::fill(column, flows, preference::$rare, |flow| &mut flow.rare_mut().$rare)
-                    } )?
-                )*
-                _ => false,
-            }
+        /// What takes a field of a template into the column that it is for; `None` when it is for none, or
+        /// the template has a preferred one for that.
+        pub(crate) fn filler(plan: &Plan, field: &Field) -> Option<Fill> {
+            let id = (field.element().enterprise, field.element().id);
+            $( if preference::$flow.contains(&id) {
+                let takes = crate::column::takes::<$flow_type>(plan, id, preference::$flow);
+                return takes.then_some(|column, flows, _| {
+                    ColumnValue::fill(column, flows, |flow| &mut flow.$flow)
+                });
+            } )*
+            $( if preference::$rare.contains(&id) {
+                let takes = crate::column::takes::<$rare_type>(plan, id, preference::$rare);
+                return takes.then_some(|column, flows, spare| {
+                    spare.attach(flows);
+                    ColumnValue::fill(column, flows, |flow| &mut flow.rare_mut().$rare)
+                });
+            } )*
+            None
         }
     };
 }

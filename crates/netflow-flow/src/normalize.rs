@@ -7,7 +7,7 @@
 use netflow_templates::{Column, Context, DataSet, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::SpareParts;
+use crate::column::{Fill, SpareParts};
 use crate::quality::Quality;
 use crate::schema::{self, Flow};
 
@@ -23,6 +23,7 @@ pub use sampling::SamplingOverride;
 pub struct Normalizer {
     sampling_override: SamplingOverride,
     spare: SpareParts,
+    assignments: Assignments,
     packet: u64,
     records: u16,
 }
@@ -45,15 +46,15 @@ impl Normalizer {
         self.begin(context, &set, first, flows);
         let flows = &mut flows[start..];
         let plan = set.plan();
-        for column in set.columns() {
-            let taken = schema::fill(&column, flows, &mut self.spare)
+        for (column, fill) in set.columns().zip(self.assignments.of(plan)) {
+            let taken = fill.is_some_and(|fill| fill(&column, flows, &mut self.spare))
                 || time::fill(&column, context, flows, &mut self.spare)
                 || icmp::fill(&column, flows)
                 || mpls::fill(&column, flows, &mut self.spare)
                 || column.field().is_padding()
                 || column.field().length() == 0;
             if !taken {
-                self.extras(&column, flows);
+                extras(&column, flows, &mut self.spare);
             }
         }
         time::complete(&set, context, flows);
@@ -113,15 +114,47 @@ impl Normalizer {
         self.records = first.wrapping_add(records as u16);
         first
     }
+}
 
-    fn extras(&mut self, column: &Column<'_>, flows: &mut [Flow]) {
-        self.spare.attach(flows);
-        let field = column.field();
-        let element = field.element();
-        column.zip_octets(flows, |flow, octets| {
-            flow.rare_mut().extras.push(&element.name, field.occurrence(), element.data_type, octets);
-        });
+/// What takes the fields of plans into the columns of the table: found once for a plan, not for each of its
+/// data sets.
+#[derive(Debug, Default)]
+struct Assignments(Vec<Assignment>);
+
+/// For each field of a plan what takes it; `None` when no column of the table does.
+#[derive(Debug, Default)]
+struct Assignment {
+    plan: Option<u64>,
+    fields: Box<[Option<Fill>]>,
+}
+
+impl Assignments {
+    /// Plans that share a place take turns in it.
+    const PLACES: usize = 1_024;
+
+    #[inline]
+    fn of(&mut self, plan: &Plan) -> &[Option<Fill>] {
+        let place = plan.id() as usize % Self::PLACES;
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, Assignment::default);
+        }
+        let assignment = &mut self.0[place];
+        if assignment.plan != Some(plan.id()) {
+            assignment.plan = Some(plan.id());
+            assignment.fields = plan.fields().iter().map(|field| schema::filler(plan, field)).collect();
+        }
+        &assignment.fields
     }
+}
+
+/// Keeps a field that no column takes under its name.
+fn extras(column: &Column<'_>, flows: &mut [Flow], spare: &mut SpareParts) {
+    spare.attach(flows);
+    let field = column.field();
+    let element = field.element();
+    column.zip_octets(flows, |flow, octets| {
+        flow.rare_mut().extras.push(&element.name, field.occurrence(), element.data_type, octets);
+    });
 }
 
 /// The IP version that a template's address fields leave no doubt about; 0 when the records say it.

@@ -8,10 +8,10 @@
 
 use std::net::IpAddr;
 
-use netflow_templates::{Column as SetColumn, Timestamp};
+use netflow_templates::{Field, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, ColumnValue, SpareParts};
+use crate::column::{Cell, Column, ColumnValue, Fill};
 use crate::extras::Extras;
 use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 

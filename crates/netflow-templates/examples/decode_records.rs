@@ -3,7 +3,9 @@
 //! `cargo run -p netflow-templates --example decode_records`
 #![allow(clippy::print_stdout, reason = "an example")]
 
-use netflow_templates::{Context, DataSet, Exporter, MessageSink, Problem, Session, TemplateChange, Timestamp};
+use netflow_templates::{
+    Context, DataSet, Exporter, MessageSink, Problem, Session, TemplateChange, Timestamp,
+};
 use netflow_wire::{
     FieldSpecifier, Header, MessageEncoder, TemplateDefinition, WireError, element_id as ie, v9,
 };
@@ -15,7 +17,8 @@ impl MessageSink for Printer {
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         println!("packet {}: {} records of template {}", context.packet, set.len(), set.plan().template_id());
         for record in set.records() {
-            let fields: Vec<_> = record.values().map(|(field, value)| format!("{}={value}", field.name())).collect();
+            let fields: Vec<_> =
+                record.values().map(|(field, value)| format!("{}={value}", field.name())).collect();
             println!("  {}", fields.join(" "));
         }
     }

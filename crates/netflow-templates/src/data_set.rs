@@ -130,7 +130,7 @@ fn variable_value<'a>(octets: &'a [u8], spans: &[u32], field: &Field) -> &'a [u8
 
 /// Start, start and end of each value of variable length, end.
 fn spans_width(plan: &Plan) -> usize {
-    2 * plan.variable_fields() + 2
+    2 * plan.variable_fields().len() + 2
 }
 
 /// Finds the records of variable length: their number, where the last one ends, and whether the octets
@@ -160,9 +160,9 @@ fn measure_record(
 ) -> Option<usize> {
     spans.push(start as u32);
     let mut at = start;
-    for field in plan.fields().iter().filter(|field| field.is_variable()) {
+    for offset in plan.variable_fields() {
         // One octet of length, or 255 and two octets (RFC 7011, section 7).
-        let prefix = at + field.offset;
+        let prefix = at + offset;
         let short = *octets.get(prefix)?;
         let (value, length) = if short < 255 {
             (prefix + 1, usize::from(short))

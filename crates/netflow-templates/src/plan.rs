@@ -4,6 +4,7 @@
 //! the end of the last field of variable length before it.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use netflow_wire::{
     FieldSpecifier, FixedLayout, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise,
@@ -35,14 +36,41 @@ impl Naming {
 }
 
 /// A compiled template: how to read records of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Plan {
+    id: u64,
     template_id: u16,
     scope_count: u16,
     options: bool,
     fields: Box<[Field]>,
-    variable: usize,
+    iana: IanaElements,
+    /// For each field of variable length, octets from the end of the one before it, or the record's start.
+    variable: Box<[usize]>,
     shortest: usize,
+}
+
+/// Which of IANA's elements a template has, as bits: that is asked many times of every data set.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct IanaElements([u64; 16]);
+
+impl IanaElements {
+    /// The word and the bit for an element; `None` for ids above all that IANA has assigned.
+    #[inline]
+    fn place(id: u16) -> Option<(usize, u64)> {
+        (id < 1_024).then_some((usize::from(id / 64), 1 << (id % 64)))
+    }
+
+    fn insert(&mut self, id: u16) {
+        if let Some((word, bit)) = Self::place(id) {
+            self.0[word] |= bit;
+        }
+    }
+
+    /// Whether an element is there; `None` when there is no bit for it.
+    #[inline]
+    fn contains(&self, id: u16) -> Option<bool> {
+        Self::place(id).map(|(word, bit)| self.0[word] & bit != 0)
+    }
 }
 
 /// One field of a plan.
@@ -108,9 +136,14 @@ impl Plan {
     ) -> Self {
         let mut seen = std::collections::HashMap::new();
         let mut fields = Vec::with_capacity(specifiers.len());
+        let mut iana = IanaElements::default();
         let (mut segment, mut offset, mut shortest) = (0, 0, 0);
+        let mut variable = Vec::new();
         for specifier in specifiers {
             let element = registry.element(specifier.enterprise, specifier.id);
+            if specifier.enterprise == enterprise::IANA {
+                iana.insert(specifier.id);
+            }
             let times: &mut u16 = seen.entry((specifier.enterprise, specifier.id)).or_insert(0);
             let occurrence = *times;
             *times = times.saturating_add(1);
@@ -122,6 +155,7 @@ impl Plan {
             let length = specifier.length;
             fields.push(Field { element, name, length, occurrence, segment, offset });
             if length == VARIABLE_LENGTH {
+                variable.push(offset);
                 (segment, offset) = (segment + 1, 0);
                 shortest += 1;
             } else {
@@ -129,12 +163,29 @@ impl Plan {
                 shortest += usize::from(length);
             }
         }
-        Self { template_id, scope_count, options, fields: fields.into(), variable: segment, shortest }
+        static PLANS: AtomicU64 = AtomicU64::new(0);
+        let id = PLANS.fetch_add(1, Ordering::Relaxed);
+        Self {
+            id,
+            template_id,
+            scope_count,
+            options,
+            fields: fields.into(),
+            iana,
+            variable: variable.into(),
+            shortest,
+        }
     }
 
     /// The plan of a fixed layout.
     pub fn of_layout(registry: &Registry, layout: &FixedLayout) -> Self {
         Self::compile(registry, Naming::Fixed, 0, false, 0, layout.fields)
+    }
+
+    /// A number that no other plan of the process has: what follows from a plan can be kept under it.
+    #[inline]
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Template id; 0 for a fixed layout.
@@ -164,13 +215,16 @@ impl Plan {
     /// Whether the template has an element.
     #[inline]
     pub fn has(&self, enterprise: u32, id: u16) -> bool {
-        self.fields.iter().any(|field| field.element.id == id && field.element.enterprise == enterprise)
+        let known = if enterprise == enterprise::IANA { self.iana.contains(id) } else { None };
+        known.unwrap_or_else(|| {
+            self.fields.iter().any(|field| field.element.id == id && field.element.enterprise == enterprise)
+        })
     }
 
     /// Length of every record, in octets; `None` when records have a length of their own each.
     #[inline]
     pub fn record_len(&self) -> Option<usize> {
-        (self.variable == 0).then_some(self.shortest)
+        self.variable.is_empty().then_some(self.shortest)
     }
 
     /// Length of the shortest possible record, in octets.
@@ -179,10 +233,10 @@ impl Plan {
         self.shortest
     }
 
-    /// How many fields have values of variable length.
+    /// For each field of variable length, octets from the end of the one before it, or the record's start.
     #[inline]
-    pub(crate) fn variable_fields(&self) -> usize {
-        self.variable
+    pub(crate) fn variable_fields(&self) -> &[usize] {
+        &self.variable
     }
 
     /// Octets behind the last field of variable length.

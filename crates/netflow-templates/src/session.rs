@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netflow_wire::{FixedLayout, Header, Message, Set, SetKind, TemplateDefinition, VARIABLE_LENGTH, WireError, ipfix};
+use netflow_wire::{
+    FixedLayout, Header, Message, Set, SetKind, TemplateDefinition, VARIABLE_LENGTH, WireError, ipfix,
+};
 
 use crate::clock::Clock;
 use crate::data_set::DataSet;

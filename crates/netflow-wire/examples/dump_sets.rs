@@ -7,8 +7,8 @@
 use std::error::Error;
 
 use netflow_wire::{
-    FieldSpecifier, Header, Message, MessageEncoder, SetKind, TemplateDefinition, VARIABLE_LENGTH, element_id as ie,
-    enterprise, ipfix,
+    FieldSpecifier, Header, Message, MessageEncoder, SetKind, TemplateDefinition, VARIABLE_LENGTH,
+    element_id as ie, enterprise, ipfix,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -43,11 +43,20 @@ fn dump(packet: &[u8]) -> Result<(), Box<dyn Error>> {
                     }
                 }
             }
-            SetKind::Data => println!("set {}, body at octet {}: {} octets of data", set.id, set.offset, set.body.len()),
-            SetKind::Fixed(layout) => {
-                println!("{} x {} of {} octets", set.body.len() / layout.record_len, layout.name, layout.record_len);
+            SetKind::Data => {
+                println!("set {}, body at octet {}: {} octets of data", set.id, set.offset, set.body.len())
             }
-            SetKind::Reserved => println!("set {}, body at octet {}: no RFC says what it holds", set.id, set.offset),
+            SetKind::Fixed(layout) => {
+                println!(
+                    "{} x {} of {} octets",
+                    set.body.len() / layout.record_len,
+                    layout.name,
+                    layout.record_len
+                );
+            }
+            SetKind::Reserved => {
+                println!("set {}, body at octet {}: no RFC says what it holds", set.id, set.offset)
+            }
         }
     }
     Ok(())

@@ -66,8 +66,15 @@ fn from_options(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
     }
 }
 
+/// Elements of a record that say its rate, or part of it.
+const RATES: [u16; 4] =
+    [ie::SAMPLING_INTERVAL, ie::SAMPLER_RANDOM_INTERVAL, ie::SAMPLING_PACKET_INTERVAL, ie::SAMPLING_SIZE];
+
 fn from_record(set: &DataSet<'_>, flows: &mut [Flow]) {
     let plan = set.plan();
+    if !RATES.iter().any(|&id| plan.has(pen::IANA, id)) {
+        return;
+    }
     for column in set.columns() {
         let element = column.field().element();
         if element.enterprise != pen::IANA {
