@@ -497,6 +497,16 @@ macro_rules! columns {
                 Self { $( $flow: <$flow_type as ColumnValue>::ABSENT, )* rare: None };
         }
 
+        impl Flow {
+            /// A copy with another index, for which there are no rare columns yet.
+            #[inline]
+            pub(crate) fn with_index(&self, record_index: u16) -> Self {
+                let mut flow = Self { rare: None, $( $flow: self.$flow, )* };
+                flow.record_index = record_index;
+                flow
+            }
+        }
+
         impl Default for Flow {
             /// [`Flow::UNKNOWN`].
             fn default() -> Self {

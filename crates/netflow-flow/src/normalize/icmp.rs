@@ -1,6 +1,6 @@
 //! ICMP type and code, which exporters put in four places.
 
-use netflow_templates::{Column, Plan};
+use netflow_templates::{Column, Field, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::schema::Flow;
@@ -8,25 +8,27 @@ use crate::schema::Flow;
 const ICMP: u8 = 1;
 const ICMP_V6: u8 = 58;
 
-/// Takes fields that say type and code, as one number or as two.
+/// Whether a field says type or code, as one number or as two.
+pub(super) fn takes(field: &Field) -> bool {
+    let length = match field.element().id {
+        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => 2,
+        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 | ie::ICMP_CODE_IPV4 | ie::ICMP_CODE_IPV6 => 1,
+        _ => return false,
+    };
+    field.element().enterprise == pen::IANA && field.length() == length
+}
+
+/// Takes a field that says type or code.
 pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow]) -> bool {
-    let element = column.field().element();
-    if element.enterprise != pen::IANA || column.field().occurrence() > 0 {
-        return false;
-    }
-    match element.id {
-        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 if column.field().length() == 2 => column
-            .zip_unsigned(flows, |flow, number| {
-                flow.icmp_type = Some((number >> 8) as u8);
-                flow.icmp_code = Some(number as u8);
-            }),
-        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 if column.field().length() == 1 => {
+    match column.field().element().id {
+        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => column.zip_unsigned(flows, |flow, number| {
+            flow.icmp_type = Some((number >> 8) as u8);
+            flow.icmp_code = Some(number as u8);
+        }),
+        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 => {
             column.zip_unsigned(flows, |flow, number| flow.icmp_type = Some(number as u8))
         }
-        ie::ICMP_CODE_IPV4 | ie::ICMP_CODE_IPV6 if column.field().length() == 1 => {
-            column.zip_unsigned(flows, |flow, number| flow.icmp_code = Some(number as u8))
-        }
-        _ => false,
+        _ => column.zip_unsigned(flows, |flow, number| flow.icmp_code = Some(number as u8)),
     }
 }
 
@@ -36,14 +38,20 @@ const ONLY_ICMP: [(u8, [u16; 3]); 2] = [
     (ICMP_V6, [ie::ICMP_TYPE_CODE_IPV6, ie::ICMP_TYPE_IPV6, ie::ICMP_CODE_IPV6]),
 ];
 
-/// Completes what the fields leave open: the protocol where it is left out of templates for ICMP
-/// (softflowd), type and code where they are in the ports, and none of either for other protocols.
-pub(super) fn complete(plan: &Plan, flows: &mut [Flow]) {
-    if !plan.has(pen::IANA, ie::PROTOCOL_IDENTIFIER) {
-        let implied = ONLY_ICMP.iter().find(|(_, ids)| ids.iter().any(|&id| plan.has(pen::IANA, id)));
-        if let Some(&(proto, _)) = implied {
-            flows.iter_mut().for_each(|flow| flow.proto = proto);
-        }
+/// The protocol that a template without one is for (softflowd leaves it out of templates for ICMP).
+pub(super) fn implied_proto(plan: &Plan) -> Option<u8> {
+    if plan.has(pen::IANA, ie::PROTOCOL_IDENTIFIER) {
+        return None;
+    }
+    let implied = ONLY_ICMP.iter().find(|(_, ids)| ids.iter().any(|&id| plan.has(pen::IANA, id)));
+    implied.map(|&(proto, _)| proto)
+}
+
+/// Completes what the fields leave open: the protocol, type and code where they are in the ports, and none of
+/// either for other protocols.
+pub(super) fn complete(implied_proto: Option<u8>, flows: &mut [Flow]) {
+    if let Some(proto) = implied_proto {
+        flows.iter_mut().for_each(|flow| flow.proto = proto);
     }
     for flow in flows {
         if flow.proto != ICMP && flow.proto != ICMP_V6 {

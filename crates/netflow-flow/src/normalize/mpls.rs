@@ -1,19 +1,21 @@
 //! MPLS label stacks.
 
-use netflow_templates::Column;
+use netflow_templates::{Column, Field};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::column::SpareParts;
 use crate::schema::Flow;
 
-/// Takes a label stack entry (elements 70 to 79): 20 bits of label, then the traffic class and the bottom
-/// bit. Entries of zeros are places in the template that the packet's stack did not reach.
+/// Whether a field is a label stack entry (elements 70 to 79).
+pub(super) fn takes(field: &Field) -> bool {
+    let entries = ie::MPLS_TOP_LABEL_STACK_SECTION..=ie::MPLS_LABEL_STACK_SECTION10;
+    let element = field.element();
+    element.enterprise == pen::IANA && entries.contains(&element.id) && field.length() == 3
+}
+
+/// Takes a label stack entry: 20 bits of label, then the traffic class and the bottom bit. Entries of zeros
+/// are places in the template that the packet's stack did not reach.
 pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
-    let element = column.field().element();
-    let entry = ie::MPLS_TOP_LABEL_STACK_SECTION..=ie::MPLS_LABEL_STACK_SECTION10;
-    if element.enterprise != pen::IANA || !entry.contains(&element.id) || column.field().length() != 3 {
-        return false;
-    }
     spare.attach(flows);
     column.zip_unsigned(flows, |flow, entry| {
         if entry != 0 {

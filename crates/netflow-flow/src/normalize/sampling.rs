@@ -4,7 +4,7 @@
 //! the observation domain, the same of another domain of the exporter, the header (v5). A rate of zero is
 //! no rate. What nothing says is 1, and marked as assumed.
 
-use netflow_templates::{Context, DataSet};
+use netflow_templates::{Context, DataSet, Plan};
 use netflow_wire::{Header, element_id as ie, enterprise as pen};
 
 use crate::schema::Flow;
@@ -29,19 +29,31 @@ pub(super) fn of_set(context: &Context<'_>, sampling_override: SamplingOverride)
 /// Elements of a record that name its sampler.
 const SAMPLERS: [u16; 2] = [ie::SAMPLER_ID, ie::SELECTOR_ID];
 
-pub(super) fn complete(
-    set: &DataSet<'_>,
-    context: &Context<'_>,
-    sampling_override: SamplingOverride,
-    flows: &mut [Flow],
-) {
-    if sampling_override.is_some() {
-        return;
+/// Elements of a record that say its rate, or part of it.
+const RATES: [u16; 4] =
+    [ie::SAMPLING_INTERVAL, ie::SAMPLER_RANDOM_INTERVAL, ie::SAMPLING_PACKET_INTERVAL, ie::SAMPLING_SIZE];
+
+/// What the records of a template say about sampling.
+#[derive(Debug)]
+pub(super) struct Sampling {
+    /// They say their rate.
+    rate: bool,
+}
+
+impl Sampling {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self { rate: RATES.iter().any(|&id| plan.has(pen::IANA, id)) }
     }
-    if context.options.knows(context.exporter.address) {
-        from_options(set, context, flows);
+
+    /// Takes rates from options data, and from the records.
+    pub(super) fn complete(&self, set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
+        if context.options.knows(context.exporter.address) {
+            from_options(set, context, flows);
+        }
+        if self.rate {
+            from_record(set, flows);
+        }
     }
-    from_record(set, flows);
 }
 
 fn from_options(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
@@ -66,15 +78,8 @@ fn from_options(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
     }
 }
 
-/// Elements of a record that say its rate, or part of it.
-const RATES: [u16; 4] =
-    [ie::SAMPLING_INTERVAL, ie::SAMPLER_RANDOM_INTERVAL, ie::SAMPLING_PACKET_INTERVAL, ie::SAMPLING_SIZE];
-
 fn from_record(set: &DataSet<'_>, flows: &mut [Flow]) {
     let plan = set.plan();
-    if !RATES.iter().any(|&id| plan.has(pen::IANA, id)) {
-        return;
-    }
     for column in set.columns() {
         let element = column.field().element();
         if element.enterprise != pen::IANA {

@@ -35,39 +35,78 @@ const EVENT: [u16; 4] = [
     ie::OBSERVATION_TIME_SECONDS,
 ];
 
-/// Takes fields that say start or end.
-pub(super) fn fill(
-    column: &Column<'_>,
-    context: &Context<'_>,
-    flows: &mut [Flow],
-    spare: &mut SpareParts,
-) -> bool {
-    let element = column.field().element();
-    let enterprise = element.enterprise;
-    if (enterprise != pen::IANA && enterprise != pen::REVERSE) || column.field().occurrence() > 0 {
-        return false;
-    }
-    let preference = if START.contains(&element.id) {
-        START
-    } else if END.contains(&element.id) {
-        END
-    } else {
-        return false;
-    };
-    if chosen(column.plan(), enterprise, preference) != Some(element.id) {
-        return false;
-    }
-    match (enterprise, preference == START) {
-        (pen::IANA, true) => put(column, context, flows, |flow| &mut flow.time_flow_start),
-        (pen::IANA, false) => put(column, context, flows, |flow| &mut flow.time_flow_end),
-        (_, start) => {
-            spare.attach(flows);
-            if start {
-                put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
-            } else {
-                put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
-            }
+/// Which of a flow's times a field says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which {
+    Start,
+    End,
+    ReverseStart,
+    ReverseEnd,
+}
+
+/// The elements that times are taken from in the records of a template.
+#[derive(Debug)]
+pub(super) struct Times {
+    start: Option<u16>,
+    end: Option<u16>,
+    reverse_start: Option<u16>,
+    reverse_end: Option<u16>,
+    /// The record says when the exporter started.
+    system_init: bool,
+    /// There are durations, or times of events.
+    further: bool,
+    event_without_time: bool,
+}
+
+impl Times {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
+        let event = has(&[ie::FIREWALL_EVENT, ie::NAT_EVENT]);
+        Self {
+            start: chosen(plan, pen::IANA, START),
+            end: chosen(plan, pen::IANA, END),
+            reverse_start: chosen(plan, pen::REVERSE, START),
+            reverse_end: chosen(plan, pen::REVERSE, END),
+            system_init: has(&[ie::SYSTEM_INIT_TIME_MILLISECONDS]),
+            further: has(&EVENT) || has(&[ie::FLOW_DURATION_MILLISECONDS, ie::FLOW_DURATION_MICROSECONDS]),
+            event_without_time: event && !has(&EVENT),
         }
+    }
+
+    /// Which time a field says; `None` when it says none, or a better one is there.
+    pub(super) fn which(&self, field: &Field) -> Option<Which> {
+        let id = Some(field.element().id);
+        match field.element().enterprise {
+            pen::IANA if id == self.start => Some(Which::Start),
+            pen::IANA if id == self.end => Some(Which::End),
+            pen::REVERSE if id == self.reverse_start => Some(Which::ReverseStart),
+            pen::REVERSE if id == self.reverse_end => Some(Which::ReverseEnd),
+            _ => None,
+        }
+    }
+
+    /// How far the times can be trusted.
+    pub(super) fn quality(&self, context: &Context<'_>) -> TimeQuality {
+        let clock = &context.clock;
+        match self.start.or(self.end) {
+            Some(ie::FLOW_START_DELTA_MICROSECONDS | ie::FLOW_END_DELTA_MICROSECONDS) => {
+                TimeQuality::Relative
+            }
+            Some(ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME) => {
+                if clock.uptime_millis.is_some() || clock.system_init.is_some() || self.system_init {
+                    TimeQuality::Relative
+                } else {
+                    TimeQuality::Estimated
+                }
+            }
+            Some(_) => TimeQuality::Exact,
+            None => TimeQuality::Missing,
+        }
+    }
+
+    /// Whether start or end have to be found in another way.
+    pub(super) fn is_to_complete(&self) -> bool {
+        (self.start.is_none() || self.end.is_none()) && (self.further || self.event_without_time)
     }
 }
 
@@ -79,25 +118,29 @@ fn chosen(plan: &Plan, enterprise: u32, preference: [u16; 6]) -> Option<u16> {
     };
     preference.into_iter().find(|&id| {
         let is = |field: &Field| (field.element().enterprise, field.element().id) == (enterprise, id);
-        plan.has(enterprise, id) && plan.fields().iter().any(|field| is(field) && fits(field))
+        plan.fields().iter().any(|field| is(field) && field.occurrence() == 0 && fits(field))
     })
 }
 
-/// How far the times of a template's records can be trusted, by the element that start or end is taken from.
-pub(super) fn quality(plan: &Plan, context: &Context<'_>) -> TimeQuality {
-    let clock = context.clock;
-    match chosen(plan, pen::IANA, START).or_else(|| chosen(plan, pen::IANA, END)) {
-        Some(ie::FLOW_START_DELTA_MICROSECONDS | ie::FLOW_END_DELTA_MICROSECONDS) => TimeQuality::Relative,
-        Some(ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME) => {
-            let started = clock.uptime_millis.is_some() || clock.system_init.is_some();
-            if started || plan.has(pen::IANA, ie::SYSTEM_INIT_TIME_MILLISECONDS) {
-                TimeQuality::Relative
-            } else {
-                TimeQuality::Estimated
-            }
+/// Takes a field that says a time.
+pub(super) fn fill(
+    column: &Column<'_>,
+    which: Which,
+    context: &Context<'_>,
+    flows: &mut [Flow],
+    spare: &mut SpareParts,
+) -> bool {
+    match which {
+        Which::Start => put(column, context, flows, |flow| &mut flow.time_flow_start),
+        Which::End => put(column, context, flows, |flow| &mut flow.time_flow_end),
+        Which::ReverseStart => {
+            spare.attach(flows);
+            put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
         }
-        Some(_) => TimeQuality::Exact,
-        None => TimeQuality::Missing,
+        Which::ReverseEnd => {
+            spare.attach(flows);
+            put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
+        }
     }
 }
 
@@ -190,13 +233,7 @@ fn field<'a>(column: &Column<'a>, id: u16) -> Option<Column<'a>> {
 }
 
 /// Completes start and end from durations and times of events.
-pub(super) fn complete(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
-    let plan = set.plan();
-    let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
-    let (start, end) = (chosen(plan, pen::IANA, START).is_some(), chosen(plan, pen::IANA, END).is_some());
-    if start && end {
-        return;
-    }
+pub(super) fn complete(set: &DataSet<'_>, times: &Times, context: &Context<'_>, flows: &mut [Flow]) {
     for column in set.columns().filter(|column| column.field().element().enterprise == pen::IANA) {
         match column.field().element().id {
             ie::FLOW_DURATION_MILLISECONDS => duration(&column, 1_000_000, flows),
@@ -205,7 +242,7 @@ pub(super) fn complete(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Fl
             _ => {}
         }
     }
-    if !start && !end && !has(&EVENT) && is_event(plan) {
+    if times.start.is_none() && times.end.is_none() && times.event_without_time {
         // An event without a time (Palo Alto): it was exported when it happened, about.
         for flow in flows {
             flow.time_flow_end = Some(context.clock.export);
@@ -213,10 +250,6 @@ pub(super) fn complete(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Fl
             flow.time_quality = TimeQuality::Estimated;
         }
     }
-}
-
-fn is_event(plan: &Plan) -> bool {
-    plan.has(pen::IANA, ie::FIREWALL_EVENT) || plan.has(pen::IANA, ie::NAT_EVENT)
 }
 
 fn duration(column: &Column<'_>, unit: i64, flows: &mut [Flow]) {
