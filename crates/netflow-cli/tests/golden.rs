@@ -61,9 +61,16 @@ impl Counts {
     fn of(packets: &[Value]) -> Self {
         let mut counts = Self::default();
         // Also those of which there are none.
-        for what in
-            ["flows", "option_records", "templates", "option_templates", "octets", "flow_packets", "from_http", "to_http"]
-        {
+        for what in [
+            "flows",
+            "option_records",
+            "templates",
+            "option_templates",
+            "octets",
+            "flow_packets",
+            "from_http",
+            "to_http",
+        ] {
             counts.add(what, 0);
         }
         for packet in packets {

@@ -211,10 +211,7 @@ impl Collecting {
     }
 
     #[track_caller]
-    pub(crate) fn on<I: AsRef<std::ffi::OsStr>>(
-        host: &str,
-        arguments: impl IntoIterator<Item = I>,
-    ) -> Self {
+    pub(crate) fn on<I: AsRef<std::ffi::OsStr>>(host: &str, arguments: impl IntoIterator<Item = I>) -> Self {
         let mut process = Running::start(nf(["collect", "--host", host, "--port", "0"]).args(arguments));
         process.wait_until_it_says("Ctrl-C ends");
         let said = process.said();
