@@ -229,7 +229,7 @@ fn ipfix_with_its_templates() {
             "ipClassOfService": 0
         })
     );
-    assert_eq!(flows[16]["sourceIPv6Address"], "fde6:6f14:e0f1:9609:0:242:ac11:2");
+    assert_eq!(flows[16]["sourceIPv6Address"], "fde6:6f14:e0f1:9609:0:affe:affe:affe");
     assert_eq!(
         (count(flows), sum(flows, "octetDeltaCount"), sum(flows, "packetDeltaCount")),
         (19, 10370, 66)

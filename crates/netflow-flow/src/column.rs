@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use netflow_templates::{Column as SetColumn, Plan, Timestamp};
+use netflow_templates::{Column as SetColumn, Field, Plan, Timestamp};
 
 use crate::extras::Extras;
 use crate::quality::Quality;
@@ -118,6 +118,8 @@ pub(crate) trait ColumnValue: Sized {
     /// Whether, of several elements for the column, the value decides (an address of zeros gives way), not
     /// only the order of preference.
     const BY_VALUE: bool = false;
+    /// Lengths of fields that are read as an array.
+    const LENGTHS: &'static [u16] = &[];
 
     /// What the column holds when nothing is known.
     const ABSENT: Self;
@@ -130,11 +132,39 @@ pub(crate) trait ColumnValue: Sized {
         *self = Self::ABSENT;
     }
 
-    /// Takes the values of a field of a data set. False when the field's encoding does not fit; the
-    /// flows are as before then.
-    fn fill(_column: &SetColumn<'_>, _flows: &mut [Flow], _slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+    /// Takes the values of a field of a data set, of `N` octets each, or of any length when `N` is 0. False
+    /// when the field's encoding does not fit; the flows are as before then.
+    fn fill<const N: usize>(
+        _column: &SetColumn<'_>,
+        _flows: &mut [Flow],
+        _slot: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
         false
     }
+
+    /// Takes the values of two fields of `N` octets each, one of [`LENGTHS`](Self::LENGTHS), in one go.
+    fn fill_both<const N: usize>(
+        columns: [&SetColumn<'_>; 2],
+        flows: &mut [Flow],
+        first: impl Fn(&mut Flow) -> &mut Self,
+        second: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
+        let [one, other] = columns;
+        Self::fill::<N>(one, flows, first) & Self::fill::<N>(other, flows, second)
+    }
+}
+
+/// A number of `N` octets, as large as any.
+#[inline]
+fn number<const N: usize>(octets: [u8; N]) -> u64 {
+    octets.into_iter().fold(0, |number, octet| number << 8 | u64::from(octet))
+}
+
+/// Notes that a number was too large for its column.
+#[cold]
+fn clamp<T>(flow: &mut Flow, most: T) -> T {
+    flow.quality |= Quality::CLAMPED.0;
+    most
 }
 
 macro_rules! number_column {
@@ -142,6 +172,7 @@ macro_rules! number_column {
         impl ColumnValue for $type {
             const KIND: Kind = Kind::Unsigned(<$type>::BITS as u8);
             const ABSENT: Self = 0;
+            const LENGTHS: &'static [u16] = &[1, 2, 4, 8];
 
             fn cell(&self) -> Cell<'_> {
                 Cell::Unsigned((*self).into())
@@ -158,17 +189,35 @@ macro_rules! number_column {
             }
 
             #[inline]
-            fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
-                // A value that cannot be too large is not looked at twice.
-                if column.field().length() * 8 <= <$type>::BITS as u16 {
-                    return column.zip_unsigned(flows, |flow, number| *slot(flow) = number as $type);
+            fn fill<const N: usize>(
+                column: &SetColumn<'_>,
+                flows: &mut [Flow],
+                slot: impl Fn(&mut Flow) -> &mut Self,
+            ) -> bool {
+                if Self::LENGTHS.contains(&(N as u16)) {
+                    column.zip_array::<_, N>(flows, |flow, octets| {
+                        *slot(flow) = <$type>::try_from(number(octets)).unwrap_or_else(|_| clamp(flow, <$type>::MAX));
+                    });
+                    return true;
                 }
                 column.zip_unsigned(flows, |flow, number| {
-                    *slot(flow) = <$type>::try_from(number).unwrap_or_else(|_| {
-                        flow.quality |= Quality::CLAMPED.0;
-                        <$type>::MAX
-                    });
+                    *slot(flow) = <$type>::try_from(number).unwrap_or_else(|_| clamp(flow, <$type>::MAX));
                 })
+            }
+
+            #[inline]
+            fn fill_both<const N: usize>(
+                columns: [&SetColumn<'_>; 2],
+                flows: &mut [Flow],
+                first: impl Fn(&mut Flow) -> &mut Self,
+                second: impl Fn(&mut Flow) -> &mut Self,
+            ) -> bool {
+                let [one, other] = columns;
+                one.zip_arrays::<_, N>(other, flows, |flow, a, b| {
+                    *first(flow) = <$type>::try_from(number(a)).unwrap_or_else(|_| clamp(flow, <$type>::MAX));
+                    *second(flow) = <$type>::try_from(number(b)).unwrap_or_else(|_| clamp(flow, <$type>::MAX));
+                });
+                true
             }
         }
 
@@ -190,13 +239,13 @@ macro_rules! number_column {
             }
 
             #[inline]
-            fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+            fn fill<const N: usize>(
+                column: &SetColumn<'_>,
+                flows: &mut [Flow],
+                slot: impl Fn(&mut Flow) -> &mut Self,
+            ) -> bool {
                 column.zip_unsigned(flows, |flow, number| {
-                    let number = <$type>::try_from(number).unwrap_or_else(|_| {
-                        flow.quality |= Quality::CLAMPED.0;
-                        <$type>::MAX
-                    });
-                    *slot(flow) = Some(number);
+                    *slot(flow) = Some(<$type>::try_from(number).unwrap_or_else(|_| clamp(flow, <$type>::MAX)));
                 })
             }
         }
@@ -234,7 +283,7 @@ parsed_column!(MacAddress, Kind::Mac, MacAddress([0; 6]), Cell::Mac);
 parsed_column!(ApplicationId, Kind::Application, ApplicationId { engine: 0, selector: 0 }, Cell::Application);
 
 macro_rules! optional_column {
-    ($type:ty, $by_value:literal, $fill:expr) => {
+    ($type:ty, $by_value:literal, { $($fill:item)* }) => {
         impl ColumnValue for Option<$type> {
             const KIND: Kind = <$type>::KIND;
             const NULLABLE: bool = true;
@@ -258,41 +307,81 @@ macro_rules! optional_column {
                 fits
             }
 
-            #[inline]
-            fn fill(
-                column: &SetColumn<'_>,
-                flows: &mut [Flow],
-                slot: impl Fn(&mut Flow) -> &mut Self,
-            ) -> bool {
-                $fill(column, flows, slot)
-            }
+            $($fill)*
         }
     };
 }
 
-optional_column!(IpAddr, true, fill_address);
-optional_column!(Timestamp, false, |_: &SetColumn<'_>, _: &mut [Flow], _| false);
-optional_column!(MacAddress, false, |column: &SetColumn<'_>, flows: &mut [Flow], slot| {
-    fill_octets(column, flows, slot, |octets| octets.try_into().ok().map(MacAddress))
+optional_column!(IpAddr, true, {
+    const LENGTHS: &'static [u16] = &[4, 16];
+
+    #[inline]
+    fn fill<const N: usize>(
+        column: &SetColumn<'_>,
+        flows: &mut [Flow],
+        slot: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
+        // All flows of a set are filled alike: the first tells whether another field came before.
+        if Self::LENGTHS.contains(&(N as u16)) && flows.first_mut().is_some_and(|flow| slot(flow).is_none()) {
+            column.zip_array::<_, N>(flows, |flow, octets| *slot(flow) = address(octets));
+            return true;
+        }
+        column.zip_address(flows, |flow, address| put_address(slot(flow), address))
+    }
+
+    #[inline]
+    fn fill_both<const N: usize>(
+        columns: [&SetColumn<'_>; 2],
+        flows: &mut [Flow],
+        first: impl Fn(&mut Flow) -> &mut Self,
+        second: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
+        let [one, other] = columns;
+        if flows.first_mut().is_some_and(|flow| first(flow).is_none() && second(flow).is_none()) {
+            one.zip_arrays::<_, N>(other, flows, |flow, a, b| {
+                *first(flow) = address(a);
+                *second(flow) = address(b);
+            });
+            return true;
+        }
+        Self::fill::<N>(one, flows, first) & Self::fill::<N>(other, flows, second)
+    }
 });
-optional_column!(ApplicationId, false, |column: &SetColumn<'_>, flows: &mut [Flow], slot| {
-    fill_octets(column, flows, slot, ApplicationId::from_octets)
+optional_column!(Timestamp, false, {});
+optional_column!(MacAddress, false, {
+    fn fill<const N: usize>(
+        column: &SetColumn<'_>,
+        flows: &mut [Flow],
+        slot: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
+        fill_octets(column, flows, slot, |octets| octets.try_into().ok().map(MacAddress))
+    }
 });
+optional_column!(ApplicationId, false, {
+    fn fill<const N: usize>(
+        column: &SetColumn<'_>,
+        flows: &mut [Flow],
+        slot: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
+        fill_octets(column, flows, slot, ApplicationId::from_octets)
+    }
+});
+
+/// An address of four or sixteen octets.
+#[inline]
+fn address<const N: usize>(octets: [u8; N]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(&octets[..]) {
+        return Some(IpAddr::V4(octets.into()));
+    }
+    <[u8; 16]>::try_from(&octets[..]).ok().map(|octets| IpAddr::V6(octets.into()))
+}
 
 /// The first address that is not all zeros stays: some records have an IPv4 and an IPv6 field, and zeros in
 /// the one that does not apply.
-#[inline]
-fn fill_address(
-    column: &SetColumn<'_>,
-    flows: &mut [Flow],
-    slot: impl Fn(&mut Flow) -> &mut Option<IpAddr>,
-) -> bool {
-    column.zip_address(flows, |flow, address| {
-        let slot = slot(flow);
-        if slot.is_none_or(|before| before.is_unspecified()) {
-            *slot = Some(address);
-        }
-    })
+fn put_address(slot: &mut Option<IpAddr>, address: IpAddr) {
+    if slot.is_none_or(|before| before.is_unspecified()) {
+        *slot = Some(address);
+    }
 }
 
 /// Values of one shape; false when the first does not have it.
@@ -332,7 +421,11 @@ impl ColumnValue for String {
         self.clear();
     }
 
-    fn fill(column: &SetColumn<'_>, flows: &mut [Flow], slot: impl Fn(&mut Flow) -> &mut Self) -> bool {
+    fn fill<const N: usize>(
+        column: &SetColumn<'_>,
+        flows: &mut [Flow],
+        slot: impl Fn(&mut Flow) -> &mut Self,
+    ) -> bool {
         column.zip_octets(flows, |flow, octets| {
             let end = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
             let text = slot(flow);
@@ -421,7 +514,29 @@ impl ColumnValue for Extras {
 }
 
 /// Takes the values of a field into a column. False when the field's encoding does not fit.
-pub(crate) type Fill = fn(&SetColumn<'_>, &mut [Flow], &mut SpareParts) -> bool;
+pub(crate) type Fill = fn(&SetColumn<'_>, &mut [Flow]) -> bool;
+
+/// Takes the values of two fields of one length into two columns of one type.
+pub(crate) type FillBoth = fn([&SetColumn<'_>; 2], &mut [Flow]) -> bool;
+
+/// The function of `$path` for a field's length, which is a constant there.
+macro_rules! by_length {
+    ($length:expr, |$($arg:ident),*| $($path:ident)::+ <$type:ty> ($($pass:expr),*)) => {
+        match $length {
+            1 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<1>($($pass),*),
+            2 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<2>($($pass),*),
+            4 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<4>($($pass),*),
+            8 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<8>($($pass),*),
+            16 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<16>($($pass),*),
+            _ => |$($arg),*| <$type as ColumnValue>::$($path)::+::<0>($($pass),*),
+        }
+    };
+}
+
+/// Number of a field's element.
+pub(crate) fn id(field: &Field) -> (u32, u16) {
+    (field.element().enterprise, field.element().id)
+}
 
 /// Whether a column takes an element of a template: not where the template has one that is preferred.
 pub(crate) fn takes<V: ColumnValue>(plan: &Plan, id: (u32, u16), preference: &[(u32, u16)]) -> bool {
@@ -483,6 +598,7 @@ macro_rules! columns {
             $(#[doc = $derived_doc:literal])+
             $derived:ident : $derived_type:ty,
         )* }
+        pairs { $( $one:ident, $other:ident : $pair_type:ty; )* }
     ) => {
         $(#[$flow_meta])*
         #[derive(Debug, Clone, PartialEq)]
@@ -592,19 +708,43 @@ macro_rules! columns {
         /// What takes a field of a template into the column that it is for; `None` when it is for none, or
         /// the template has a preferred one for that.
         pub(crate) fn filler(plan: &Plan, field: &Field) -> Option<Fill> {
-            let id = (field.element().enterprise, field.element().id);
+            let (id, length) = (id(field), field.length());
             $( if preference::$flow.contains(&id) {
-                let takes = crate::column::takes::<$flow_type>(plan, id, preference::$flow);
-                return takes.then_some(|column, flows, _| {
-                    ColumnValue::fill(column, flows, |flow| &mut flow.$flow)
-                });
+                let fill: Fill = by_length!(length, |column, flows| fill<$flow_type>(column, flows, |flow| &mut flow.$flow));
+                return takes::<$flow_type>(plan, id, preference::$flow).then_some(fill);
             } )*
             $( if preference::$rare.contains(&id) {
-                let takes = crate::column::takes::<$rare_type>(plan, id, preference::$rare);
-                return takes.then_some(|column, flows, spare| {
-                    spare.attach(flows);
-                    ColumnValue::fill(column, flows, |flow| &mut flow.rare_mut().$rare)
-                });
+                let fill: Fill = by_length!(length, |column, flows| fill<$rare_type>(column, flows, |flow| {
+                    &mut flow.rare_mut().$rare
+                }));
+                return takes::<$rare_type>(plan, id, preference::$rare).then_some(fill);
+            } )*
+            None
+        }
+
+        /// Whether a field is for one of the rare columns.
+        pub(crate) fn is_rare(field: &Field) -> bool {
+            let id = id(field);
+            $( preference::$rare.contains(&id) )||*
+        }
+
+        /// What takes two fields of one length, each of which has a filler, into their columns in one go;
+        /// `None` when these are no pair.
+        pub(crate) fn pair_filler(first: &Field, second: &Field) -> Option<FillBoth> {
+            let ids = (id(first), id(second));
+            let length = first.length();
+            if length != second.length() {
+                return None;
+            }
+            let reads = |lengths: &[u16]| lengths.contains(&length);
+            $( if reads(<$pair_type>::LENGTHS) && preference::$one.contains(&ids.0) && preference::$other.contains(&ids.1) {
+                let fill: FillBoth = by_length!(length, |columns, flows| fill_both<$pair_type>(
+                    columns,
+                    flows,
+                    |flow| &mut flow.$one,
+                    |flow| &mut flow.$other
+                ));
+                return Some(fill);
             } )*
             None
         }

@@ -47,17 +47,23 @@ impl Normalizer {
         let program = self.programs.of(set.plan());
         begin(context, &set, program, self.sampling_override, first, flows);
         let flows = &mut flows[start..];
-        for (column, step) in set.columns().zip(&program.steps) {
-            let taken = match step {
-                Step::Column(fill) => fill(&column, flows, &mut self.spare),
-                Step::Time(which) => time::fill(&column, *which, context, flows, &mut self.spare),
+        if program.rare {
+            self.spare.attach(flows);
+        }
+        let fields = set.plan().fields();
+        for (field, step) in fields.iter().zip(&program.steps) {
+            let column = set.column(field);
+            let taken = match *step {
+                Step::Column(fill) => fill(&column, flows),
+                Step::Pair(fill, other) => fill([&column, &set.column(&fields[other])], flows),
+                Step::Time(which) => time::fill(&column, which, context, flows),
                 Step::Icmp => icmp::fill(&column, flows),
-                Step::Mpls => mpls::fill(&column, flows, &mut self.spare),
+                Step::Mpls => mpls::fill(&column, flows),
                 Step::Nothing => true,
                 Step::Extra => false,
             };
             if !taken {
-                extras(&column, flows, &mut self.spare);
+                extras(&column, flows);
             }
         }
         if program.time.is_to_complete() {
@@ -124,8 +130,7 @@ fn begin(
 }
 
 /// Keeps a field that no column takes under its name.
-fn extras(column: &Column<'_>, flows: &mut [Flow], spare: &mut SpareParts) {
-    spare.attach(flows);
+fn extras(column: &Column<'_>, flows: &mut [Flow]) {
     let field = column.field();
     let element = field.element();
     column.zip_octets(flows, |flow, octets| {

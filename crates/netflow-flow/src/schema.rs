@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use netflow_templates::{Field, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, ColumnValue, Fill};
+use crate::column::{Cell, Column, ColumnValue, Fill, FillBoth, id, takes};
 use crate::extras::Extras;
 use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 
@@ -187,6 +187,16 @@ columns! {
         bytes: u64,
         /// Packets, corrected for sampling: `packets_raw` times `sampling_rate`.
         packets: u64,
+    }
+
+    // Columns that records have both of, as a rule: they are filled in one go.
+    pairs {
+        src_addr, dst_addr: Option<IpAddr>;
+        src_port, dst_port: u16;
+        bytes_raw, packets_raw: u64;
+        in_if, out_if: u32;
+        src_as, dst_as: u32;
+        src_mask, dst_mask: u8;
     }
 }
 

@@ -94,6 +94,12 @@ impl<'a> DataSet<'a> {
         self.plan.fields().iter().map(move |field| Column { set, field })
     }
 
+    /// One field, which must be of the set's template, with its values in all records.
+    #[inline]
+    pub fn column(&self, field: &'a Field) -> Column<'a> {
+        Column { set: *self, field }
+    }
+
     /// The records.
     pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'a>> + use<'a> {
         let set = *self;
@@ -234,11 +240,45 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Gives each of `rows` its record's value as `N` octets. The field's length must be `N`.
+    /// Gives each of `rows` its record's value and that of another field, as `N` octets each. Both fields'
+    /// lengths must be `N`, or nothing is given.
     #[inline]
-    fn zip_array<T, const N: usize>(&self, rows: &mut [T], mut put: impl FnMut(&mut T, [u8; N])) {
+    pub fn zip_arrays<T, const N: usize>(
+        &self,
+        other: &Self,
+        rows: &mut [T],
+        mut put: impl FnMut(&mut T, [u8; N], [u8; N]),
+    ) {
         let set = &self.set;
-        if set.is_empty() {
+        if set.is_empty() || usize::from(self.field.length()) != N || usize::from(other.field.length()) != N {
+            return;
+        }
+        let (first, second) = (self.field.offset, other.field.offset);
+        if set.spans.is_empty() {
+            let stride = set.plan.shortest_record();
+            for (row, record) in rows.iter_mut().zip(set.octets.chunks_exact(stride)) {
+                if let (Some(a), Some(b)) = (record[first..].first_chunk(), record[second..].first_chunk()) {
+                    put(row, *a, *b);
+                }
+            }
+        } else {
+            let (at, then) = (2 * self.field.segment, 2 * other.field.segment);
+            for (row, spans) in rows.iter_mut().zip(set.spans.chunks_exact(spans_width(set.plan))) {
+                let a = set.octets[spans[at] as usize + first..].first_chunk();
+                let b = set.octets[spans[then] as usize + second..].first_chunk();
+                if let (Some(a), Some(b)) = (a, b) {
+                    put(row, *a, *b);
+                }
+            }
+        }
+    }
+
+    /// Gives each of `rows` its record's value as `N` octets. The field's length must be `N`, or nothing is
+    /// given.
+    #[inline]
+    pub fn zip_array<T, const N: usize>(&self, rows: &mut [T], mut put: impl FnMut(&mut T, [u8; N])) {
+        let set = &self.set;
+        if set.is_empty() || usize::from(self.field.length()) != N {
             return;
         }
         let start = self.field.offset;

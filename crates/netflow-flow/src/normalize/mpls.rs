@@ -3,7 +3,6 @@
 use netflow_templates::{Column, Field};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::SpareParts;
 use crate::schema::Flow;
 
 /// Whether a field is a label stack entry (elements 70 to 79).
@@ -15,8 +14,7 @@ pub(super) fn takes(field: &Field) -> bool {
 
 /// Takes a label stack entry: 20 bits of label, then the traffic class and the bottom bit. Entries of zeros
 /// are places in the template that the packet's stack did not reach.
-pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow], spare: &mut SpareParts) -> bool {
-    spare.attach(flows);
+pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow]) -> bool {
     column.zip_unsigned(flows, |flow, entry| {
         if entry != 0 {
             flow.rare_mut().mpls_labels.push((entry >> 4) as u32);

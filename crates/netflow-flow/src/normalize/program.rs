@@ -6,7 +6,7 @@ use netflow_wire::{element_id as ie, enterprise as pen};
 use super::sampling::Sampling;
 use super::time::{Times, Which};
 use super::{icmp, mpls};
-use crate::column::Fill;
+use crate::column::{Fill, FillBoth};
 use crate::schema;
 
 /// How the records of one template become flows.
@@ -15,6 +15,8 @@ pub(super) struct Program {
     plan: u64,
     /// For each field where it goes.
     pub(super) steps: Box<[Step]>,
+    /// Whether any of them goes to the rare columns.
+    pub(super) rare: bool,
     /// Where times are taken from.
     pub(super) time: Times,
     /// Where sampling rates are taken from.
@@ -32,6 +34,8 @@ pub(super) struct Program {
 pub(super) enum Step {
     /// To the column that the table says.
     Column(Fill),
+    /// To their columns, together with the field of this number.
+    Pair(FillBoth, usize),
     /// To a time.
     Time(Which),
     /// To ICMP type or code, or both.
@@ -47,9 +51,18 @@ pub(super) enum Step {
 impl Program {
     fn new(plan: &Plan) -> Self {
         let times = Times::new(plan);
+        let mut steps: Box<[Step]> = plan.fields().iter().map(|field| step(plan, &times, field)).collect();
+        let rare = plan.fields().iter().zip(&steps).any(|(field, step)| match step {
+            Step::Column(_) => schema::is_rare(field),
+            Step::Time(which) => which.is_reverse(),
+            Step::Mpls | Step::Extra => true,
+            Step::Pair(..) | Step::Icmp | Step::Nothing => false,
+        });
+        join_pairs(plan, &mut steps);
         Self {
             plan: plan.id(),
-            steps: plan.fields().iter().map(|field| step(plan, &times, field)).collect(),
+            steps,
+            rare,
             sampling: Sampling::new(plan),
             ip_version: ip_version(plan),
             implied_proto: icmp::implied_proto(plan),
@@ -75,6 +88,21 @@ fn step(plan: &Plan, times: &Times, field: &Field) -> Step {
         Step::Mpls
     } else {
         Step::Extra
+    }
+}
+
+/// Joins the steps of fields that go to a pair of columns: half as many goes through the records.
+fn join_pairs(plan: &Plan, steps: &mut [Step]) {
+    let fields = plan.fields();
+    for first in 0..fields.len() {
+        let is_column = |&other: &usize| matches!(steps[other], Step::Column(_));
+        let second = (0..fields.len()).filter(is_column).filter(|_| is_column(&first)).find_map(|second| {
+            schema::pair_filler(&fields[first], &fields[second]).map(|fill| (second, fill))
+        });
+        if let Some((second, fill)) = second {
+            steps[first] = Step::Pair(fill, second);
+            steps[second] = Step::Nothing;
+        }
     }
 }
 

@@ -265,6 +265,31 @@ fn fields_without_a_column_are_extras_under_their_iana_name() {
 }
 
 #[test]
+fn of_a_repeated_element_the_first_fills_the_column() {
+    let port = ie::SOURCE_TRANSPORT_PORT;
+    let flow =
+        flow_of(&[iana(port, &[0, 80]), iana(ie::DESTINATION_TRANSPORT_PORT, &[0, 1]), iana(port, &[0, 81])]);
+    assert_eq!((flow.src_port, flow.dst_port), (80, 1));
+    assert_eq!(flow.rare().extras.get("sourceTransportPort_2"), Some(Value::Unsigned(81)));
+}
+
+#[test]
+fn pairs_of_columns_are_filled_whatever_their_lengths() {
+    let (bytes, packets) = (ie::OCTET_DELTA_COUNT, ie::PACKET_DELTA_COUNT);
+    for (a, b) in [(1, 1), (2, 2), (3, 3), (4, 4), (8, 8), (1, 8), (5, 2)] {
+        let octets = [0, 0, 0, 0, 0, 0, 0, 9];
+        let flow = flow_of(&[iana(packets, &octets[8 - b..]), iana(bytes, &octets[8 - a..])]);
+        assert_eq!((flow.bytes_raw, flow.packets_raw), (9, 9), "{a} and {b} octets");
+    }
+    // Counters of sixteen octets fit no column.
+    let flow = flow_of(&[iana(bytes, &[1; 16]), iana(packets, &[2; 16])]);
+    assert_eq!((flow.bytes_raw, flow.packets_raw, flow.rare().extras.len()), (0, 0, 2));
+    let flow =
+        flow_of(&[iana(ie::SOURCE_IPV4_ADDRESS, &[1; 3]), iana(ie::DESTINATION_IPV4_ADDRESS, &[1; 3])]);
+    assert_eq!((flow.src_addr, flow.dst_addr, flow.rare().extras.len()), (None, None, 2));
+}
+
+#[test]
 fn padding_is_no_extra() {
     let flow = flow_of(&[iana(ie::PROTOCOL_IDENTIFIER, &[6]), iana(ie::PADDING_OCTETS, &[0, 0, 0])]);
     assert!(flow.rare().extras.is_empty());

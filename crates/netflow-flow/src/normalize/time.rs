@@ -3,7 +3,6 @@
 use netflow_templates::{Column, Context, DataSet, DataType, Field, Plan, Timestamp, Value};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::SpareParts;
 use crate::schema::Flow;
 use crate::value::TimeQuality;
 
@@ -42,6 +41,13 @@ pub(super) enum Which {
     End,
     ReverseStart,
     ReverseEnd,
+}
+
+impl Which {
+    /// Whether it is a time of the reverse direction.
+    pub(super) fn is_reverse(self) -> bool {
+        matches!(self, Self::ReverseStart | Self::ReverseEnd)
+    }
 }
 
 /// The elements that times are taken from in the records of a template.
@@ -123,24 +129,12 @@ fn chosen(plan: &Plan, enterprise: u32, preference: [u16; 6]) -> Option<u16> {
 }
 
 /// Takes a field that says a time.
-pub(super) fn fill(
-    column: &Column<'_>,
-    which: Which,
-    context: &Context<'_>,
-    flows: &mut [Flow],
-    spare: &mut SpareParts,
-) -> bool {
+pub(super) fn fill(column: &Column<'_>, which: Which, context: &Context<'_>, flows: &mut [Flow]) -> bool {
     match which {
         Which::Start => put(column, context, flows, |flow| &mut flow.time_flow_start),
         Which::End => put(column, context, flows, |flow| &mut flow.time_flow_end),
-        Which::ReverseStart => {
-            spare.attach(flows);
-            put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
-        }
-        Which::ReverseEnd => {
-            spare.attach(flows);
-            put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
-        }
+        Which::ReverseStart => put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start),
+        Which::ReverseEnd => put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end),
     }
 }
 
