@@ -214,8 +214,8 @@ fn debug_says_what_each_packet_holds() {
 #[test]
 fn loss_is_told_by_sequence_numbers() {
     let collecting = Collecting::start(["-o", "/dev/null", "--format", "json"]);
-    // The sequence number of v5 counts flows: 0, 2, then 10 of which 6 never came.
-    for sequence in [0, 2, 10] {
+    // The sequence number of v5 counts flows. Of these, six never come.
+    for sequence in (0..40).chain(46..60).step_by(2) {
         collecting.send(&V5::packet(sequence, &[REQUEST, ANSWER]));
     }
     collecting.stop("INT").with(0).saying("6 records lost by sequence numbers");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use netflow_templates::{Column as SetColumn, Field, Plan, Timestamp};
+use netflow_templates::{Column as SetColumn, Context, Field, Plan, Timestamp};
 
 use crate::extras::Extras;
 use crate::quality::Quality;
@@ -135,7 +135,7 @@ pub(crate) trait ColumnValue: Sized {
     /// Takes the values of a field of a data set, of `N` octets each, or of any length when `N` is 0. False
     /// when the field's encoding does not fit; the flows are as before then.
     fn fill<const N: usize>(
-        _column: &SetColumn<'_>,
+        _columns: &[SetColumn<'_>; 2],
         _flows: &mut [Flow],
         _slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -144,13 +144,13 @@ pub(crate) trait ColumnValue: Sized {
 
     /// Takes the values of two fields of `N` octets each, one of [`LENGTHS`](Self::LENGTHS), in one go.
     fn fill_both<const N: usize>(
-        columns: [&SetColumn<'_>; 2],
+        columns: &[SetColumn<'_>; 2],
         flows: &mut [Flow],
         first: impl Fn(&mut Flow) -> &mut Self,
         second: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
-        let [one, other] = columns;
-        Self::fill::<N>(one, flows, first) & Self::fill::<N>(other, flows, second)
+        let [one, other] = *columns;
+        Self::fill::<N>(&[one, other], flows, first) & Self::fill::<N>(&[other, one], flows, second)
     }
 }
 
@@ -190,7 +190,7 @@ macro_rules! number_column {
 
             #[inline]
             fn fill<const N: usize>(
-                column: &SetColumn<'_>,
+                [column, _]: &[SetColumn<'_>; 2],
                 flows: &mut [Flow],
                 slot: impl Fn(&mut Flow) -> &mut Self,
             ) -> bool {
@@ -207,7 +207,7 @@ macro_rules! number_column {
 
             #[inline]
             fn fill_both<const N: usize>(
-                columns: [&SetColumn<'_>; 2],
+                columns: &[SetColumn<'_>; 2],
                 flows: &mut [Flow],
                 first: impl Fn(&mut Flow) -> &mut Self,
                 second: impl Fn(&mut Flow) -> &mut Self,
@@ -240,7 +240,7 @@ macro_rules! number_column {
 
             #[inline]
             fn fill<const N: usize>(
-                column: &SetColumn<'_>,
+                [column, _]: &[SetColumn<'_>; 2],
                 flows: &mut [Flow],
                 slot: impl Fn(&mut Flow) -> &mut Self,
             ) -> bool {
@@ -317,7 +317,7 @@ optional_column!(IpAddr, true, {
 
     #[inline]
     fn fill<const N: usize>(
-        column: &SetColumn<'_>,
+        [column, _]: &[SetColumn<'_>; 2],
         flows: &mut [Flow],
         slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -331,7 +331,7 @@ optional_column!(IpAddr, true, {
 
     #[inline]
     fn fill_both<const N: usize>(
-        columns: [&SetColumn<'_>; 2],
+        columns: &[SetColumn<'_>; 2],
         flows: &mut [Flow],
         first: impl Fn(&mut Flow) -> &mut Self,
         second: impl Fn(&mut Flow) -> &mut Self,
@@ -344,13 +344,13 @@ optional_column!(IpAddr, true, {
             });
             return true;
         }
-        Self::fill::<N>(one, flows, first) & Self::fill::<N>(other, flows, second)
+        Self::fill::<N>(&[*one, *other], flows, first) & Self::fill::<N>(&[*other, *one], flows, second)
     }
 });
 optional_column!(Timestamp, false, {});
 optional_column!(MacAddress, false, {
     fn fill<const N: usize>(
-        column: &SetColumn<'_>,
+        [column, _]: &[SetColumn<'_>; 2],
         flows: &mut [Flow],
         slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -359,7 +359,7 @@ optional_column!(MacAddress, false, {
 });
 optional_column!(ApplicationId, false, {
     fn fill<const N: usize>(
-        column: &SetColumn<'_>,
+        [column, _]: &[SetColumn<'_>; 2],
         flows: &mut [Flow],
         slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -422,7 +422,7 @@ impl ColumnValue for String {
     }
 
     fn fill<const N: usize>(
-        column: &SetColumn<'_>,
+        [column, _]: &[SetColumn<'_>; 2],
         flows: &mut [Flow],
         slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -513,22 +513,19 @@ impl ColumnValue for Extras {
     }
 }
 
-/// Takes the values of a field into a column. False when the field's encoding does not fit.
-pub(crate) type Fill = fn(&SetColumn<'_>, &mut [Flow]) -> bool;
+/// Takes the values of a field, or of two of one length, into columns. False when an encoding does not fit.
+pub(crate) type Fill = fn(&[SetColumn<'_>; 2], &Context<'_>, &mut [Flow]) -> bool;
 
-/// Takes the values of two fields of one length into two columns of one type.
-pub(crate) type FillBoth = fn([&SetColumn<'_>; 2], &mut [Flow]) -> bool;
-
-/// The function of `$path` for a field's length, which is a constant there.
+/// The method of a column's type that takes a field of a length, which is a constant there.
 macro_rules! by_length {
-    ($length:expr, |$($arg:ident),*| $($path:ident)::+ <$type:ty> ($($pass:expr),*)) => {
+    ($length:expr, $method:ident <$type:ty> ($($slot:expr),*)) => {
         match $length {
-            1 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<1>($($pass),*),
-            2 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<2>($($pass),*),
-            4 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<4>($($pass),*),
-            8 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<8>($($pass),*),
-            16 => |$($arg),*| <$type as ColumnValue>::$($path)::+::<16>($($pass),*),
-            _ => |$($arg),*| <$type as ColumnValue>::$($path)::+::<0>($($pass),*),
+            1 => |columns, _, flows| <$type as ColumnValue>::$method::<1>(columns, flows, $($slot),*),
+            2 => |columns, _, flows| <$type as ColumnValue>::$method::<2>(columns, flows, $($slot),*),
+            4 => |columns, _, flows| <$type as ColumnValue>::$method::<4>(columns, flows, $($slot),*),
+            8 => |columns, _, flows| <$type as ColumnValue>::$method::<8>(columns, flows, $($slot),*),
+            16 => |columns, _, flows| <$type as ColumnValue>::$method::<16>(columns, flows, $($slot),*),
+            _ => |columns, _, flows| <$type as ColumnValue>::$method::<0>(columns, flows, $($slot),*),
         }
     };
 }
@@ -710,13 +707,11 @@ macro_rules! columns {
         pub(crate) fn filler(plan: &Plan, field: &Field) -> Option<Fill> {
             let (id, length) = (id(field), field.length());
             $( if preference::$flow.contains(&id) {
-                let fill: Fill = by_length!(length, |column, flows| fill<$flow_type>(column, flows, |flow| &mut flow.$flow));
+                let fill: Fill = by_length!(length, fill<$flow_type>(|flow| &mut flow.$flow));
                 return takes::<$flow_type>(plan, id, preference::$flow).then_some(fill);
             } )*
             $( if preference::$rare.contains(&id) {
-                let fill: Fill = by_length!(length, |column, flows| fill<$rare_type>(column, flows, |flow| {
-                    &mut flow.rare_mut().$rare
-                }));
+                let fill: Fill = by_length!(length, fill<$rare_type>(|flow| &mut flow.rare_mut().$rare));
                 return takes::<$rare_type>(plan, id, preference::$rare).then_some(fill);
             } )*
             None
@@ -730,7 +725,7 @@ macro_rules! columns {
 
         /// What takes two fields of one length, each of which has a filler, into their columns in one go;
         /// `None` when these are no pair.
-        pub(crate) fn pair_filler(first: &Field, second: &Field) -> Option<FillBoth> {
+        pub(crate) fn pair_filler(first: &Field, second: &Field) -> Option<Fill> {
             let ids = (id(first), id(second));
             let length = first.length();
             if length != second.length() {
@@ -738,12 +733,8 @@ macro_rules! columns {
             }
             let reads = |lengths: &[u16]| lengths.contains(&length);
             $( if reads(<$pair_type>::LENGTHS) && preference::$one.contains(&ids.0) && preference::$other.contains(&ids.1) {
-                let fill: FillBoth = by_length!(length, |columns, flows| fill_both<$pair_type>(
-                    columns,
-                    flows,
-                    |flow| &mut flow.$one,
-                    |flow| &mut flow.$other
-                ));
+                let fill: Fill =
+                    by_length!(length, fill_both<$pair_type>(|flow| &mut flow.$one, |flow| &mut flow.$other));
                 return Some(fill);
             } )*
             None

@@ -6,7 +6,7 @@
 
 use netflow_templates::{Column, Context, DataSet};
 
-use self::program::{Program, Programs, Step};
+use self::program::{Program, Programs};
 use crate::column::SpareParts;
 use crate::quality::Quality;
 use crate::schema::Flow;
@@ -52,18 +52,9 @@ impl Normalizer {
         }
         let fields = set.plan().fields();
         for (field, step) in fields.iter().zip(&program.steps) {
-            let column = set.column(field);
-            let taken = match *step {
-                Step::Column(fill) => fill(&column, flows),
-                Step::Pair(fill, other) => fill([&column, &set.column(&fields[other])], flows),
-                Step::Time(which) => time::fill(&column, which, context, flows),
-                Step::Icmp => icmp::fill(&column, flows),
-                Step::Mpls => mpls::fill(&column, flows),
-                Step::Nothing => true,
-                Step::Extra => false,
-            };
-            if !taken {
-                extras(&column, flows);
+            let columns = [set.column(field), set.column(&fields[step.other])];
+            if !(step.fill)(&columns, context, flows) {
+                extras(&columns[0], flows);
             }
         }
         if program.time.is_to_complete() {

@@ -89,15 +89,14 @@ impl<'a> DataSet<'a> {
 
     /// The fields, each with its values in all records.
     #[inline]
-    pub fn columns(&self) -> impl Iterator<Item = Column<'a>> + use<'a> {
-        let set = *self;
-        self.plan.fields().iter().map(move |field| Column { set, field })
+    pub fn columns(&self) -> impl Iterator<Item = Column<'_>> {
+        self.plan.fields().iter().map(|field| Column { set: self, field })
     }
 
     /// One field, which must be of the set's template, with its values in all records.
     #[inline]
-    pub fn column(&self, field: &'a Field) -> Column<'a> {
-        Column { set: *self, field }
+    pub fn column<'s>(&'s self, field: &'s Field) -> Column<'s> {
+        Column { set: self, field }
     }
 
     /// The records.
@@ -190,7 +189,7 @@ fn measure_record(
 /// One field of a data set: its value in every record.
 #[derive(Debug, Clone, Copy)]
 pub struct Column<'a> {
-    set: DataSet<'a>,
+    set: &'a DataSet<'a>,
     field: &'a Field,
 }
 
@@ -203,7 +202,7 @@ impl<'a> Column<'a> {
 
     /// The data set that the field is of.
     #[inline]
-    pub fn set(&self) -> DataSet<'a> {
+    pub fn set(&self) -> &'a DataSet<'a> {
         self.set
     }
 
@@ -224,7 +223,7 @@ impl<'a> Column<'a> {
     /// Gives each of `rows` the octets of its record's value.
     #[inline]
     pub fn zip_octets<T>(&self, rows: &mut [T], mut put: impl FnMut(&mut T, &'a [u8])) {
-        let set = &self.set;
+        let set = self.set;
         if set.is_empty() {
             return;
         }
@@ -249,7 +248,7 @@ impl<'a> Column<'a> {
         rows: &mut [T],
         mut put: impl FnMut(&mut T, [u8; N], [u8; N]),
     ) {
-        let set = &self.set;
+        let set = self.set;
         if set.is_empty() || usize::from(self.field.length()) != N || usize::from(other.field.length()) != N {
             return;
         }
@@ -277,7 +276,7 @@ impl<'a> Column<'a> {
     /// given.
     #[inline]
     pub fn zip_array<T, const N: usize>(&self, rows: &mut [T], mut put: impl FnMut(&mut T, [u8; N])) {
-        let set = &self.set;
+        let set = self.set;
         if set.is_empty() || usize::from(self.field.length()) != N {
             return;
         }

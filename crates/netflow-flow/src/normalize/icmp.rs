@@ -1,8 +1,9 @@
 //! ICMP type and code, which exporters put in four places.
 
-use netflow_templates::{Column, Field, Plan};
+use netflow_templates::{Field, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
+use crate::column::Fill;
 use crate::schema::Flow;
 
 const ICMP: u8 = 1;
@@ -19,18 +20,16 @@ pub(super) fn takes(field: &Field) -> bool {
 }
 
 /// Takes a field that says type or code.
-pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow]) -> bool {
-    match column.field().element().id {
-        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => column.zip_unsigned(flows, |flow, number| {
-            flow.icmp_type = Some((number >> 8) as u8);
-            flow.icmp_code = Some(number as u8);
-        }),
-        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 => {
-            column.zip_unsigned(flows, |flow, number| flow.icmp_type = Some(number as u8))
-        }
-        _ => column.zip_unsigned(flows, |flow, number| flow.icmp_code = Some(number as u8)),
+pub(super) const FILL: Fill = |[column, _], _, flows| match column.field().element().id {
+    ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => column.zip_unsigned(flows, |flow, number| {
+        flow.icmp_type = Some((number >> 8) as u8);
+        flow.icmp_code = Some(number as u8);
+    }),
+    ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 => {
+        column.zip_unsigned(flows, |flow, number| flow.icmp_type = Some(number as u8))
     }
-}
+    _ => column.zip_unsigned(flows, |flow, number| flow.icmp_code = Some(number as u8)),
+};
 
 /// Elements that are there for ICMP only, by protocol.
 const ONLY_ICMP: [(u8, [u16; 3]); 2] = [

@@ -1,9 +1,9 @@
 //! MPLS label stacks.
 
-use netflow_templates::{Column, Field};
+use netflow_templates::Field;
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::schema::Flow;
+use crate::column::Fill;
 
 /// Whether a field is a label stack entry (elements 70 to 79).
 pub(super) fn takes(field: &Field) -> bool {
@@ -14,10 +14,10 @@ pub(super) fn takes(field: &Field) -> bool {
 
 /// Takes a label stack entry: 20 bits of label, then the traffic class and the bottom bit. Entries of zeros
 /// are places in the template that the packet's stack did not reach.
-pub(super) fn fill(column: &Column<'_>, flows: &mut [Flow]) -> bool {
+pub(super) const FILL: Fill = |[column, _], _, flows| {
     column.zip_unsigned(flows, |flow, entry| {
         if entry != 0 {
             flow.rare_mut().mpls_labels.push((entry >> 4) as u32);
         }
     })
-}
+};

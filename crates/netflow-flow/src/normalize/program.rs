@@ -4,9 +4,9 @@ use netflow_templates::{Field, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use super::sampling::Sampling;
-use super::time::{Times, Which};
+use super::time::Times;
 use super::{icmp, mpls};
-use crate::column::{Fill, FillBoth};
+use crate::column::Fill;
 use crate::schema;
 
 /// How the records of one template become flows.
@@ -31,33 +31,24 @@ pub(super) struct Program {
 
 /// Where a field goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step {
-    /// To the column that the table says.
-    Column(Fill),
-    /// To their columns, together with the field of this number.
-    Pair(FillBoth, usize),
-    /// To a time.
-    Time(Which),
-    /// To ICMP type or code, or both.
-    Icmp,
-    /// To the MPLS labels.
-    Mpls,
-    /// Nowhere: it fills space.
-    Nothing,
-    /// To the extras, under its name.
-    Extra,
+pub(super) struct Step {
+    /// Takes the field; false when it does not fit, and has to be kept under its name.
+    pub(super) fill: Fill,
+    /// Number of the field that is taken in the same go; its own where there is none.
+    pub(super) other: usize,
+    /// Whether it goes to the rare columns.
+    rare: bool,
+    /// Whether a column of the table takes it.
+    column: bool,
 }
 
 impl Program {
     fn new(plan: &Plan) -> Self {
         let times = Times::new(plan);
-        let mut steps: Box<[Step]> = plan.fields().iter().map(|field| step(plan, &times, field)).collect();
-        let rare = plan.fields().iter().zip(&steps).any(|(field, step)| match step {
-            Step::Column(_) => schema::is_rare(field),
-            Step::Time(which) => which.is_reverse(),
-            Step::Mpls | Step::Extra => true,
-            Step::Pair(..) | Step::Icmp | Step::Nothing => false,
-        });
+        let fields = plan.fields().iter().enumerate();
+        let mut steps: Box<[Step]> =
+            fields.map(|(number, field)| step(plan, &times, number, field)).collect();
+        let rare = steps.iter().any(|step| step.rare);
         join_pairs(plan, &mut steps);
         Self {
             plan: plan.id(),
@@ -72,22 +63,28 @@ impl Program {
     }
 }
 
-fn step(plan: &Plan, times: &Times, field: &Field) -> Step {
+/// Nowhere: the field only fills space, or is taken with another.
+const NOWHERE: Fill = |_, _, _| true;
+/// To the extras: no column takes it.
+const EXTRA: Fill = |_, _, _| false;
+
+fn step(plan: &Plan, times: &Times, number: usize, field: &Field) -> Step {
+    let to = |fill, rare| Step { fill, other: number, rare, column: false };
     if field.is_padding() || field.length() == 0 {
-        Step::Nothing
+        to(NOWHERE, false)
     } else if field.occurrence() > 0 {
         // The first of an element is the outermost, and the one that columns are for.
-        Step::Extra
+        to(EXTRA, true)
     } else if let Some(fill) = schema::filler(plan, field) {
-        Step::Column(fill)
-    } else if let Some(which) = times.which(field) {
-        Step::Time(which)
+        Step { column: true, ..to(fill, schema::is_rare(field)) }
+    } else if let Some((fill, reverse)) = times.filler(field) {
+        to(fill, reverse)
     } else if icmp::takes(field) {
-        Step::Icmp
+        to(icmp::FILL, false)
     } else if mpls::takes(field) {
-        Step::Mpls
+        to(mpls::FILL, true)
     } else {
-        Step::Extra
+        to(EXTRA, true)
     }
 }
 
@@ -95,13 +92,15 @@ fn step(plan: &Plan, times: &Times, field: &Field) -> Step {
 fn join_pairs(plan: &Plan, steps: &mut [Step]) {
     let fields = plan.fields();
     for first in 0..fields.len() {
-        let is_column = |&other: &usize| matches!(steps[other], Step::Column(_));
-        let second = (0..fields.len()).filter(is_column).filter(|_| is_column(&first)).find_map(|second| {
+        let columns = (first + 1..fields.len())
+            .chain(0..first)
+            .filter(|&other| steps[first].column && steps[other].column);
+        let pair = columns.into_iter().find_map(|second| {
             schema::pair_filler(&fields[first], &fields[second]).map(|fill| (second, fill))
         });
-        if let Some((second, fill)) = second {
-            steps[first] = Step::Pair(fill, second);
-            steps[second] = Step::Nothing;
+        if let Some((second, fill)) = pair {
+            steps[first] = Step { fill, other: second, column: false, ..steps[first] };
+            steps[second] = Step { fill: NOWHERE, column: false, ..steps[second] };
         }
     }
 }

@@ -3,6 +3,7 @@
 use netflow_templates::{Column, Context, DataSet, DataType, Field, Plan, Timestamp, Value};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
+use crate::column::Fill;
 use crate::schema::Flow;
 use crate::value::TimeQuality;
 
@@ -34,22 +35,6 @@ const EVENT: [u16; 4] = [
     ie::OBSERVATION_TIME_SECONDS,
 ];
 
-/// Which of a flow's times a field says.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Which {
-    Start,
-    End,
-    ReverseStart,
-    ReverseEnd,
-}
-
-impl Which {
-    /// Whether it is a time of the reverse direction.
-    pub(super) fn is_reverse(self) -> bool {
-        matches!(self, Self::ReverseStart | Self::ReverseEnd)
-    }
-}
-
 /// The elements that times are taken from in the records of a template.
 #[derive(Debug)]
 pub(super) struct Times {
@@ -79,14 +64,31 @@ impl Times {
         }
     }
 
-    /// Which time a field says; `None` when it says none, or a better one is there.
-    pub(super) fn which(&self, field: &Field) -> Option<Which> {
+    /// What takes a field that says a time, and whether that is one of the reverse direction; `None` when it
+    /// says none, or a better one is there.
+    pub(super) fn filler(&self, field: &Field) -> Option<(Fill, bool)> {
         let id = Some(field.element().id);
         match field.element().enterprise {
-            pen::IANA if id == self.start => Some(Which::Start),
-            pen::IANA if id == self.end => Some(Which::End),
-            pen::REVERSE if id == self.reverse_start => Some(Which::ReverseStart),
-            pen::REVERSE if id == self.reverse_end => Some(Which::ReverseEnd),
+            pen::IANA if id == self.start => Some((
+                |[column, _], context, flows| put(column, context, flows, |flow| &mut flow.time_flow_start),
+                false,
+            )),
+            pen::IANA if id == self.end => Some((
+                |[column, _], context, flows| put(column, context, flows, |flow| &mut flow.time_flow_end),
+                false,
+            )),
+            pen::REVERSE if id == self.reverse_start => Some((
+                |[column, _], context, flows| {
+                    put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
+                },
+                true,
+            )),
+            pen::REVERSE if id == self.reverse_end => Some((
+                |[column, _], context, flows| {
+                    put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
+                },
+                true,
+            )),
             _ => None,
         }
     }
@@ -126,16 +128,6 @@ fn chosen(plan: &Plan, enterprise: u32, preference: [u16; 6]) -> Option<u16> {
         let is = |field: &Field| (field.element().enterprise, field.element().id) == (enterprise, id);
         plan.fields().iter().any(|field| is(field) && field.occurrence() == 0 && fits(field))
     })
-}
-
-/// Takes a field that says a time.
-pub(super) fn fill(column: &Column<'_>, which: Which, context: &Context<'_>, flows: &mut [Flow]) -> bool {
-    match which {
-        Which::Start => put(column, context, flows, |flow| &mut flow.time_flow_start),
-        Which::End => put(column, context, flows, |flow| &mut flow.time_flow_end),
-        Which::ReverseStart => put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start),
-        Which::ReverseEnd => put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end),
-    }
 }
 
 fn put(

@@ -1,0 +1,267 @@
+//! `nf analyze` prints the same connections, whatever version exported them and whatever file they come from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use common::{feed, fixtures, json_lines, run_nf, scratch};
+use serde_json::Value;
+
+mod common;
+
+/// Exports of the same traffic.
+const SOFTFLOWD: &[&str] = &[
+    "softflowd-v1",
+    "softflowd-v5",
+    "softflowd-v9",
+    "softflowd-v9-milli",
+    "softflowd-v9-unadjusted",
+    "softflowd-ipfix",
+    "softflowd-ipfix-milli",
+    "softflowd-ipfix-biflow",
+    "nfreplay-v5",
+    "nfreplay-v9",
+];
+
+/// Two lines of PyPI `netflow`'s collector: v5, whose addresses are numbers there, and v9.
+const PYPI: &str = r#"{"1585497478.5812": {"client": ["127.0.0.1", 40001], "header": {"version": 5, "count": 2, "uptime": 60000, "timestamp": 1585497478, "timestamp_nano": 581262000, "sequence": 0, "engine_type": 0, "engine_id": 0, "sampling_interval": 0}, "flows": [{"IPV4_SRC_ADDR": 3221225985, "IPV4_DST_ADDR": 3221225986, "NEXT_HOP": 0, "INPUT": 1, "OUTPUT": 2, "IN_PACKETS": 6, "IN_OCTETS": 500, "FIRST_SWITCHED": 12108, "LAST_SWITCHED": 21110, "SRC_PORT": 50000, "DST_PORT": 443, "TCP_FLAGS": 27, "PROTO": 6, "TOS": 0, "SRC_AS": 0, "DST_AS": 0, "SRC_MASK": 0, "DST_MASK": 0}, {"IPV4_SRC_ADDR": 3221225986, "IPV4_DST_ADDR": 3221225985, "NEXT_HOP": 0, "INPUT": 2, "OUTPUT": 1, "IN_PACKETS": 7, "IN_OCTETS": 4352, "FIRST_SWITCHED": 12108, "LAST_SWITCHED": 21110, "SRC_PORT": 443, "DST_PORT": 50000, "TCP_FLAGS": 27, "PROTO": 6, "TOS": 0, "SRC_AS": 0, "DST_AS": 0, "SRC_MASK": 0, "DST_MASK": 0}]}}
+{"1585497479.0": {"client": ["127.0.0.1", 40002], "header": {"version": 9, "count": 2, "uptime": 60000, "timestamp": 1585497479, "sequence": 1, "source_id": 0}, "flows": [{"IPV6_SRC_ADDR": "2001:db8::1", "IPV6_DST_ADDR": "2001:db8::2", "LAST_SWITCHED": 4000, "FIRST_SWITCHED": 1000, "IN_BYTES": 2048, "IN_PKTS": 20, "INPUT_SNMP": 0, "OUTPUT_SNMP": 0, "L4_SRC_PORT": 22, "L4_DST_PORT": 50001, "PROTOCOL": 6, "TCP_FLAGS": 27, "IP_PROTOCOL_VERSION": 6, "SRC_TOS": 0, "UNKNOWN_FIELD_TYPE": 3}, {"IPV6_SRC_ADDR": "2001:db8::2", "IPV6_DST_ADDR": "2001:db8::1", "LAST_SWITCHED": 4000, "FIRST_SWITCHED": 1000, "IN_BYTES": 1024, "IN_PKTS": 10, "INPUT_SNMP": 0, "OUTPUT_SNMP": 0, "L4_SRC_PORT": 50001, "L4_DST_PORT": 22, "PROTOCOL": 6, "TCP_FLAGS": 27, "IP_PROTOCOL_VERSION": 6, "SRC_TOS": 0, "UNKNOWN_FIELD_TYPE": 3}]}}
+"#;
+
+fn utf8(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// The connections of a file as JSON, all of them.
+fn connections(file: &Path) -> String {
+    run_nf(["analyze", "-n", "-v", "-p", "0", "--format", "json", utf8(file)]).with(0).out
+}
+
+/// What a connection is, without who exported it and when: two ends in order, each with what it sent.
+fn essence(row: &Value) -> (Vec<String>, u64) {
+    let end = |side: &str| {
+        let cells =
+            ["addr", "port", "bytes", "packets"].map(|cell| row[format!("{side}_{cell}")].to_string());
+        format!("{} {}", row["proto"], cells.join(" "))
+    };
+    let mut ends = vec![end("client"), end("server")];
+    ends.sort();
+    (ends, row["duration_ms"].as_u64().expect("a number"))
+}
+
+#[test]
+fn every_version_of_the_same_traffic_gives_the_same_connections() {
+    let Some(fixtures) = fixtures() else { return };
+    let of = |name: &str| {
+        let rows = json_lines(&connections(&fixtures.join(name).with_extension("pcap")));
+        let rows =
+            rows.iter().filter(|row| row["client_addr"].as_str().is_some_and(|addr| addr.contains('.')));
+        let mut rows: Vec<_> = rows.map(essence).collect();
+        rows.sort();
+        rows
+    };
+    let expected = of("softflowd-v5");
+    assert!(expected.len() > 30, "{} connections", expected.len());
+    for name in SOFTFLOWD {
+        let found = of(name);
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for ((ends, duration), (expected_ends, expected_duration)) in found.iter().zip(&expected) {
+            assert_eq!(ends, expected_ends, "{name}");
+            // Start and end are rounded, each on its own.
+            assert!(
+                duration.abs_diff(*expected_duration) <= 2,
+                "{name}: {duration} ms, {expected_duration} ms"
+            );
+        }
+    }
+}
+
+#[test]
+fn ipv6_connections_are_the_same_in_v9_and_ipfix() {
+    let Some(fixtures) = fixtures() else { return };
+    let of = |name: &str| {
+        let rows = json_lines(&connections(&fixtures.join(name).with_extension("pcap")));
+        let rows =
+            rows.iter().filter(|row| row["client_addr"].as_str().is_some_and(|addr| addr.contains(':')));
+        let mut ends: Vec<_> = rows.map(|row| essence(row).0).collect();
+        ends.sort();
+        ends
+    };
+    let expected = of("softflowd-v9");
+    assert!(expected.len() > 30, "{} connections", expected.len());
+    for name in [
+        "softflowd-v9-milli",
+        "softflowd-ipfix",
+        "softflowd-ipfix-milli",
+        "softflowd-ipfix-biflow",
+        "nfreplay-v9",
+    ] {
+        assert_eq!(of(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_traffic_is_counted_once() {
+    let Some(fixtures) = fixtures() else { return };
+    let counts = fs::read_to_string(fixtures.join("counts.json")).expect("counts.json");
+    let counts: Value = serde_json::from_str(&counts).expect("JSON");
+    for name in
+        ["softflowd-v9", "softflowd-ipfix-milli", "softflowd-ipfix-biflow", "pmacct-ipfix", "nfreplay-v9"]
+    {
+        let rows = json_lines(&connections(&fixtures.join(name).with_extension("pcap")));
+        let sum = |cells: [&str; 2]| -> u64 {
+            rows.iter().flat_map(|row| cells.map(|cell| row[cell].as_u64().expect("a number"))).sum()
+        };
+        let traffic = &counts["traffic"];
+        assert_eq!(sum(["client_bytes", "server_bytes"]), traffic["octets"], "{name}: octets");
+        assert_eq!(sum(["client_packets", "server_packets"]), traffic["packets"], "{name}: packets");
+    }
+}
+
+#[test]
+fn every_format_of_collect_gives_the_connections_of_the_capture() {
+    let Some(fixtures) = fixtures() else { return };
+    let folder = scratch();
+    for capture in fs::read_dir(fixtures).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if capture.extension().is_none_or(|ending| ending != "pcap") || capture.ends_with("traffic.pcap") {
+            continue;
+        }
+        let expected = connections(&capture);
+        assert!(!expected.is_empty() || capture.ends_with("softflowd-psamp.pcap"));
+        for ending in ["gz", "json", "json.gz", "ndjson", "ndjson.gz", "csv", "csv.gz"] {
+            let file = folder.path().join(capture.file_stem().expect("a name")).with_extension(ending);
+            run_nf(["collect", "--read", utf8(&capture), "-o", utf8(&file)]).with(0);
+            let found = connections(&file);
+            for (found, expected) in found.lines().zip(expected.lines()) {
+                assert_eq!(found, expected, "{}", file.display());
+            }
+            assert_eq!(found.lines().count(), expected.lines().count(), "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn stdin_is_read_when_no_file_is_named() {
+    let Some(fixtures) = fixtures() else { return };
+    let folder = scratch();
+    let capture = fixtures.join("softflowd-v5.pcap");
+    let file = folder.path().join("flows.gz");
+    run_nf(["collect", "--read", utf8(&capture), "-o", utf8(&file)]).with(0);
+    let expected = run_nf(["analyze", "-n", utf8(&capture)]).with(0).out;
+    for file in [&capture, &file] {
+        assert_eq!(feed(["analyze", "-n"], &fs::read(file).expect("a file")).with(0).out, expected);
+    }
+}
+
+#[test]
+fn several_files_are_one_input() {
+    let Some(fixtures) = fixtures() else { return };
+    let (one, other) = (fixtures.join("softflowd-v5.pcap"), fixtures.join("ovs-v5.pcap"));
+    let all = ["analyze", "-n", "-v", "-p", "0", "--format", "json"];
+    let both = run_nf(all.into_iter().chain([utf8(&one), "-f", utf8(&other)])).with(0);
+    assert_eq!(
+        both.json().len(),
+        json_lines(&connections(&one)).len() + json_lines(&connections(&other)).len()
+    );
+}
+
+#[test]
+fn files_of_pypi_netflow_are_read() {
+    let rows = feed(["analyze", "-n", "--format", "json"], PYPI.as_bytes()).with(0).json();
+    let rows: BTreeMap<_, _> =
+        rows.iter().map(|row| (row["client_addr"].as_str().expect("text"), row)).collect();
+    let v5 = rows["192.0.2.1"];
+    assert_eq!((&v5["server_addr"], &v5["server_port"]), (&"192.0.2.2".into(), &443.into()));
+    assert_eq!((&v5["client_bytes"], &v5["server_bytes"]), (&500.into(), &4352.into()));
+    assert_eq!((&v5["client_packets"], &v5["server_packets"]), (&6.into(), &7.into()));
+    assert_eq!(
+        (&v5["duration_ms"], &v5["time_received"]),
+        (&9002.into(), &"2020-03-29T15:57:58.581Z".into())
+    );
+    let v9 = rows["2001:db8::2"];
+    assert_eq!(
+        (&v9["server_port"], &v9["service"], &v9["duration_ms"]),
+        (&22.into(), &"ssh".into(), &3000.into())
+    );
+    assert_eq!(rows.len(), 2);
+}
+
+#[test]
+fn text_is_the_line_of_pypi_netflow() {
+    let ended = feed(["analyze", "-n"], PYPI.as_bytes()).with(0);
+    let (v9, v5) = (
+        "2020-03-29 15:57.59: SSH            | 2.00K    | 3 sec     |    30 | \
+         Between 2001:db8::1 (2001:db8::1) and 2001:db8::2 (2001:db8::2)",
+        "2020-03-29 15:57.58: HTTPS          | 4.25K    | 9 sec     |    13 | \
+         Between 192.0.2.2 (192.0.2.2) and 192.0.2.1 (192.0.2.1)",
+    );
+    let mut lines: Vec<_> = ended.out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [v5, v9]);
+}
+
+#[test]
+fn connections_with_few_packets_are_left_out() {
+    let few = |least: &str| feed(["analyze", "-n", "-p", least], PYPI.as_bytes()).with(0);
+    assert_eq!(few("13").out.lines().count(), 2);
+    let ended = few("14").saying("1 connections skipped, because they had less than 14 packets.");
+    assert!(ended.out.contains("SSH") && !ended.out.contains("HTTPS"), "{}", ended.out);
+    assert_eq!(few("31").out, "");
+}
+
+#[test]
+fn one_host_can_be_looked_at() {
+    let of = |host: &str| feed(["analyze", "-n", "-m", host], PYPI.as_bytes()).with(0).out;
+    assert!(of("192.0.2.1").contains("HTTPS") && !of("192.0.2.1").contains("SSH"));
+    assert!(of("2001:db8:0::2").contains("SSH") && !of("2001:db8:0::2").contains("HTTPS"));
+    assert_eq!(of("192.0.2.3"), "");
+    run_nf(["analyze", "-m", "host-1"]).with(2).saying("host-1");
+}
+
+#[test]
+fn what_stayed_unpaired_is_shown_on_request() {
+    let Some(fixtures) = fixtures() else { return };
+    let capture = fixtures.join("softflowd-v5.pcap");
+    let quiet = run_nf(["analyze", "-n", "-p", "1", utf8(&capture)])
+        .with(0)
+        .saying("without an answer (-v shows them)");
+    let verbose = run_nf(["analyze", "-n", "-p", "1", "-v", utf8(&capture)]).with(0);
+    assert!(!quiet.out.contains("From "), "{}", quiet.out);
+    assert!(verbose.out.contains("From 192.0.2.1:"), "{}", verbose.out);
+    assert!(verbose.out.contains(" to 192.0.2.2:5004 with proto UDP and size "), "{}", verbose.out);
+    let paired: Vec<_> = verbose.out.lines().filter(|line| !line.starts_with("From ")).collect();
+    assert_eq!(paired, quiet.out.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn csv_has_the_cells_of_json() {
+    let json = feed(["analyze", "-n", "--format", "json"], PYPI.as_bytes()).with(0).json();
+    let csv = feed(["analyze", "-n", "--format", "csv"], PYPI.as_bytes()).with(0).out;
+    let mut lines = csv.lines();
+    let columns: Vec<_> = lines.next().expect("a heading").split(',').collect();
+    assert_eq!(lines.clone().count(), json.len());
+    for (line, row) in lines.zip(&json) {
+        let row = row.as_object().expect("an object");
+        assert_eq!(row.len(), columns.len());
+        for (column, cell) in columns.iter().zip(line.split(',')) {
+            let value = match &row[*column] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            };
+            assert_eq!(cell, value, "{column}");
+        }
+    }
+    let empty = feed(["analyze", "-n", "--format", "csv", "-p", "100"], PYPI.as_bytes()).with(0).out;
+    assert_eq!(empty.lines().collect::<Vec<_>>(), [columns.join(",")], "a heading, also without connections");
+}
+
+#[test]
+fn names_are_looked_up_unless_told_not_to() {
+    // 127.0.0.1 has a name everywhere, without asking anybody.
+    let line = PYPI.lines().next().expect("a line").replace("3221225985", "2130706433");
+    let named = feed(["analyze", "--dns-timeout", "30"], line.as_bytes()).with(0).out;
+    assert!(named.contains("(127.0.0.1)"), "{named}");
+    let plain = feed(["analyze", "-n"], line.as_bytes()).with(0).out;
+    assert!(plain.contains("127.0.0.1 (127.0.0.1)"), "{plain}");
+}
