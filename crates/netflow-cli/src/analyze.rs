@@ -117,7 +117,8 @@ impl<'a> Analysis<'a> {
 
     fn flow_file(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
         let registry = (*self.registry).clone();
-        let mut reader = FlowReader::with_registry(input, registry, None).with_context(|| name.to_owned())?;
+        let mut reader = FlowReader::with_registry(input, registry, self.args.decoding.sampling)
+            .with_context(|| name.to_owned())?;
         let mut flows = Vec::new();
         let mut bad = 0;
         loop {
@@ -154,7 +155,11 @@ impl<'a> Analysis<'a> {
     fn capture(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
         let mut session = Session::with_config(input::session_config(&self.args.decoding)?);
         let mut capture = CaptureReader::new(input).with_context(|| name.to_owned())?;
-        let mut sink = Flows { normalizer: Normalizer::new(), flows: Vec::new(), malformed: 0 };
+        let mut sink = Flows {
+            normalizer: Normalizer::with_sampling_override(self.args.decoding.sampling),
+            flows: Vec::new(),
+            malformed: 0,
+        };
         let mut foreign = 0;
         let result = loop {
             let datagram = match capture.next_datagram() {

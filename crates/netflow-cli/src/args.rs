@@ -39,7 +39,7 @@ pub(crate) struct Collect {
     pub(crate) port: u16,
 
     /// File to write, by its ending: .gz, .json, .json.gz (export packets), .ndjson, .csv (flows), each also
-    /// with .gz; `-` for stdout. Default: <unix seconds>.gz
+    /// with .gz; `-` for stdout. Default: `UNIX-SECONDS.gz`
     #[arg(short = 'o', long = "file", visible_alias = "output", value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
 
@@ -58,10 +58,6 @@ pub(crate) struct Collect {
     /// Take export packets from a pcap or pcapng file instead of a socket
     #[arg(long, value_name = "FILE")]
     pub(crate) read: Option<PathBuf>,
-
-    /// Sampling rate (1 packet in N) to believe instead of what exporters say
-    #[arg(long, value_name = "N")]
-    pub(crate) sampling: Option<NonZeroU64>,
 
     /// Receive buffer to ask the system for, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
@@ -166,6 +162,10 @@ pub(crate) struct Decoding {
     /// CSV file of further information elements: pen,id,name,type
     #[arg(long, value_name = "FILE")]
     pub(crate) elements: Option<PathBuf>,
+
+    /// Sampling rate (1 packet in N) to believe instead of what exporters say, where flows are normalised
+    #[arg(long, value_name = "N")]
+    pub(crate) sampling: Option<NonZeroU64>,
 
     /// For whom a template is valid
     #[arg(long, value_enum, default_value_t = TemplateScope::Domain)]

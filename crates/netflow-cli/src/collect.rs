@@ -47,7 +47,12 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     // First the port: one that is in use must not leave an empty file behind.
     let inlet = Inlet::open(&config).map_err(explain_start)?;
     let writer = FileWriter::open(&path, format, gzip).map_err(explain_write)?;
-    let outputs = (0..threads(args)).map(|_| writer.output(args.sampling)).collect();
+    if args.decoding.sampling.is_some() && format == Format::Packets {
+        output::note(
+            "--sampling changes nothing here: export packets are written as they came (try .ndjson or .csv)",
+        );
+    }
+    let outputs = (0..threads(args)).map(|_| writer.output(args.decoding.sampling)).collect();
     let collector = Collector::start(&config, inlet, outputs).map_err(explain_start)?;
     greet(args, &collector, &path);
 
@@ -142,8 +147,7 @@ fn explain_start(error: CollectorError) -> anyhow::Error {
         },
         _ => String::new(),
     };
-    let error = anyhow::Error::from(error);
-    anyhow::anyhow!("{error:#}{advice}")
+    anyhow::anyhow!("{error}{advice}")
 }
 
 fn explain_write(failure: WriteFailure) -> anyhow::Error {
@@ -304,6 +308,10 @@ fn summary(report: &Report, written: &WriterReport) -> String {
         count(written.octets, "octet"),
     );
     let mut add = |line: String| text.push_str(&format!("\nnf: {line}"));
+    let beyond = report.received.saturating_sub(report.session.packets + report.malformed + report.dropped);
+    if beyond > 0 {
+        add(format!("{} came after the last that was asked for, and were left out", count(beyond, "packet")));
+    }
     if report.malformed > 0 {
         add(format!("{} were no export packets, or cut off in the header", report.malformed));
     }

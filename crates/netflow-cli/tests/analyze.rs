@@ -155,14 +155,16 @@ fn stdin_is_read_when_no_file_is_named() {
 
 #[test]
 fn several_files_are_one_input() {
-    let Some(fixtures) = fixtures() else { return };
-    let (one, other) = (fixtures.join("softflowd-v5.pcap"), fixtures.join("ovs-v5.pcap"));
-    let all = ["analyze", "-n", "-v", "-p", "0", "--format", "json"];
-    let both = run_nf(all.into_iter().chain([utf8(&one), "-f", utf8(&other)])).with(0);
-    assert_eq!(
-        both.json().len(),
-        json_lines(&connections(&one)).len() + json_lines(&connections(&other)).len()
-    );
+    let folder = scratch();
+    let [one, other] = ["one.json", "other.json"].map(|name| folder.path().join(name));
+    for (line, file) in PYPI.lines().zip([&one, &other]) {
+        fs::write(file, line).expect("written");
+    }
+    let expected = feed(["analyze", "-n"], PYPI.as_bytes()).with(0).out;
+    let (one, other) = (utf8(&one), utf8(&other));
+    for arguments in [vec![one, other], vec!["-f", one, "-f", other], vec![one, "-f", other]] {
+        assert_eq!(run_nf(["analyze", "-n"].into_iter().chain(arguments)).with(0).out, expected);
+    }
 }
 
 #[test]

@@ -202,6 +202,15 @@ fn count_ends_it_by_itself() {
 }
 
 #[test]
+fn garbage_does_not_count() {
+    let collecting = Collecting::start(["-o", "-", "--count", "1"]);
+    collecting.send(b"no export packet at all");
+    collecting.send(&V5::packet(0, &[REQUEST]));
+    let ended = collecting.process.end().with(0).saying("1 decoded");
+    assert_eq!(packets(&ended.out).len(), 1);
+}
+
+#[test]
 fn debug_says_what_each_packet_holds() {
     let mut collecting = Collecting::start(["-D", "-o", "/dev/null", "--format", "json"]);
     collecting.send(&V5::packet(0, &[REQUEST, ANSWER]));

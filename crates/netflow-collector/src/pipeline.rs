@@ -34,7 +34,7 @@ pub enum CollectorError {
         source: io::Error,
     },
     /// A capture cannot be opened.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), with_cause(source))]
     Capture {
         /// The file.
         path: PathBuf,
@@ -227,6 +227,14 @@ impl Collector {
         report.dropped = Counters::get(&self.counters.dropped);
         report.malformed = Counters::get(&self.counters.malformed);
         report
+    }
+}
+
+/// An error with what it says about its cause.
+fn with_cause(error: &CaptureError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 

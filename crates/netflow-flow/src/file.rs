@@ -24,7 +24,7 @@ impl Format {
         let (stem, gzip) = name.strip_suffix(".gz").map_or((name.as_str(), false), |stem| (stem, true));
         match Path::new(stem).extension().and_then(|ending| ending.to_str()) {
             Some("json") => Ok((Self::Packets, gzip)),
-            Some("ndjson" | "jsonl") => Ok((Self::FlowLines, gzip)),
+            Some("ndjson") => Ok((Self::FlowLines, gzip)),
             Some("csv") => Ok((Self::Csv, gzip)),
             Some(ending @ ("parquet" | "zst" | "lz4" | "bz2" | "xz")) => {
                 Err(UnknownFormat(format!(".{ending}")))

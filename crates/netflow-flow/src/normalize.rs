@@ -13,6 +13,7 @@ use crate::schema::Flow;
 
 mod icmp;
 mod mpls;
+mod names;
 mod program;
 mod sampling;
 mod time;
@@ -70,6 +71,9 @@ impl Normalizer {
             flows.iter_mut().for_each(take_ip_version);
         }
         icmp::complete(program.implied_proto, flows);
+        if context.options.knows(context.exporter.address) {
+            names::complete(context, flows);
+        }
     }
 
     /// Takes back the memory of flows that are done with.

@@ -9,16 +9,8 @@ pub struct Quality(pub u32);
 impl Quality {
     /// The record had to wait for its template.
     pub const LATE_TEMPLATE: Self = Self(1);
-    /// A known fault of the exporter was undone.
-    pub const QUIRK_CORRECTED: Self = Self(1 << 1);
-    /// The export packet was cut off.
-    pub const TRUNCATED: Self = Self(1 << 2);
     /// A number did not fit its column, which holds the largest that does.
     pub const CLAMPED: Self = Self(1 << 3);
-    /// More octets than the packets can have had.
-    pub const IMPLAUSIBLE_COUNTER: Self = Self(1 << 4);
-    /// Export packets before this one were lost.
-    pub const SEQUENCE_GAP: Self = Self(1 << 5);
     /// A value that its element does not allow was left out.
     pub const INVALID_VALUE: Self = Self(1 << 6);
 

@@ -24,8 +24,8 @@ columns! {
         exporter_addr: IpAddr,
         /// UDP or TCP port that the exporter sent from.
         exporter_port: u16,
-        /// Observation domain: v9 source ID, IPFIX observation domain ID, for v5, v7 and v8
-        /// `engine_type * 256 + engine_id`.
+        /// Observation domain: v9 source ID, IPFIX observation domain ID, for v5 and v8
+        /// `engine_type * 256 + engine_id`; 0 for v1 and v7, which have none.
         observation_domain_id: u32,
         /// Version of the export protocol: 1, 5, 7, 8, 9 or 10 (IPFIX).
         flow_version: u8,
@@ -115,7 +115,7 @@ columns! {
         fragment_id: Option<u32> = [FRAGMENT_IDENTIFICATION],
         /// Fragment offset, in units of 8 octets.
         fragment_offset: Option<u16> = [FRAGMENT_OFFSET],
-        /// Name of the input interface, from the record or joined from options data.
+        /// Name of the input interface, from the record or joined from options data in `normalize::names`.
         in_if_name: String = [INTERFACE_NAME],
         /// Name of the output interface, joined from options data.
         out_if_name: String,

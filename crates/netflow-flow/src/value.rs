@@ -50,6 +50,13 @@ impl ApplicationId {
     }
 }
 
+impl ApplicationId {
+    /// One number for both: the engine in the highest octet, the selector below.
+    pub fn number(self) -> u64 {
+        u64::from(self.engine) << 56 | self.selector & (u64::MAX >> 8)
+    }
+}
+
 impl fmt::Display for ApplicationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.engine, self.selector)
@@ -109,8 +116,6 @@ text_enum! {
         Relative = "relative",
         /// Relative to a start that nothing tells: taken so that the last flow ended when it was exported.
         Estimated = "estimated",
-        /// Absolute, after a known fault of the exporter was undone.
-        Corrected = "corrected",
     }
 }
 

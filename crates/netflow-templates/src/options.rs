@@ -41,7 +41,7 @@ pub struct DomainOptions {
     pub interfaces: HashMap<u32, Box<str>>,
     /// VRF names by VRF id.
     pub vrfs: HashMap<u32, Box<str>>,
-    /// Application names by application id (RFC 6759: engine and selector, as one number).
+    /// Application names by application id (RFC 6759): the engine in the highest octet, the selector below.
     pub applications: HashMap<u64, Box<str>>,
 }
 
@@ -134,8 +134,6 @@ impl Seen {
     fn note(&mut self, enterprise: u32, id: u16, value: &Value<'_>) {
         let number = match value {
             Value::Unsigned(number) => Some(*number),
-            // applicationId: an engine and a selector.
-            Value::Octets(octets) if octets.len() <= 8 => Some(crate::encoding::unsigned(octets)),
             _ => None,
         };
         let text = || match value {
@@ -159,7 +157,14 @@ impl Seen {
                 ie::INTERFACE_DESCRIPTION => self.interface_description = text(),
                 ie::INGRESS_VRF_ID => self.vrf = narrow(),
                 ie::VRF_NAME => self.vrf_name = text(),
-                ie::APPLICATION_ID => self.application = number,
+                ie::APPLICATION_ID => {
+                    if let Value::Octets([engine, selector @ ..]) = value
+                        && selector.len() < 8
+                    {
+                        let selector = crate::encoding::unsigned(selector);
+                        self.application = Some(u64::from(*engine) << 56 | selector);
+                    }
+                }
                 ie::APPLICATION_NAME => self.application_name = text(),
                 ie::SAMPLING_INTERVAL | ie::SAMPLER_RANDOM_INTERVAL => self.interval = number,
                 ie::SAMPLING_PACKET_INTERVAL => self.packet_interval = number,

@@ -410,6 +410,38 @@ fn sampling_rates_from_every_source() {
 }
 
 #[test]
+fn names_of_interfaces_vrfs_and_applications_are_joined() {
+    let mut session = Session::new();
+    let interface = [iana(ie::INGRESS_INTERFACE, &[4]), iana(ie::INTERFACE_NAME, b"ge-0/0/4")];
+    let other = [iana(ie::INGRESS_INTERFACE, &[5]), iana(ie::INTERFACE_DESCRIPTION, b"uplink")];
+    let vrf = [iana(ie::INGRESS_VRF_ID, &[9]), iana(ie::VRF_NAME, b"blue")];
+    let application =
+        [iana(ie::APPLICATION_ID, &[13, 0, 1, 0xc5]), iana(ie::APPLICATION_NAME, b"bittorrent")];
+    let sets = [(true, &interface[..]), (true, &other), (true, &vrf), (true, &application)];
+    decode(&mut session, ipfix_packet(8, &sets));
+    let flow = |session: &mut Session, fields: &[FieldValue<'_>]| {
+        decode(session, ipfix_packet(7, &[(false, fields)])).remove(0)
+    };
+    let named = flow(
+        &mut session,
+        &[
+            iana(ie::INGRESS_INTERFACE, &[4]),
+            iana(ie::EGRESS_INTERFACE, &[5]),
+            iana(ie::INGRESS_VRF_ID, &[9]),
+            iana(ie::APPLICATION_ID, &[13, 0x01, 0xc5]),
+        ],
+    );
+    let rare = named.rare();
+    assert_eq!((rare.in_if_name.as_str(), rare.out_if_name.as_str()), ("ge-0/0/4", "uplink"));
+    assert_eq!((rare.in_vrf_name.as_str(), rare.app_name.as_str()), ("blue", "bittorrent"));
+    // What the record says itself counts; unknown numbers have no name.
+    let own = flow(&mut session, &[iana(ie::INGRESS_INTERFACE, &[4]), iana(ie::INTERFACE_NAME, b"lan")]);
+    assert_eq!((own.rare().in_if_name.as_str(), own.rare().out_if_name.as_str()), ("lan", ""));
+    let unknown = flow(&mut session, &[iana(ie::INGRESS_INTERFACE, &[6])]);
+    assert_eq!(unknown.rare(), &crate::Rare::default());
+}
+
+#[test]
 fn the_user_is_believed_before_everyone() {
     let mut sink = Flows {
         normalizer: Normalizer::with_sampling_override(std::num::NonZeroU64::new(1_000)),
