@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod codegen;
 mod fixtures;
+mod interop;
 
 #[derive(Parser)]
 #[command(about)]
@@ -22,6 +23,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Makes the fixtures: real traffic, exported by real exporters.
     Fixtures(fixtures::Args),
+    /// Exchanges files with PyPI `netflow`, and compares the connections that both find.
+    Interop(interop::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +32,6 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(args) => bench::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
+        Task::Interop(args) => interop::run(&args),
     }
 }

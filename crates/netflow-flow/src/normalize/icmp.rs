@@ -11,12 +11,12 @@ const ICMP_V6: u8 = 58;
 
 /// Whether a field says type or code, as one number or as two.
 pub(super) fn takes(field: &Field) -> bool {
-    let length = match field.element().id {
-        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => 2,
-        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 | ie::ICMP_CODE_IPV4 | ie::ICMP_CODE_IPV6 => 1,
+    let lengths = match field.element().id {
+        ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => 2..=8,
+        ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 | ie::ICMP_CODE_IPV4 | ie::ICMP_CODE_IPV6 => 1..=8,
         _ => return false,
     };
-    field.element().enterprise == pen::IANA && field.length() == length
+    field.element().enterprise == pen::IANA && lengths.contains(&field.length())
 }
 
 /// Takes a field that says type or code.

@@ -9,15 +9,20 @@ use crate::column::Fill;
 pub(super) fn takes(field: &Field) -> bool {
     let entries = ie::MPLS_TOP_LABEL_STACK_SECTION..=ie::MPLS_LABEL_STACK_SECTION10;
     let element = field.element();
-    element.enterprise == pen::IANA && entries.contains(&element.id) && field.length() == 3
+    element.enterprise == pen::IANA
+        && entries.contains(&element.id)
+        && (field.length() == 3 || field.is_variable())
 }
 
 /// Takes a label stack entry: 20 bits of label, then the traffic class and the bottom bit. Entries of zeros
 /// are places in the template that the packet's stack did not reach.
 pub(super) const FILL: Fill = |[column, _], _, flows| {
-    column.zip_unsigned(flows, |flow, entry| {
-        if entry != 0 {
-            flow.rare_mut().mpls_labels.push((entry >> 4) as u32);
+    column.zip_octets(flows, |flow, octets| {
+        if let &[high, middle, low] = octets
+            && octets != [0; 3]
+        {
+            flow.rare_mut().mpls_labels.push(u32::from_be_bytes([0, high, middle, low]) >> 4);
         }
-    })
+    });
+    true
 };

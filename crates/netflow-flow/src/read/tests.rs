@@ -56,6 +56,9 @@ fn packet() -> Vec<u8> {
         (enterprise::IANA, ie::APPLICATION_NAME, VARIABLE_LENGTH),
         (enterprise::IANA, ie::SOURCE_MAC_ADDRESS, 6),
         (enterprise::IANA, ie::APPLICATION_ID, 4),
+        (enterprise::IANA, ie::PROTOCOL_IDENTIFIER, 1),
+        (enterprise::IANA, ie::ICMP_TYPE_CODE_IPV4, 2),
+        (enterprise::IANA, ie::MPLS_TOP_LABEL_STACK_SECTION, 3),
         (enterprise::IANA, ie::SAMPLER_ID, 1),
         (enterprise::IANA, ie::SAMPLER_ID, 1),
         (64_999, 3, 3),
@@ -76,7 +79,7 @@ fn packet() -> Vec<u8> {
         packet.octets(&u64::MAX.to_be_bytes()).octets(&[0, 0, 1, number]).octets(&40_000u32.to_be_bytes());
         packet.octets(&((u64::from(NOW) + 2_208_988_800) << 32 | 1 << 30).to_be_bytes());
         packet.octets(&[name.len() as u8]).octets(name.as_bytes()).octets(&[2, 0, 0, 0, 0, number]);
-        packet.octets(&[13, 0, 1, number]).octets(&[7, 8]).octets(&[0xab, 0xcd, number]);
+        packet.octets(&[13, 0, 1, number]).octets(&[1, 3, 1, 0, 1, 1, 7, 8]).octets(&[0xab, 0xcd, number]);
     }
     packet.finish()
 }

@@ -1,6 +1,6 @@
 //! Values of JSON, encoded as a template has them (RFC 7011, section 6).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netflow_templates::{DataType, Timestamp};
 use netflow_wire::VARIABLE_LENGTH;
@@ -12,18 +12,22 @@ use crate::value::MacAddress;
 /// Octets that a value is encoded in.
 pub(super) fn encoded_length(data_type: DataType, scalar: &Scalar<'_>) -> u16 {
     use DataType as T;
+    let is_time = |text: &str| text.parse::<Timestamp>().is_ok();
     match (data_type, scalar) {
         (_, Scalar::Null) => 0,
-        (T::Ipv4Address, Scalar::Text(_) | Scalar::Unsigned(_)) => 4,
-        (T::Ipv6Address, Scalar::Text(_)) => 16,
-        (T::MacAddress, Scalar::Text(_) | Scalar::Unsigned(_)) => 6,
+        (T::Ipv4Address, Scalar::Unsigned(_)) => 4,
+        (T::Ipv4Address, Scalar::Text(text)) if text.parse::<Ipv4Addr>().is_ok() => 4,
+        (T::Ipv6Address, Scalar::Text(text)) if text.parse::<Ipv6Addr>().is_ok() => 16,
+        (T::MacAddress, Scalar::Unsigned(_)) => 6,
+        (T::MacAddress, Scalar::Text(text)) if text.parse::<MacAddress>().is_ok() => 6,
         (T::Boolean, Scalar::Boolean(_)) => 1,
         (
             T::DateTimeSeconds | T::DateTimeMilliseconds | T::DateTimeMicroseconds | T::DateTimeNanoseconds,
-            Scalar::Text(_) | Scalar::Unsigned(_),
-        ) => 8,
+            Scalar::Text(text),
+        ) if is_time(text) => 8,
         (T::String | T::OctetArray, _) => VARIABLE_LENGTH,
         (_, Scalar::Unsigned(_) | Scalar::Signed(_) | Scalar::Float(_)) => 8,
+        // Octets as hex, of a length that the type does not have.
         _ => VARIABLE_LENGTH,
     }
 }
@@ -33,7 +37,12 @@ pub(super) fn encode(rows: &Rows, row: usize, shape: &Shape, out: &mut Vec<u8>) 
     for ((_, scalar), field) in rows.members(row).zip(&shape.fields) {
         let Some((element, length)) = field else { continue };
         let start = out.len();
-        encode_value(element.data_type, &scalar, out);
+        let data_type = match element.data_type {
+            DataType::String => DataType::String,
+            _ if *length == VARIABLE_LENGTH => DataType::OctetArray,
+            data_type => data_type,
+        };
+        encode_value(data_type, &scalar, out);
         let encoded = out.len() - start;
         match *length {
             VARIABLE_LENGTH => {

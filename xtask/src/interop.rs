@@ -1,0 +1,541 @@
+//! Whether files go both ways between `nf` and PyPI `netflow`, and whether both find the same connections.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// The package on PyPI.
+const PACKAGE: &str = "netflow==0.12.2";
+/// What is sent to both collectors.
+const EXPORTS: &[Export] = &[
+    Export { name: "v9", capture: "softflowd-v9", without: &[], trouble: "fails at flows without ports" },
+    Export { name: "v9-ports", capture: "softflowd-v9", without: &[1025, 2049], trouble: "" },
+    Export {
+        name: "v5",
+        capture: "softflowd-v5",
+        without: &[],
+        trouble: "looks for fields that v5 does not have",
+    },
+];
+/// Time that a program has for what takes it a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time for installing.
+const INSTALLING: Duration = Duration::from_secs(600);
+
+/// Export packets of a fixture.
+struct Export {
+    name: &'static str,
+    capture: &'static str,
+    /// Data sets that are left out: softflowd's for ICMP.
+    without: &'static [u16],
+    /// Why the package's analyzer cannot read them; empty if it can.
+    trouble: &'static str,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The nf program [default: built from here]
+    #[arg(long, value_name = "PATH")]
+    nf: Option<PathBuf>,
+    /// Leaves the collected files in target/interop
+    #[arg(long)]
+    keep: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is in a workspace")?;
+    let folder = root.join("target/interop");
+    fs::create_dir_all(&folder)?;
+    let programs = Programs {
+        nf: match &args.nf {
+            Some(nf) => nf.canonicalize().with_context(|| format!("{} is not there", nf.display()))?,
+            None => build(root)?,
+        },
+        python: python(&folder)?,
+    };
+    let mut differences = Vec::new();
+    for export in EXPORTS {
+        let name = export.name;
+        let files =
+            Files { nf: folder.join(format!("{name}-nf.gz")), pypi: folder.join(format!("{name}-pypi.gz")) };
+        let found = programs.check(root, export, &files).with_context(|| name.to_owned())?;
+        differences.extend(found.into_iter().map(|what| format!("{name}: {what}")));
+        if !args.keep {
+            files.remove()?;
+        }
+    }
+    for difference in &differences {
+        println!("{difference}");
+    }
+    ensure!(differences.is_empty(), "{} differences", differences.len());
+    println!("No differences.");
+    Ok(())
+}
+
+/// What the two collectors write.
+struct Files {
+    nf: PathBuf,
+    pypi: PathBuf,
+}
+
+impl Files {
+    fn remove(&self) -> anyhow::Result<()> {
+        for file in [&self.nf, &self.pypi] {
+            if file.exists() {
+                fs::remove_file(file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Programs {
+    nf: PathBuf,
+    /// A Python that has the package.
+    python: PathBuf,
+}
+
+impl Programs {
+    fn check(&self, root: &Path, export: &Export, files: &Files) -> anyhow::Result<Vec<String>> {
+        files.remove()?;
+        let capture = fs::read(root.join(format!("fixtures/{}.pcap", export.capture)))?;
+        let datagrams = datagrams(&capture).context("a pcap file of UDP over IPv4")?;
+        let packets = datagrams.into_iter().map(|packet| without_sets(packet, export.without));
+        let packets = packets.collect::<Option<Vec<_>>>().context("the sets of NetFlow v9")?;
+        self.collect_with_nf(&packets, &files.nf)?;
+        self.collect_with_pypi(&packets, &files.pypi)?;
+
+        let flows = flows(&files.pypi)?;
+        println!("{}: {} packets, {} flows", export.name, packets.len(), flows.len());
+        let mut differences = Vec::new();
+        let mut same = |what: &str, one: &[Line], other: &[Line]| {
+            println!("  {what}: {} connections and {}", one.len(), other.len());
+            differences.extend(compare(one, other).into_iter().map(|line| format!("{what}: {line}")));
+        };
+        let nf = self.analyze_with_nf(&files.nf)?;
+        same("nf analyze, of nf's file and of PyPI's", &nf, &self.analyze_with_nf(&files.pypi)?);
+        if !export.trouble.is_empty() {
+            println!("  PyPI's analyzer {}", export.trouble);
+            return Ok(differences);
+        }
+        let pypi = self.analyze_with_pypi(&files.pypi)?;
+        same("PyPI's analyzer, of nf's file and of its own", &self.analyze_with_pypi(&files.nf)?, &pypi);
+
+        let pairs = unambiguous(&flows);
+        let (in_nf, in_pypi) = (missing(&pairs, &nf), missing(&pairs, &pypi));
+        println!(
+            "  of {} unambiguous pairs of flows PyPI's analyzer prints {}, nf analyze {}",
+            pairs.len(),
+            pairs.len() - in_pypi.len(),
+            pairs.len() - in_nf.len()
+        );
+        ensure!(!pairs.is_empty(), "there are pairs that leave no doubt");
+        differences.extend(in_nf.into_iter().map(|line| format!("nf analyze does not print {line:?}")));
+        differences
+            .extend(in_pypi.into_iter().map(|line| format!("PyPI's analyzer does not print {line:?}")));
+        Ok(differences)
+    }
+
+    fn collect_with_nf(&self, packets: &[Vec<u8>], file: &Path) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.nf);
+        command.args(["collect", "--host", "127.0.0.1", "--port", "0", "--debug", "--file"]).arg(file);
+        let mut process = Process::start(&mut command)?;
+        let greeting = process.wait_for("listening on ")?;
+        let address = greeting.split("listening on ").nth(1).and_then(|rest| rest.split(' ').next());
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(address.context("nf names its address")?)?;
+        for packet in packets {
+            socket.send(packet)?;
+            process.wait_for(" octets, ")?;
+        }
+        process.interrupt()?;
+        let status = process.end(PATIENCE)?;
+        ensure!(status.success(), "nf collect: {status}");
+        Ok(())
+    }
+
+    fn collect_with_pypi(&self, packets: &[Vec<u8>], file: &Path) -> anyhow::Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        // Free a moment ago.
+        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new(&self.python);
+        command.args(["-m", "netflow.collector", "--host", "127.0.0.1", "--debug"]);
+        command.args(["--port", &port.to_string(), "--file"]).arg(file);
+        let mut process = Process::start(&mut command)?;
+        until("PyPI's collector listens", || Ok(is_bound(port)?.then_some(())))?;
+        socket.connect(("127.0.0.1", port))?;
+        for (sent, packet) in packets.iter().enumerate() {
+            socket.send(packet)?;
+            // It writes a packet after it said so.
+            process.wait_for("Processed a v")?;
+            until("PyPI's collector writes a packet", || {
+                Ok((file.exists() && lines(file)?.len() > sent).then_some(()))
+            })?;
+        }
+        process.interrupt()?;
+        process.end(PATIENCE)?;
+        Ok(())
+    }
+
+    fn analyze_with_nf(&self, file: &Path) -> anyhow::Result<Vec<Line>> {
+        Ok(Line::all(&output(bounded(&self.nf).args(["analyze", "-n", "-p", "0", "-f"]).arg(file))?))
+    }
+
+    fn analyze_with_pypi(&self, file: &Path) -> anyhow::Result<Vec<Line>> {
+        let mut command = bounded(&self.python);
+        Ok(Line::all(&output(command.args(["-m", "netflow.analyzer", "-n", "-p", "0", "-f"]).arg(file))?))
+    }
+}
+
+/// A program that is killed when it takes too long.
+fn bounded(program: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE.as_secs().to_string()).arg(program);
+    command
+}
+
+/// What both analyzers print of a connection: size, duration, packets, hosts.
+type Cells = [String; 4];
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Line(Cells);
+
+impl Line {
+    /// The connections in an analyzer's text, sorted. The time of receipt and how the columns are spaced differ.
+    fn all(text: &str) -> Vec<Self> {
+        let lines = text.lines().filter(|line| line.contains(" | Between "));
+        let mut lines: Vec<_> = lines
+            .filter_map(|line| {
+                let cells: Vec<_> = line.rsplitn(5, " | ").map(|cell| cell.trim().to_owned()).collect();
+                let [hosts, packets, duration, size, _] = cells.try_into().ok()?;
+                Some(Self([size, duration, packets, hosts]))
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+/// The lines that are in one of two sorted lists only.
+fn compare(one: &[Line], other: &[Line]) -> Vec<String> {
+    let mut counts = BTreeMap::<&Line, i32>::new();
+    one.iter().for_each(|line| *counts.entry(line).or_default() += 1);
+    other.iter().for_each(|line| *counts.entry(line).or_default() -= 1);
+    let differences = counts.into_iter().filter(|(_, count)| *count != 0);
+    differences.map(|(Line(cells), count)| format!("{} ({count:+})", cells.join(" | "))).collect()
+}
+
+/// A flow of v9 in the layout of PyPI `netflow`.
+struct Flow {
+    first: u64,
+    last: u64,
+    octets: u64,
+    packets: u64,
+    from: (String, u64),
+    to: (String, u64),
+    protocol: u64,
+}
+
+/// The flows in a collector's file.
+fn flows(file: &Path) -> anyhow::Result<Vec<Flow>> {
+    let mut flows = Vec::new();
+    for line in lines(file)? {
+        let line: Value = serde_json::from_str(&line)?;
+        let packets = line.as_object().context("an object")?.values();
+        for flow in packets.flat_map(|packet| packet["flows"].as_array().into_iter().flatten()) {
+            let number = |names: [&str; 2]| names.iter().find_map(|name| flow[*name].as_u64()).unwrap_or(0);
+            let address = |direction: &str| {
+                let names = ["IPV4", "IPV6"].map(|family| format!("{family}_{direction}_ADDR"));
+                let address = names.iter().map(|name| &flow[name.as_str()]).find(|value| !value.is_null());
+                address.map_or_else(String::new, |address| {
+                    address.as_str().map_or_else(|| address.to_string(), str::to_owned)
+                })
+            };
+            flows.push(Flow {
+                first: number(["FIRST_SWITCHED"; 2]),
+                last: number(["LAST_SWITCHED"; 2]),
+                octets: number(["IN_BYTES", "IN_OCTETS"]),
+                packets: number(["IN_PKTS", "IN_PACKETS"]),
+                from: (address("SRC"), number(["L4_SRC_PORT", "SRC_PORT"])),
+                to: (address("DST"), number(["L4_DST_PORT", "DST_PORT"])),
+                protocol: number(["PROTOCOL", "PROTO"]),
+            });
+        }
+    }
+    Ok(flows)
+}
+
+/// What is to be printed of pairs of flows about which there is no doubt: the two mirror each other and began at the
+/// same time, no other flow has their ends, and none between their hosts began then, which PyPI's analyzer would
+/// take for one of them. If both sides sent as much, either may be named first.
+fn unambiguous(flows: &[Flow]) -> Vec<Vec<Line>> {
+    let mut pairs = Vec::new();
+    for (number, one) in flows.iter().enumerate() {
+        let has_ends = |flow: &&Flow| {
+            flow.protocol == one.protocol
+                && [(&flow.from, &flow.to), (&flow.to, &flow.from)].contains(&(&one.from, &one.to))
+        };
+        let is_between_hosts = |flow: &&Flow| {
+            let hosts = (&one.from.0, &one.to.0);
+            flow.first == one.first
+                && [(&flow.from.0, &flow.to.0), (&flow.to.0, &flow.from.0)].contains(&hosts)
+        };
+        let others: Vec<_> = flows[number + 1..].iter().filter(has_ends).collect();
+        let [other] = others[..] else { continue };
+        let is_mirrored = other.from == one.to && other.first == one.first;
+        // PyPI's analyzer keeps one waiting flow of a host for each start.
+        let is_alone =
+            |host: &str| flows.iter().filter(|f| f.first == one.first && f.from.0 == host).count() == 1;
+        if is_mirrored
+            && one.from.0 != one.to.0
+            && flows.iter().filter(has_ends).count() == 2
+            && flows.iter().filter(is_between_hosts).count() == 2
+            && is_alone(&one.from.0)
+            && is_alone(&other.from.0)
+        {
+            let line = |heavy: &Flow| {
+                Line([
+                    human_size(heavy.octets),
+                    human_duration(heavy.last.wrapping_sub(heavy.first) & 0xffff_ffff),
+                    (one.packets + other.packets).to_string(),
+                    format!("Between {0} ({0}) and {1} ({1})", heavy.from.0, heavy.to.0),
+                ])
+            };
+            pairs.push(match one.octets.cmp(&other.octets) {
+                std::cmp::Ordering::Less => vec![line(other)],
+                std::cmp::Ordering::Equal => vec![line(one), line(other)],
+                std::cmp::Ordering::Greater => vec![line(one)],
+            });
+        }
+    }
+    pairs
+}
+
+/// The expected lines that an analyzer did not print.
+fn missing(pairs: &[Vec<Line>], printed: &[Line]) -> Vec<Line> {
+    let mut left = printed.to_vec();
+    let mut missing = Vec::new();
+    for pair in pairs {
+        match left.iter().position(|line| pair.contains(line)) {
+            Some(found) => drop(left.swap_remove(found)),
+            None => missing.push(pair[0].clone()),
+        }
+    }
+    missing
+}
+
+fn human_size(octets: u64) -> String {
+    match octets as f64 {
+        size if size < 1024.0 => format!("{octets}B"),
+        size if size < 1024.0 * 1024.0 => format!("{:.2}K", size / 1024.0),
+        size => format!("{:.2}M", size / 1024.0 / 1024.0),
+    }
+}
+
+fn human_duration(millis: u64) -> String {
+    match millis / 1000 {
+        seconds @ 0..60 => format!("{seconds} sec"),
+        seconds => format!("{:02}:{:02} min", seconds / 60, seconds % 60),
+    }
+}
+
+/// The UDP payloads of a classic pcap file of Ethernet and IPv4.
+fn datagrams(capture: &[u8]) -> Option<Vec<&[u8]>> {
+    let (header, mut rest) = capture.split_at_checked(24)?;
+    if header[..4] != 0xa1b2_c3d4u32.to_le_bytes() || header[20..24] != 1u32.to_le_bytes() {
+        return None;
+    }
+    let mut datagrams = Vec::new();
+    while !rest.is_empty() {
+        let (record, after) = rest.split_at_checked(16)?;
+        let length = u32::from_le_bytes(record[8..12].try_into().ok()?);
+        let (frame, after) = after.split_at_checked(length as usize)?;
+        let packet = frame.get(14..).filter(|packet| packet.first().is_some_and(|first| first >> 4 == 4))?;
+        let udp = packet.get(usize::from(packet[0] & 15) * 4..)?;
+        let length = u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?);
+        datagrams.push(udp.get(8..length.into())?);
+        rest = after;
+    }
+    Some(datagrams)
+}
+
+/// A packet of NetFlow v9 without some of its data sets; any other as it is.
+fn without_sets(packet: &[u8], without: &[u16]) -> Option<Vec<u8>> {
+    if without.is_empty() {
+        return Some(packet.to_vec());
+    }
+    let (header, mut rest) = packet.split_at_checked(20)?;
+    let mut kept = header.to_vec();
+    while !rest.is_empty() {
+        let field = |at: usize| Some(u16::from_be_bytes(rest.get(at..at + 2)?.try_into().ok()?));
+        let (id, length) = (field(0)?, field(2)?);
+        let (set, after) = rest.split_at_checked(usize::from(length).max(4))?;
+        if !without.contains(&id) {
+            kept.extend_from_slice(set);
+        }
+        rest = after;
+    }
+    Some(kept)
+}
+
+/// Whether a socket is bound to a UDP port of IPv4.
+fn is_bound(port: u16) -> anyhow::Result<bool> {
+    let sockets = fs::read_to_string("/proc/net/udp")?;
+    let mut local = sockets.lines().filter_map(|line| line.split_whitespace().nth(1));
+    Ok(local.any(|address| address.ends_with(&format!(":{port:04X}"))))
+}
+
+/// The whole lines in a gzip file that may be growing.
+fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
+    let unpacked = Command::new("gzip").arg("-dc").stdin(fs::File::open(file)?).output().context("gzip")?;
+    let text = String::from_utf8(unpacked.stdout)?;
+    Ok(text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_owned).collect())
+}
+
+/// Looks until there is something, but not forever.
+fn until<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < end, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A program that runs. It is killed when it goes out of scope.
+struct Process {
+    child: Child,
+    name: String,
+    said: mpsc::Receiver<String>,
+}
+
+impl Process {
+    fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = child.with_context(|| format!("{name} does not start"))?;
+        let stderr = child.stderr.take().context("stderr is a pipe")?;
+        let (lines, said) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, name, said })
+    }
+
+    /// Waits until stderr says something, and gives that line.
+    fn wait_for(&mut self, text: &str) -> anyhow::Result<String> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let line = self.said.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let line = line.with_context(|| format!("{} did not say {text:?}", self.name))?;
+            if line.contains(text) {
+                return Ok(line);
+            }
+        }
+    }
+
+    fn interrupt(&self) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(self.child.id().try_into()?).context("a process id")?;
+        Ok(kill_process(pid, Signal::INT)?)
+    }
+
+    fn end(mut self, patience: Duration) -> anyhow::Result<std::process::ExitStatus> {
+        let end = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < end, "{} does not end", self.name);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The stdout of a command that succeeds.
+fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output()?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}, {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs a command that says what it does; false if it fails.
+fn succeeds(command: &mut Command, patience: Duration) -> anyhow::Result<bool> {
+    let mut process = Process::start(command)?;
+    // What it says is only of interest when it fails.
+    let said = std::mem::replace(&mut process.said, mpsc::channel().1);
+    let succeeded = process.end(patience)?.success();
+    if !succeeded {
+        said.try_iter().for_each(|line| eprintln!("{line}"));
+    }
+    Ok(succeeded)
+}
+
+fn build(root: &Path) -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(["build", "--package", "netflow-cli", "--message-format", "json"]);
+    for line in output(&mut command)?.lines() {
+        let message: Value = serde_json::from_str(line)?;
+        if let Some(nf) = message["executable"].as_str().filter(|path| path.ends_with("/nf")) {
+            return Ok(nf.into());
+        }
+    }
+    bail!("cargo built no nf")
+}
+
+/// The Python of a virtual environment that has the package.
+fn python(folder: &Path) -> anyhow::Result<PathBuf> {
+    let environment = folder.join("venv");
+    let python = environment.join("bin/python");
+    let (_, version) = PACKAGE.split_once("==").context("a version")?;
+    let test = format!("import importlib.metadata as m, sys; sys.exit(m.version('netflow') != '{version}')");
+    let has_package = || Command::new(&python).args(["-c", &test]).output().is_ok_and(|o| o.status.success());
+    if has_package() {
+        return Ok(python);
+    }
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(&environment);
+    if !succeeds(&mut make, INSTALLING)? {
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "python3 -m venv does not work; Debian has it in python3-venv"
+        );
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "python3-venv"]).env("DEBIAN_FRONTEND", "noninteractive");
+        ensure!(succeeds(&mut install, INSTALLING)?, "python3-venv cannot be installed");
+        ensure!(succeeds(&mut make, INSTALLING)?, "python3 -m venv does not work");
+    }
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]);
+    ensure!(succeeds(&mut pip, INSTALLING)?, "{PACKAGE} cannot be installed");
+    ensure!(has_package(), "{PACKAGE} was not installed");
+    Ok(python)
+}
