@@ -4,6 +4,7 @@
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod ci;
 mod codegen;
 mod fixtures;
 mod interop;
@@ -19,6 +20,8 @@ struct Args {
 enum Task {
     /// Measures the decoding speed, side by side with other libraries.
     Bench(bench::Args),
+    /// Runs all checks that a change has to pass.
+    Ci(ci::Args),
     /// Generates the registry tables from the CSV facts.
     Codegen(codegen::Args),
     /// Makes the fixtures: real traffic, exported by real exporters.
@@ -30,6 +33,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Args::parse().task {
         Task::Bench(args) => bench::run(&args),
+        Task::Ci(args) => ci::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Interop(args) => interop::run(&args),
