@@ -68,7 +68,8 @@ impl Ci<'_> {
             Step::Release => self.release(),
             Step::Examples => self.examples(),
             Step::Package => {
-                let mut package = vec!["package", "--workspace", "--no-verify"];
+                let mut package =
+                    vec!["package", "--workspace", "--exclude", "netflow-bench", "--exclude", "xtask"];
                 // Only a clean checkout can be published, but there may be work in progress in this one.
                 if std::env::var_os("CI").is_none() {
                     package.push("--allow-dirty");

@@ -203,8 +203,9 @@ fn count_ends_it_by_itself() {
 
 #[test]
 fn garbage_does_not_count() {
-    let collecting = Collecting::start(["-o", "-", "--count", "1"]);
+    let mut collecting = Collecting::start(["-o", "-", "--count", "1"]);
     collecting.send(b"no export packet at all");
+    collecting.process.wait_until_it_says("is not NetFlow");
     collecting.send(&V5::packet(0, &[REQUEST]));
     let ended = collecting.process.end().with(0).saying("1 decoded");
     assert_eq!(packets(&ended.out).len(), 1);

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
-use netflow_templates::{DataSet, Record, Value};
+use netflow_templates::{DataSet, List, ListItem, Record, Value};
 use netflow_wire::Header;
 
 /// Appends text as a JSON string.
@@ -80,8 +80,33 @@ pub(crate) fn value(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Boolean(yes) => out.extend_from_slice(if *yes { b"true" } else { b"false" }),
         Value::Address(ip) => address(out, *ip),
         Value::String(text) => string(out, text),
+        Value::List(of) => list(out, of),
         other => display(out, other),
     }
+}
+
+/// Appends a list (RFC 6313): its semantic, and its values or records.
+fn list(out: &mut Vec<u8>, list: &List<'_>) {
+    out.extend_from_slice(b"{\"semantic\":");
+    display(out, list.semantic);
+    out.extend_from_slice(b",\"values\":[");
+    for (index, item) in list.items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        match item {
+            ListItem::Value(of) => value(out, of),
+            ListItem::Record(fields) => {
+                out.push(b'{');
+                for (name, of) in fields {
+                    key(out, name);
+                    value(out, of);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+    out.extend_from_slice(b"]}");
 }
 
 /// Appends an object of fields and values; padding is left out.

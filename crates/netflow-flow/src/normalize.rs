@@ -4,10 +4,11 @@
 //! than one element to find is in the modules here. Everything else goes to `extras`, so that nothing that
 //! was decoded is lost.
 
-use netflow_templates::{Column, Context, DataSet};
+use netflow_templates::{Column, Context, DataSet, DataType};
 
 use self::program::{Program, Programs};
 use crate::column::SpareParts;
+use crate::json;
 use crate::quality::Quality;
 use crate::schema::Flow;
 
@@ -128,6 +129,15 @@ fn begin(
 fn extras(column: &Column<'_>, flows: &mut [Flow]) {
     let field = column.field();
     let element = field.element();
+    if element.data_type.is_list() {
+        // A list is nothing without the templates that it is made of: its text is kept.
+        for (row, flow) in flows.iter_mut().enumerate() {
+            let mut text = Vec::new();
+            json::value(&mut text, &column.value(row));
+            flow.rare_mut().extras.push(&element.name, field.occurrence(), DataType::String, &text);
+        }
+        return;
+    }
     column.zip_octets(flows, |flow, octets| {
         flow.rare_mut().extras.push(&element.name, field.occurrence(), element.data_type, octets);
     });

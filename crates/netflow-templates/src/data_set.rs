@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::encoding::{Value, unsigned};
+use crate::list::Lists;
 use crate::plan::{Field, Plan};
 use crate::problem::Problem;
 
@@ -20,6 +21,7 @@ pub struct DataSet<'a> {
     spans: &'a [u32],
     len: usize,
     offset: usize,
+    lists: Option<Lists<'a>>,
 }
 
 impl<'a> DataSet<'a> {
@@ -39,7 +41,7 @@ impl<'a> DataSet<'a> {
             if !octets.is_empty() {
                 problem(Problem::EmptyRecord { set_id: plan.template_id(), offset });
             }
-            return Self { plan, octets: &[], spans: &[], len: 0, offset };
+            return Self { plan, octets: &[], spans: &[], len: 0, offset, lists: None };
         }
         let (len, end, overrun) = match plan.record_len() {
             Some(stride) => (octets.len() / stride, octets.len() - octets.len() % stride, false),
@@ -61,7 +63,20 @@ impl<'a> DataSet<'a> {
                 record: plan.shortest_record(),
             });
         }
-        Self { plan, octets: &octets[..end], spans, len, offset }
+        Self { plan, octets: &octets[..end], spans, len, offset, lists: None }
+    }
+
+    /// With what it takes to decode lists.
+    pub(crate) fn with_lists(self, lists: Lists<'a>) -> Self {
+        Self { lists: Some(lists), ..self }
+    }
+
+    fn decode(&self, field: &Field, octets: &'a [u8]) -> Value<'a> {
+        let data_type = field.element().data_type;
+        match self.lists {
+            Some(lists) if data_type.is_list() => lists.decode(data_type, octets),
+            _ => data_type.decode(octets),
+        }
     }
 
     /// The template's plan.
@@ -220,6 +235,14 @@ impl<'a> Column<'a> {
         self.set.value(row, self.field)
     }
 
+    /// The value in one record, decoded; lists too, in data sets that a session gives.
+    ///
+    /// # Panics
+    /// If there is no such record.
+    pub fn value(&self, row: usize) -> Value<'a> {
+        self.set.decode(self.field, self.octets(row))
+    }
+
     /// Gives each of `rows` the octets of its record's value.
     #[inline]
     pub fn zip_octets<T>(&self, rows: &mut [T], mut put: impl FnMut(&mut T, &'a [u8])) {
@@ -342,7 +365,8 @@ impl<'a> Record<'a> {
 
     /// Fields and decoded values, in the template's order.
     pub fn values(&self) -> impl Iterator<Item = (&'a Field, Value<'a>)> + use<'a> {
-        self.octets().map(|(field, octets)| (field, field.element().data_type.decode(octets)))
+        let set = self.set;
+        self.octets().map(move |(field, octets)| (field, set.decode(field, octets)))
     }
 
     /// The scope fields and their values; none in a flow record.

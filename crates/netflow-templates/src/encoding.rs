@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Timestamp;
 use crate::element::DataType;
+use crate::list::List;
 
 /// A decoded value; text and octets are borrowed from the export packet.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,8 @@ pub enum Value<'a> {
     },
     /// Octets: of an octetArray, an unknown element, or a value whose length does not fit its type.
     Octets(&'a [u8]),
+    /// A list (RFC 6313).
+    List(Box<List<'a>>),
 }
 
 /// Big-endian octets as a number; the first eight at most.
@@ -64,7 +67,13 @@ fn ntp(octets: u64, per_second: u64) -> Timestamp {
 }
 
 impl DataType {
-    /// Decodes a value of this type from all of `octets`.
+    /// Whether values are lists (RFC 6313), which only a data set of a session can decode.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::BasicList | Self::SubTemplateList | Self::SubTemplateMultiList)
+    }
+
+    /// Decodes a value of this type from all of `octets`. Lists are given as octets: see
+    /// [`Column::value`](crate::Column::value).
     pub fn decode(self, octets: &[u8]) -> Value<'_> {
         use DataType as T;
         let time = |time, digits| Value::Time { time, digits };
@@ -118,6 +127,7 @@ impl fmt::Display for Value<'_> {
             Self::Mac([a, b, c, d, e, g]) => write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"),
             Self::String(text) => f.write_str(text),
             Self::Time { time, digits } => time.write_rfc3339(*digits, f),
+            Self::List(list) => list.fmt(f),
             Self::Octets(octets) => octets.iter().try_for_each(|octet| write!(f, "{octet:02x}")),
         }
     }

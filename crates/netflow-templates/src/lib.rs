@@ -12,6 +12,7 @@ mod data_set;
 
 mod element;
 mod encoding;
+mod list;
 mod registry;
 
 mod clock;
@@ -24,6 +25,7 @@ pub use clock::Clock;
 pub use data_set::{Column, DataSet, Record};
 pub use element::{DataType, Element, Semantics, Units};
 pub use encoding::Value;
+pub use list::{List, ListItem, ListSemantic};
 pub use options::{DomainOptions, Found, Options};
 pub use plan::{Field, Naming, Plan};
 pub use problem::Problem;

@@ -10,6 +10,7 @@ use netflow_wire::{
 
 use crate::clock::Clock;
 use crate::data_set::DataSet;
+use crate::list::Lists;
 use crate::options::Options;
 use crate::pending::{Pending, PendingSet};
 use crate::plan::{Naming, Plan};
@@ -368,7 +369,9 @@ impl Session {
     ) {
         let mut spans = std::mem::take(&mut self.spans);
         let mut problem = None;
+        let lists = Lists { registry: &self.config.registry, table: &self.table, key: packet.key };
         let set = DataSet::lay(plan, body, offset, &mut spans, &mut |found| problem = Some(found));
+        let set = set.with_lists(lists);
         if !set.is_empty() {
             if plan.is_options() {
                 self.statistics.options_records += set.len() as u64;

@@ -130,6 +130,11 @@ impl TemplateTable {
         (!expired).then_some(&template.plan)
     }
 
+    /// The plan of a template, however old.
+    pub(crate) fn plan(&self, key: DomainKey, id: u16) -> Option<&Plan> {
+        Some(&self.domains.get(&key)?.templates.get(&id)?.plan)
+    }
+
     /// Learns a template; `compile` is called unless the table has the very same already.
     pub(crate) fn learn(
         &mut self,

@@ -536,6 +536,13 @@ fn recycled_flows_leave_nothing_behind() {
 }
 
 #[test]
+fn lists_are_extras_as_json_text() {
+    let flow = flow_of(&[iana(ie::BASIC_LIST, &[3, 0, 7, 0, 2, 0, 80, 1, 0xbb])]);
+    let text = r#"{"semantic":"allOf","values":[80,443]}"#;
+    assert_eq!(flow.rare().extras.get("basicList"), Some(Value::String(text.into())));
+}
+
+#[test]
 fn extras_keep_the_type_of_their_element() {
     let flow = flow_of(&[iana(ie::MINIMUM_IP_TOTAL_LENGTH, &[0, 40])]);
     assert_eq!(
