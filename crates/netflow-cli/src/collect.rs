@@ -221,7 +221,13 @@ impl Watch {
         let until = Instant::now() + TICK;
         loop {
             match collector.events().recv_deadline(until) {
-                Ok(event) => self.event(event),
+                Ok(event) => {
+                    self.event(event);
+                    // A channel that never runs empty has no deadline, and the signals wait.
+                    if Instant::now() >= until {
+                        return;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return,
                 Err(RecvTimeoutError::Disconnected) => return std::thread::sleep(TICK),
             }

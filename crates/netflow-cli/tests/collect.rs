@@ -302,9 +302,9 @@ fn a_host_that_is_not_here_is_named() {
     let folder = scratch();
     let file = folder.path().join("flows.gz");
     let on = |host: &str| run_nf(["collect", "--host", host, "-p", "0", "-o", utf8(&file)]).with(2);
-    on("no-such-host.invalid").saying("unknown host 'no-such-host.invalid'");
+    // With an empty part it is no name at all, so that nobody is asked for it.
+    on("no..such.host").saying("unknown host 'no..such.host'");
     on("198.51.100.77").saying("this machine has no such address");
-    on("1.2.3.4.5").saying("unknown host");
     assert!(!file.exists());
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
@@ -50,7 +51,8 @@ impl Feeder {
                 Ok(None) => break,
                 Err(error) => {
                     failed = true;
-                    let _ = self.events.send(Event::Capture(error));
+                    // Nobody may be taking events.
+                    let _ = self.events.send_timeout(Event::Capture(error), Duration::from_secs(1));
                     break;
                 }
             }

@@ -116,6 +116,7 @@ impl Collector {
         let limit = config.packets.map(|packets| Limit {
             packets,
             taken: Arc::new(AtomicU64::new(0)),
+            decoded: Arc::new(AtomicU64::new(0)),
             stop: Arc::clone(&stop),
         });
         let mut shards = Vec::new();

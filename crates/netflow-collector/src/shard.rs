@@ -55,22 +55,30 @@ pub(crate) struct Shard<O> {
 pub(crate) struct Limit {
     pub(crate) packets: u64,
     pub(crate) taken: Arc<AtomicU64>,
+    pub(crate) decoded: Arc<AtomicU64>,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl Limit {
-    /// Whether one more packet may be decoded; after the last, the collector is told to stop.
+    /// Whether one more packet may be decoded.
     fn take(&self) -> bool {
-        let number = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
-        if number >= self.packets {
-            self.stop.store(true, Ordering::Relaxed);
+        let taken = self.taken.fetch_add(1, Ordering::Relaxed) < self.packets;
+        if !taken {
+            self.give_back();
         }
-        number <= self.packets
+        taken
     }
 
     /// Gives back what a datagram took that was no export packet.
     fn give_back(&self) {
         self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts an export packet; after the last, the collector is told to stop.
+    fn decoded(&self) {
+        if self.decoded.fetch_add(1, Ordering::Relaxed) + 1 >= self.packets {
+            self.stop.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -156,6 +164,9 @@ impl<O: Output> Shard<O> {
             return;
         }
         self.output.end_packet();
+        if let Some(limit) = &self.limit {
+            limit.decoded();
+        }
         Counters::add(&self.counters.decoded, 1);
         Counters::add(&self.counters.flows, (seen.flows + seen.late_flows) as usize);
         *faulty += u64::from(seen.faulty);

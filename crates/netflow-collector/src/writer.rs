@@ -56,6 +56,8 @@ pub struct FileWriter {
 /// What is written to.
 enum Target {
     File(File),
+    /// What cannot be cut off again: a pipe, a terminal, a device.
+    Stream(File),
     Stdout,
 }
 
@@ -72,7 +74,8 @@ impl FileWriter {
             if metadata.is_dir() {
                 return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
             }
-            (Target::File(file), metadata.len() == 0)
+            let empty = metadata.len() == 0;
+            (if metadata.is_file() { Target::File(file) } else { Target::Stream(file) }, empty)
         };
         let gzip = gzip.then(GzipBlock::default);
         let (told, failures) = bounded(FAILURES);
@@ -152,6 +155,7 @@ impl BlockWriter {
                 stdout.write_all(block)?;
                 stdout.flush()
             }
+            Target::Stream(file) => file.write_all(block),
             Target::File(file) => {
                 let end = file.seek(SeekFrom::End(0))?;
                 file.write_all(block).inspect_err(|_| {

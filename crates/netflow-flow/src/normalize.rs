@@ -29,6 +29,8 @@ pub struct Normalizer {
     spare: SpareParts,
     packet: u64,
     records: u16,
+    /// The same of the packet whose late sets come now.
+    late: (u64, u16),
 }
 
 impl Normalizer {
@@ -85,11 +87,15 @@ impl Normalizer {
 
     /// Position of the set's first record in its export packet.
     fn count(&mut self, context: &Context<'_>, records: usize) -> u16 {
-        if self.packet != context.packet {
-            (self.packet, self.records) = (context.packet, 0);
+        let (packet, counted) = match context.late {
+            true => (&mut self.late.0, &mut self.late.1),
+            false => (&mut self.packet, &mut self.records),
+        };
+        if *packet != context.packet {
+            (*packet, *counted) = (context.packet, 0);
         }
-        let first = self.records;
-        self.records = first.wrapping_add(records as u16);
+        let first = *counted;
+        *counted = first.wrapping_add(records as u16);
         first
     }
 }

@@ -131,6 +131,9 @@ impl<'a> FlowReader<'a> {
             if self.done || !self.read_line()? {
                 return Ok(false);
             }
+            if matches!(self.lines, Lines::Csv(_)) {
+                self.read_rest_of_quoted()?;
+            }
             let line = self.line.trim_ascii();
             if line.is_empty() {
                 continue;
@@ -175,9 +178,26 @@ impl<'a> FlowReader<'a> {
         self.last_packet
     }
 
+    /// A line feed within quotes is part of a cell (RFC 4180): what follows it belongs to the line.
+    fn read_rest_of_quoted(&mut self) -> Result<(), ReadError> {
+        let (mut quotes, mut seen) = (0, 0);
+        loop {
+            quotes += self.line[seen..].iter().filter(|&&octet| octet == b'"').count();
+            seen = self.line.len();
+            if quotes % 2 == 0 || !self.read_more()? {
+                return Ok(());
+            }
+        }
+    }
+
     fn read_line(&mut self) -> Result<bool, ReadError> {
         self.line.clear();
-        let result = (&mut self.input).take(MAX_LINE).read_until(b'\n', &mut self.line);
+        self.read_more()
+    }
+
+    fn read_more(&mut self) -> Result<bool, ReadError> {
+        let room = MAX_LINE - self.line.len() as u64;
+        let result = (&mut self.input).take(room).read_until(b'\n', &mut self.line);
         let line = self.number;
         match result {
             Ok(0) => {

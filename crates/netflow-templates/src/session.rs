@@ -453,13 +453,10 @@ impl Session {
         if self.pending.len() == 0 {
             return;
         }
+        self.missing.retain(|missing| missing.set_id != plan.template_id());
         for (_, set) in self.pending.take((packet.key, plan.template_id())) {
             let late = set.packet != packet.number;
-            if late {
-                self.statistics.late_sets += 1;
-            } else {
-                self.missing.retain(|missing| missing.set_id != plan.template_id());
-            }
+            self.statistics.late_sets += u64::from(late);
             let own = Packet {
                 number: set.packet,
                 exporter: set.exporter,

@@ -4,7 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp, Value};
-use netflow_wire::{FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, ipfix};
+use netflow_wire::{
+    FieldSpecifier, Header, MessageEncoder, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, ipfix,
+};
 
 /// The one value of every record, as text.
 #[derive(Default)]
