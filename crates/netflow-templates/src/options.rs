@@ -9,6 +9,8 @@ use crate::Timestamp;
 use crate::data_set::{DataSet, Record};
 use crate::encoding::Value;
 
+/// Octets kept of a name: more than any interface or application has.
+const MAX_NAME: usize = 255;
 /// Entries kept for one observation domain: sampling rates and names together.
 const MAX_ENTRIES: usize = 65_536;
 /// Observation domains kept for one exporter.
@@ -137,7 +139,8 @@ impl Seen {
             _ => None,
         };
         let text = || match value {
-            Value::String(text) => Some(Box::from(text.as_ref())),
+            // A name goes into every flow: a long one would make one packet cost gigabytes.
+            Value::String(text) => Some(Box::from(&text[..text.floor_char_boundary(MAX_NAME)])),
             _ => None,
         };
         let narrow = || number.and_then(|number| u32::try_from(number).ok());
