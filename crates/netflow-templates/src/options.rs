@@ -9,7 +9,7 @@ use crate::Timestamp;
 use crate::data_set::{DataSet, Record};
 use crate::encoding::Value;
 
-/// Octets kept of a name: more than any interface or application has.
+/// Characters kept of a name: more than any interface or application has.
 const MAX_NAME: usize = 255;
 /// Entries kept for one observation domain: sampling rates and names together.
 const MAX_ENTRIES: usize = 65_536;
@@ -140,7 +140,7 @@ impl Seen {
         };
         let text = || match value {
             // A name goes into every flow: a long one would make one packet cost gigabytes.
-            Value::String(text) => Some(Box::from(&text[..text.floor_char_boundary(MAX_NAME)])),
+            Value::String(text) => Some(text.chars().take(MAX_NAME).collect()),
             _ => None,
         };
         let narrow = || number.and_then(|number| u32::try_from(number).ok());

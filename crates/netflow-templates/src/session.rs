@@ -411,6 +411,8 @@ impl Session {
         if let Some(fields) = too_many_empty_fields(definition) {
             let change = TemplateChange::Sent { definition, plan: None, new: true };
             sink.template(&self.context(packet), change);
+            // What the exporter sends under this id from now on is not of the template that was known.
+            self.table.withdraw(packet.key, template_id);
             return self.problem(packet, Problem::EmptyFields { template_id, offset, fields }, sink);
         }
         let limits = &self.config.limits;
@@ -429,6 +431,7 @@ impl Session {
             Learned::Same => false,
             Learned::New | Learned::Changed => true,
             Learned::Refused { templates } => {
+                self.table.withdraw(packet.key, template_id);
                 let change = TemplateChange::Sent { definition, plan: None, new: true };
                 sink.template(&self.context(packet), change);
                 return self.problem(

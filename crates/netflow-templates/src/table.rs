@@ -182,6 +182,10 @@ impl TemplateTable {
         let Some(template) = domain.templates.remove(&id) else { return false };
         domain.octets -= template.plan.memory();
         self.octets -= template.plan.memory();
+        if domain.templates.is_empty() {
+            // Templates that come and go under ever new domains must not leave these behind.
+            self.domains.remove(&key);
+        }
         true
     }
 
