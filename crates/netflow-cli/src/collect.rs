@@ -104,7 +104,10 @@ fn listen_address(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
 fn target(args: &Collect) -> anyhow::Result<(PathBuf, Format, bool)> {
     let path = match &args.file {
         Some(path) => path.clone(),
-        None => PathBuf::from(format!("{}.gz", Timestamp::now().as_nanos() / 1_000_000_000)),
+        None => PathBuf::from(format!(
+            "{}.gz",
+            Timestamp::from(std::time::SystemTime::now()).as_nanos() / 1_000_000_000
+        )),
     };
     if path == Path::new("-") {
         return Ok((path, args.format.unwrap_or(Format::Packets), false));

@@ -124,7 +124,9 @@ struct Decoder<W> {
 impl<W: Write> Decoder<W> {
     fn hex(&mut self, text: &str, place: &str) -> anyhow::Result<()> {
         match input::hex(text) {
-            Ok(octets) => self.messages(NOBODY, Timestamp::now(), &octets, place),
+            Ok(octets) => {
+                self.messages(NOBODY, Timestamp::from(std::time::SystemTime::now()), &octets, place)
+            }
             Err(error) => {
                 self.bad += 1;
                 output::error(format_args!("{place}: {error}"));
@@ -154,7 +156,12 @@ impl<W: Write> Decoder<W> {
         }
         let mut octets = Vec::new();
         file.read_to_end(&mut octets).with_context(|| input::cannot_read(path))?;
-        self.messages(NOBODY, Timestamp::now(), &octets, &path.display().to_string())
+        self.messages(
+            NOBODY,
+            Timestamp::from(std::time::SystemTime::now()),
+            &octets,
+            &path.display().to_string(),
+        )
     }
 
     fn capture(&mut self, path: &Path, file: impl Read) -> anyhow::Result<()> {

@@ -127,7 +127,7 @@ impl Receiver {
                     else {
                         continue;
                     };
-                    let received = Timestamp::now();
+                    let received = Timestamp::from(std::time::SystemTime::now());
                     batches[self.shards.of(source)].push(source, received, &buffer[..length]);
                     octets += length;
                 }

@@ -292,11 +292,6 @@ impl Session {
         Ok(message.len())
     }
 
-    /// Takes options data from elsewhere than an export packet, such as a file of decoded packets.
-    pub fn learn_options(&mut self, exporter: Exporter, domain: u32, set: &DataSet<'_>) {
-        self.options.learn(exporter.address, domain, set);
-    }
-
     fn context<'a>(&'a self, packet: &Packet<'a>) -> Context<'a> {
         let Packet { number, exporter, received, header, late, .. } = *packet;
         // Only IPFIX needs to be told when its exporter started.

@@ -33,11 +33,6 @@ impl Timestamp {
         Self(seconds.saturating_mul(1_000_000_000))
     }
 
-    /// The system clock, now. Nothing in the decoding crates calls this; it is for their callers.
-    pub fn now() -> Self {
-        SystemTime::now().into()
-    }
-
     /// Nanoseconds since the Unix epoch.
     #[inline]
     pub const fn as_nanos(self) -> i64 {
