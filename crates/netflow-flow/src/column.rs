@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use netflow_templates::{Column as SetColumn, Context, Field, Plan, Timestamp};
+use netflow_wire::FieldSpecifier;
 
 use crate::extras::Extras;
 use crate::quality::Quality;
@@ -124,6 +125,11 @@ pub(crate) trait ColumnValue: Sized {
     /// What the column holds when nothing is known.
     const ABSENT: Self;
 
+    /// The value of a field whose length is one of [`LENGTHS`](Self::LENGTHS).
+    fn of_octets(_octets: &[u8]) -> Self {
+        Self::ABSENT
+    }
+
     fn cell(&self) -> Cell<'_>;
     fn set(&mut self, cell: Cell<'_>) -> bool;
 
@@ -173,6 +179,18 @@ macro_rules! number_column {
             const KIND: Kind = Kind::Unsigned(<$type>::BITS as u8);
             const ABSENT: Self = 0;
             const LENGTHS: &'static [u16] = &[1, 2, 4, 8];
+
+            #[inline]
+            fn of_octets(octets: &[u8]) -> Self {
+                let number = match *octets {
+                    [octet] => octet.into(),
+                    [a, b] => u16::from_be_bytes([a, b]).into(),
+                    [a, b, c, d] => u32::from_be_bytes([a, b, c, d]).into(),
+                    [a, b, c, d, e, f, g, h] => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+                    _ => 0,
+                };
+                <$type>::try_from(number).unwrap_or(<$type>::MAX)
+            }
 
             fn cell(&self) -> Cell<'_> {
                 Cell::Unsigned((*self).into())
@@ -314,6 +332,15 @@ macro_rules! optional_column {
 
 optional_column!(IpAddr, true, {
     const LENGTHS: &'static [u16] = &[4, 16];
+
+    #[inline]
+    fn of_octets(octets: &[u8]) -> Self {
+        octets
+            .try_into()
+            .ok()
+            .and_then(address::<4>)
+            .or_else(|| octets.try_into().ok().and_then(address::<16>))
+    }
 
     #[inline]
     fn fill<const N: usize>(
@@ -541,12 +568,51 @@ pub(crate) fn takes<V: ColumnValue>(plan: &Plan, id: (u32, u16), preference: &[(
     V::BY_VALUE || !preferred.any(|&(enterprise, id)| plan.has(enterprise, id))
 }
 
+/// A record whose layout is known when this is compiled.
+pub(crate) trait FixedRecord {
+    /// Its fields.
+    const TEMPLATE: &'static [FieldSpecifier];
+    /// Its length in octets.
+    const LEN: usize;
+}
+
+/// Where the field is that a column takes, of those whose length it can read: start and end in the record.
+pub(crate) const fn place(
+    template: &[FieldSpecifier],
+    preference: &[(u32, u16)],
+    lengths: &[u16],
+) -> Option<(usize, usize)> {
+    let mut preferred = 0;
+    while preferred < preference.len() {
+        let (mut field, mut start) = (0, 0);
+        while field < template.len() {
+            let FieldSpecifier { enterprise, id, length } = template[field];
+            if enterprise == preference[preferred].0 && id == preference[preferred].1 {
+                let mut at = 0;
+                while at < lengths.len() {
+                    if lengths[at] == length {
+                        return Some((start, start + length as usize));
+                    }
+                    at += 1;
+                }
+            }
+            start += length as usize;
+            field += 1;
+        }
+        preferred += 1;
+    }
+    None
+}
+
 /// Parts for rare columns of flows that are done with: used again, so that a flow with rare columns takes no
 /// memory of its own in the long run.
 #[derive(Debug, Default)]
-pub(crate) struct SpareParts(
-    #[allow(clippy::vec_box, reason = "the boxes go into flows as they are")] Vec<Box<Rare>>,
-);
+pub(crate) struct SpareParts {
+    #[allow(clippy::vec_box, reason = "the boxes go into flows as they are")]
+    parts: Vec<Box<Rare>>,
+    /// Whether flows have some.
+    attached: bool,
+}
 
 impl SpareParts {
     /// How many are kept.
@@ -554,21 +620,25 @@ impl SpareParts {
 
     /// Gives every flow that has none a part for rare columns.
     pub(crate) fn attach(&mut self, flows: &mut [Flow]) {
+        self.attached = true;
         for flow in flows {
             if flow.rare.is_none() {
-                flow.rare = Some(self.0.pop().unwrap_or_default());
+                flow.rare = Some(self.parts.pop().unwrap_or_default());
             }
         }
     }
 
     /// Takes back the parts of flows that are done with.
     pub(crate) fn detach(&mut self, flows: &mut [Flow]) {
+        if !std::mem::take(&mut self.attached) {
+            return;
+        }
         for flow in flows {
             if let Some(mut rare) = flow.rare.take()
-                && self.0.len() < Self::MAX
+                && self.parts.len() < Self::MAX
             {
                 rare.clear();
-                self.0.push(rare);
+                self.parts.push(rare);
             }
         }
     }
@@ -721,6 +791,24 @@ macro_rules! columns {
         pub(crate) fn is_rare(field: &Field) -> bool {
             let id = id(field);
             $( preference::$rare.contains(&id) )||*
+        }
+
+        /// The flow of a record of fixed layout. What the record does not say is as in `common`.
+        #[inline(always)]
+        pub(crate) fn flow_of_record<L: FixedRecord>(record: &[u8], common: &Flow) -> Flow {
+            Flow {
+                rare: None,
+                $( $flow: match const { place(L::TEMPLATE, preference::$flow, <$flow_type>::LENGTHS) } {
+                    Some((start, end)) => <$flow_type as ColumnValue>::of_octets(&record[start..end]),
+                    None => common.$flow,
+                }, )*
+            }
+        }
+
+        /// Whether [`flow_of_record`] takes a field that a column is for.
+        pub(crate) fn is_placed(field: &Field) -> bool {
+            let id = id(field);
+            $( (preference::$flow.contains(&id) && <$flow_type>::LENGTHS.contains(&field.length())) )||*
         }
 
         /// What takes two fields of one length, each of which has a filler, into their columns in one go;

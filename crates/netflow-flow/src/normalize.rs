@@ -12,6 +12,7 @@ use crate::json;
 use crate::quality::Quality;
 use crate::schema::Flow;
 
+mod fixed;
 mod icmp;
 mod mpls;
 mod names;
@@ -55,8 +56,8 @@ impl Normalizer {
             self.spare.attach(flows);
         }
         let fields = set.plan().fields();
-        for (field, step) in fields.iter().zip(&program.steps) {
-            let columns = [set.column(field), set.column(&fields[step.other])];
+        for step in &program.steps {
+            let columns = [set.column(&fields[step.field]), set.column(&fields[step.other])];
             if !(step.fill)(&columns, context, flows) {
                 extras(&columns[0], flows);
             }
@@ -73,7 +74,10 @@ impl Normalizer {
         if program.ip_version == 0 {
             flows.iter_mut().for_each(take_ip_version);
         }
-        icmp::complete(program.implied_proto, flows);
+        if let Some(proto) = program.implied_proto {
+            flows.iter_mut().for_each(|flow| flow.proto = proto);
+        }
+        flows.iter_mut().for_each(icmp::complete);
         if context.options.knows(context.exporter.address) {
             names::complete(context, flows);
         }
@@ -126,8 +130,12 @@ fn begin(
         sampling_source,
         ip_version: program.ip_version,
         quality: if context.late { Quality::LATE_TEMPLATE.0 } else { 0 },
+        record_index: first,
         ..Flow::UNKNOWN
     };
+    if let Some(begin) = program.fixed {
+        return begin(set, &common, &context.clock, flows);
+    }
     flows.extend((0..set.len()).map(|row| common.with_index(first.wrapping_add(row as u16))));
 }
 

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use netflow_templates::{Field, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, ColumnValue, Fill, id, takes};
+use crate::column::{Cell, Column, ColumnValue, Fill, FixedRecord, id, place, takes};
 use crate::extras::Extras;
 use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 

@@ -97,6 +97,12 @@ impl<'a> DataSet<'a> {
         self.len == 0
     }
 
+    /// Octets of all records, one after the other.
+    #[inline]
+    pub fn octets(&self) -> &'a [u8] {
+        self.octets
+    }
+
     /// Where the first record starts, from the start of its export packet.
     pub fn offset(&self) -> usize {
         self.offset

@@ -46,23 +46,19 @@ pub(super) fn implied_proto(plan: &Plan) -> Option<u8> {
     implied.map(|&(proto, _)| proto)
 }
 
-/// Completes what the fields leave open: the protocol, type and code where they are in the ports, and none of
-/// either for other protocols.
-pub(super) fn complete(implied_proto: Option<u8>, flows: &mut [Flow]) {
-    if let Some(proto) = implied_proto {
-        flows.iter_mut().for_each(|flow| flow.proto = proto);
-    }
-    for flow in flows {
-        if flow.proto != ICMP && flow.proto != ICMP_V6 {
-            // Exporters with one template for all protocols send zeros for the others.
-            if flow.icmp_type.is_some() || flow.icmp_code.is_some() {
-                (flow.icmp_type, flow.icmp_code) = (None, None);
-            }
-        } else if flow.icmp_type.unwrap_or(0) == 0 && flow.icmp_code.unwrap_or(0) == 0 {
-            // type * 256 + code stands in the destination port, or (Cisco) in the source port.
-            let number = if flow.dst_port == 0 { flow.src_port } else { flow.dst_port };
-            flow.icmp_type = Some((number >> 8) as u8);
-            flow.icmp_code = Some(number as u8);
+/// Completes what the fields leave open: type and code where they are in the ports, and none of either for
+/// other protocols.
+#[inline]
+pub(super) fn complete(flow: &mut Flow) {
+    if flow.proto != ICMP && flow.proto != ICMP_V6 {
+        // Exporters with one template for all protocols send zeros for the others.
+        if flow.icmp_type.is_some() || flow.icmp_code.is_some() {
+            (flow.icmp_type, flow.icmp_code) = (None, None);
         }
+    } else if flow.icmp_type.unwrap_or(0) == 0 && flow.icmp_code.unwrap_or(0) == 0 {
+        // type * 256 + code stands in the destination port, or (Cisco) in the source port.
+        let number = if flow.dst_port == 0 { flow.src_port } else { flow.dst_port };
+        flow.icmp_type = Some((number >> 8) as u8);
+        flow.icmp_code = Some(number as u8);
     }
 }

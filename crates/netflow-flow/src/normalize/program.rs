@@ -5,7 +5,7 @@ use netflow_wire::{element_id as ie, enterprise as pen};
 
 use super::sampling::Sampling;
 use super::time::Times;
-use super::{icmp, mpls};
+use super::{fixed, icmp, mpls};
 use crate::column::Fill;
 use crate::schema;
 
@@ -13,7 +13,9 @@ use crate::schema;
 #[derive(Debug)]
 pub(super) struct Program {
     plan: u64,
-    /// For each field where it goes.
+    /// Begins the flows, and takes most fields, where the layout is fixed.
+    pub(super) fixed: Option<fixed::Begin>,
+    /// Where the fields go, those that go nowhere left out.
     pub(super) steps: Box<[Step]>,
     /// Whether any of them goes to the rare columns.
     pub(super) rare: bool,
@@ -34,6 +36,8 @@ pub(super) struct Program {
 pub(super) struct Step {
     /// Takes the field; false when it does not fit, and has to be kept under its name.
     pub(super) fill: Fill,
+    /// Number of the field.
+    pub(super) field: usize,
     /// Number of the field that is taken in the same go; its own where there is none.
     pub(super) other: usize,
     /// Whether it goes to the rare columns.
@@ -46,13 +50,17 @@ impl Program {
     fn new(plan: &Plan) -> Self {
         let times = Times::new(plan);
         let fields = plan.fields().iter().enumerate();
-        let mut steps: Box<[Step]> =
-            fields.map(|(number, field)| step(plan, &times, number, field)).collect();
+        let fixed = fixed::of(plan);
+        let mut steps: Vec<Step> = fields
+            .filter(|(_, field)| fixed.is_none() || !fixed::takes(field))
+            .filter_map(|(number, field)| step(plan, &times, number, field))
+            .collect();
         let rare = steps.iter().any(|step| step.rare);
         join_pairs(plan, &mut steps);
         Self {
             plan: plan.id(),
-            steps,
+            fixed,
+            steps: steps.into(),
             rare,
             sampling: Sampling::new(plan),
             ip_version: ip_version(plan),
@@ -63,16 +71,16 @@ impl Program {
     }
 }
 
-/// Nowhere: the field only fills space, or is taken with another.
-const NOWHERE: Fill = |_, _, _| true;
 /// To the extras: no column takes it.
 const EXTRA: Fill = |_, _, _| false;
 
-fn step(plan: &Plan, times: &Times, number: usize, field: &Field) -> Step {
-    let to = |fill, rare| Step { fill, other: number, rare, column: false };
+/// Where a field goes; `None` when it only fills space.
+fn step(plan: &Plan, times: &Times, number: usize, field: &Field) -> Option<Step> {
+    let to = |fill, rare| Step { fill, field: number, other: number, rare, column: false };
     if field.is_padding() || field.length() == 0 {
-        to(NOWHERE, false)
-    } else if field.occurrence() > 0 {
+        return None;
+    }
+    Some(if field.occurrence() > 0 {
         // The first of an element is the outermost, and the one that columns are for.
         to(EXTRA, true)
     } else if let Some(fill) = schema::filler(plan, field) {
@@ -85,23 +93,29 @@ fn step(plan: &Plan, times: &Times, number: usize, field: &Field) -> Step {
         to(mpls::FILL, true)
     } else {
         to(EXTRA, true)
-    }
+    })
 }
 
 /// Joins the steps of fields that go to a pair of columns: half as many goes through the records.
-fn join_pairs(plan: &Plan, steps: &mut [Step]) {
-    let fields = plan.fields();
-    for first in 0..fields.len() {
-        let columns = (first + 1..fields.len())
-            .chain(0..first)
-            .filter(|&other| steps[first].column && steps[other].column);
-        let pair = columns.into_iter().find_map(|second| {
-            schema::pair_filler(&fields[first], &fields[second]).map(|fill| (second, fill))
+fn join_pairs(plan: &Plan, steps: &mut Vec<Step>) {
+    let mut first = 0;
+    while first < steps.len() {
+        let step = steps[first];
+        let pair = (0..steps.len()).find_map(|second| {
+            let other = steps[second];
+            if second == first || !step.column || !other.column {
+                return None;
+            }
+            let fields = (&plan.fields()[step.field], &plan.fields()[other.field]);
+            schema::pair_filler(fields.0, fields.1).map(|fill| (second, fill))
         });
-        if let Some((second, fill)) = pair {
-            steps[first] = Step { fill, other: second, column: false, ..steps[first] };
-            steps[second] = Step { fill: NOWHERE, column: false, ..steps[second] };
-        }
+        let Some((second, fill)) = pair else {
+            first += 1;
+            continue;
+        };
+        steps[first] = Step { fill, other: steps[second].field, column: false, ..step };
+        steps.remove(second);
+        first += usize::from(second > first);
     }
 }
 
