@@ -16,6 +16,7 @@ mod list;
 mod registry;
 
 mod clock;
+mod memory;
 mod options;
 mod pending;
 mod problem;

@@ -1,11 +1,12 @@
 //! Data sets that wait for their template.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use netflow_wire::Header;
 
 use crate::Timestamp;
+use crate::memory::{allocation, tree_entry};
 use crate::session::Exporter;
 use crate::table::DomainKey;
 
@@ -20,22 +21,31 @@ pub(crate) struct PendingSet {
     pub(crate) body: Box<[u8]>,
 }
 
+type Key = (DomainKey, u16);
+
 impl PendingSet {
-    /// Octets that count against the bound: the set and what keeping it takes.
+    /// Memory that a waiting set takes, in octets, beside those of its body.
+    const OVERHEAD: usize = tree_entry::<((Key, u64), Box<Self>)>()
+        + tree_entry::<(u64, Key)>()
+        + allocation(size_of::<Self>())
+        + allocation(0);
+
+    /// Octets that count against the bound: all that keeping the set takes.
     fn cost(&self) -> usize {
-        self.body.len() + size_of::<Self>() + 64
+        Self::OVERHEAD + self.body.len()
     }
 }
 
-type Key = (DomainKey, u16);
-
-/// The waiting sets, oldest first for each template, bounded in octets and age over all.
+/// The waiting sets, oldest first for each template, bounded in memory and age over all.
+///
+/// Each is an allocation of its own in a tree: what waited leaves no room behind that nothing counts.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    sets: HashMap<Key, VecDeque<(u64, PendingSet)>>,
+    sets: BTreeMap<(Key, u64), Box<PendingSet>>,
     order: BTreeMap<u64, Key>,
     next: u64,
     octets: usize,
+    memory: usize,
 }
 
 impl Pending {
@@ -43,47 +53,52 @@ impl Pending {
         self.order.len()
     }
 
+    /// Octets of the sets' bodies.
     pub(crate) fn octets(&self) -> usize {
         self.octets
     }
 
+    /// Octets of memory that the sets take.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
     pub(crate) fn push(&mut self, key: Key, set: PendingSet) {
-        self.octets += set.cost();
+        self.octets += set.body.len();
+        self.memory += set.cost();
         self.order.insert(self.next, key);
-        self.sets.entry(key).or_default().push_back((self.next, set));
+        self.sets.insert((key, self.next), Box::new(set));
         self.next += 1;
     }
 
-    /// Takes the sets that waited for a template, oldest first.
-    pub(crate) fn take(&mut self, key: Key) -> VecDeque<(u64, PendingSet)> {
-        let sets = self.sets.remove(&key).unwrap_or_default();
-        for (number, set) in &sets {
-            self.order.remove(number);
-            self.octets -= set.cost();
-        }
-        sets
+    /// Takes the oldest set that waits for a template.
+    pub(crate) fn take(&mut self, key: Key) -> Option<Box<PendingSet>> {
+        let (&(_, number), _) = self.sets.range((key, 0)..=(key, u64::MAX)).next()?;
+        self.remove(key, number)
     }
 
-    /// Takes the oldest set if there are more octets than `max_octets`, or it is older than `max_age`;
+    fn remove(&mut self, key: Key, number: u64) -> Option<Box<PendingSet>> {
+        self.order.remove(&number);
+        let set = self.sets.remove(&(key, number))?;
+        self.octets -= set.body.len();
+        self.memory -= set.cost();
+        Some(set)
+    }
+
+    /// Takes the oldest set if the sets take more memory than `max_memory`, or it is older than `max_age`;
     /// the flag says that it was too old.
     pub(crate) fn give_up(
         &mut self,
         now: Timestamp,
-        max_octets: usize,
+        max_memory: usize,
         max_age: Duration,
-    ) -> Option<(PendingSet, bool)> {
+    ) -> Option<(Box<PendingSet>, bool)> {
         let (&number, &key) = self.order.first_key_value()?;
-        let waiting = self.sets.get_mut(&key)?;
-        let too_old = now.saturating_since(waiting.front()?.1.received) > max_age;
-        if !too_old && self.octets <= max_octets {
+        let oldest = self.sets.get(&(key, number))?;
+        let too_old = now.saturating_since(oldest.received) > max_age;
+        if !too_old && self.memory <= max_memory {
             return None;
         }
-        let (_, set) = waiting.pop_front()?;
-        if waiting.is_empty() {
-            self.sets.remove(&key);
-        }
-        self.order.remove(&number);
-        self.octets -= set.cost();
-        Some((set, too_old))
+        Some((self.remove(key, number)?, too_old))
     }
 }

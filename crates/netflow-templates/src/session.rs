@@ -50,7 +50,8 @@ pub struct Limits {
     pub template_octets: usize,
     /// Octets that the templates of all exporters take.
     pub all_template_octets: usize,
-    /// Octets of data sets that wait for their template, over all exporters.
+    /// Octets of memory that data sets which wait for their template take, over all exporters. A small set
+    /// takes some hundred octets more than it has.
     pub pending_octets: usize,
     /// How long they wait, by receive time.
     pub pending_age: Duration,
@@ -231,9 +232,14 @@ impl Session {
         self.statistics
     }
 
-    /// Data sets that wait for their template, and the octets that these take.
+    /// Data sets that wait for their template, and their octets without the set headers.
     pub fn waiting(&self) -> (usize, usize) {
         (self.pending.len(), self.pending.octets())
+    }
+
+    /// Memory that the waiting data sets take, in octets: what [`Limits::pending_octets`] bounds.
+    pub fn waiting_memory(&self) -> usize {
+        self.pending.memory()
     }
 
     /// Templates known.
@@ -451,8 +457,8 @@ impl Session {
         if self.pending.len() == 0 {
             return;
         }
-        self.missing.retain(|missing| missing.set_id != plan.template_id());
-        for (_, set) in self.pending.take((packet.key, plan.template_id())) {
+        let mut found = false;
+        while let Some(set) = self.pending.take((packet.key, plan.template_id())) {
             let late = set.packet != packet.number;
             self.statistics.late_sets += u64::from(late);
             let own = Packet {
@@ -464,6 +470,10 @@ impl Session {
                 late,
             };
             self.records(&own, plan, &set.body, set.offset, sink);
+            found |= !late;
+        }
+        if found {
+            self.missing.retain(|missing| missing.set_id != plan.template_id());
         }
     }
 

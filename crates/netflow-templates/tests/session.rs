@@ -1,101 +1,24 @@
 //! What a session does with templates and data in every order that exporters send them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netflow_templates::{
-    Context, DataSet, Exporter, Limits, MessageSink, Problem, Session, SessionConfig, TemplateChange,
-    TemplateScope, Timestamp,
+    Context, DataSet, Exporter, Limits, MessageSink, Problem, Session, SessionConfig, TemplateScope,
+    Timestamp,
 };
 use netflow_wire::{
     FieldSpecifier, Foreign, Header, MessageEncoder, SetError, TemplateDefinition, WireError,
     element_id as ie, enterprise, ipfix, v5, v9,
 };
 
-/// Everything that a session tells, as text: `flow 256: 6 80`, `options 257: ...`, `template 256 new`, ...
-#[derive(Default)]
-struct Told {
-    lines: Vec<String>,
-    problems: Vec<Problem>,
-}
+mod common;
 
-impl Told {
-    fn records(&mut self, kind: &str, context: &Context<'_>, set: &DataSet<'_>) {
-        for record in set.records() {
-            let values: Vec<_> = record.values().map(|(_, value)| value.to_string()).collect();
-            let late = if context.late { format!(" (of packet {})", context.packet) } else { String::new() };
-            self.lines.push(format!("{kind} {}: {}{late}", set.plan().template_id(), values.join(" ")));
-        }
-    }
-}
-
-impl MessageSink for Told {
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.records("flow", context, &set);
-    }
-
-    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.records("options", context, &set);
-    }
-
-    fn template(&mut self, _context: &Context<'_>, change: TemplateChange<'_>) {
-        self.lines.push(match change {
-            TemplateChange::Sent { definition, new, .. } => {
-                format!("template {} {}", definition.template_id, if new { "new" } else { "again" })
-            }
-            TemplateChange::Withdrawn { template_id, count } => format!("withdrawn {template_id}: {count}"),
-            _ => unreachable!(),
-        });
-    }
-
-    fn problem(&mut self, _context: &Context<'_>, problem: Problem) {
-        self.problems.push(problem);
-    }
-}
-
-const ROUTER: Exporter = Exporter { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), port: 2055 };
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_secs(1_714_564_800 + seconds)
-}
-
-fn v9(source_id: u32) -> MessageEncoder {
-    MessageEncoder::new(Header::V9(v9::Header { source_id, ..v9::Header::default() }))
-}
-
-fn ipfix(observation_domain_id: u32) -> MessageEncoder {
-    MessageEncoder::new(Header::Ipfix(ipfix::Header { observation_domain_id, ..ipfix::Header::default() }))
-}
-
-fn template(template_id: u16, fields: &[(u16, u16)]) -> TemplateDefinition {
-    let fields = fields.iter().map(|&(id, length)| FieldSpecifier::iana(id, length)).collect();
-    TemplateDefinition { template_id, scope_count: 0, options: false, fields, offset: 0 }
-}
-
-/// Protocol and source port.
-fn protocol_and_port(template_id: u16) -> TemplateDefinition {
-    template(template_id, &[(ie::PROTOCOL_IDENTIFIER, 1), (ie::SOURCE_TRANSPORT_PORT, 2)])
-}
+use common::{ROUTER, Told, at, decode, ipfix, lines, protocol_and_port, template, v9};
 
 fn withdrawal(template_id: u16, options: bool) -> TemplateDefinition {
     TemplateDefinition { template_id, scope_count: 0, options, fields: Vec::new(), offset: 0 }
-}
-
-/// Decodes packets one after the other; returns what was told about each.
-fn decode(session: &mut Session, packets: &[Vec<u8>]) -> Vec<Told> {
-    packets
-        .iter()
-        .map(|packet| {
-            let mut told = Told::default();
-            session.decode(ROUTER, at(0), packet, &mut told).unwrap();
-            told
-        })
-        .collect()
-}
-
-fn lines(told: &[Told]) -> Vec<Vec<&str>> {
-    told.iter().map(|told| told.lines.iter().map(String::as_str).collect()).collect()
 }
 
 #[test]
@@ -295,8 +218,10 @@ fn waiting_sets_are_bounded_in_octets_and_the_oldest_go_first() {
         let mut packet = v9(0);
         packet.begin_set(256).octets(&[6]).octets(&number.to_be_bytes()).octets(&[0; 120]);
         session.decode(ROUTER, at(0), &packet.finish(), &mut Told::default()).unwrap();
-        assert!(session.waiting().1 < 101_000, "{:?}", session.waiting());
+        assert!(session.waiting_memory() < 101_000, "{}", session.waiting_memory());
     }
+    let (sets, octets) = session.waiting();
+    assert_eq!(octets, sets * 123, "what is told is the octets of the sets themselves");
     let mut packet = v9(0);
     packet.template(&template(256, &[(4, 1), (7, 2), (210, 120)]));
     let mut told = Told::default();
