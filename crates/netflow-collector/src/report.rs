@@ -137,6 +137,8 @@ impl Report {
         sum.late_sets += other.late_sets;
         sum.given_up_sets += other.given_up_sets;
         sum.given_up_octets += other.given_up_octets;
+        sum.refused_options += other.refused_options;
+        sum.given_up_options += other.given_up_options;
         sum.problems += other.problems;
     }
 }

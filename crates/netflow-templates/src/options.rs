@@ -1,255 +1,309 @@
 //! Options data: what exporters say about themselves, and what flows are joined with.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
 
-use netflow_wire::{element_id as ie, enterprise, unassigned};
-
+use self::exporter::{Agreed, ExporterOptions, Fact, Subject};
+use self::record::Seen;
 use crate::Timestamp;
-use crate::data_set::{DataSet, Record};
-use crate::encoding::Value;
+use crate::data_set::DataSet;
+use crate::problem::Problem;
+use crate::session::Limits;
 
-/// Characters kept of a name: more than any interface or application has.
-const MAX_NAME: usize = 255;
-/// Entries kept for one observation domain: sampling rates and names together.
-const MAX_ENTRIES: usize = 65_536;
-/// Observation domains kept for one exporter.
-const MAX_DOMAINS: usize = 4_096;
-/// Exporters kept.
-const MAX_EXPORTERS: usize = 65_536;
+mod exporter;
+mod record;
 
 /// Something that options data said, and whether it was said for the very observation domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found<T> {
     /// What was said.
     pub value: T,
-    /// True when it was said for another observation domain of the same exporter: some exporters send
+    /// True when it was said for other observation domains of the same exporter: some exporters send
     /// their options data under an id of their own.
     pub other_domain: bool,
 }
 
-/// What options data said about one observation domain.
-#[derive(Debug, Clone, Default)]
-pub struct DomainOptions {
-    /// When the exporter started.
-    pub system_init: Option<Timestamp>,
-    /// One packet in how many is sampled, where no sampler or interface is named.
-    pub sampling: Option<u64>,
-    /// The same by sampler (samplerId, selectorId).
-    pub samplers: HashMap<u64, u64>,
-    /// The same by ifIndex.
-    pub interface_sampling: HashMap<u32, u64>,
-    /// Interface names by ifIndex.
-    pub interfaces: HashMap<u32, Box<str>>,
-    /// VRF names by VRF id.
-    pub vrfs: HashMap<u32, Box<str>>,
-    /// Application names by application id (RFC 6759): the engine in the highest octet, the selector below.
-    pub applications: HashMap<u64, Box<str>>,
+/// What options data of an exporter mean for one of its observation domains.
+///
+/// What was said for the domain itself is believed before all else. What it does not know is taken from the
+/// exporter's other domains, if all of them that know it say the same; when they differ, nothing is known.
+#[derive(Debug, Clone, Copy)]
+pub struct DomainOptions<'a> {
+    exporter: &'a ExporterOptions,
+    domain: u32,
 }
 
-impl DomainOptions {
-    fn entries(&self) -> usize {
-        self.samplers.len()
-            + self.interface_sampling.len()
-            + self.interfaces.len()
-            + self.vrfs.len()
-            + self.applications.len()
+impl<'a> DomainOptions<'a> {
+    /// When the exporter started.
+    pub fn system_init(&self) -> Option<Timestamp> {
+        match self.look(Subject::SystemInit)? {
+            Fact::Number(nanos) => Some(Timestamp::from_nanos(nanos.cast_signed())),
+            Fact::Name(_) => None,
+        }
     }
 
-    /// The rate for a record: by its sampler, its interface, the domain's; else the only one there is.
-    fn rate(&self, sampler: Option<u64>, interface: u32) -> Option<u64> {
-        if let Some(rate) = sampler.and_then(|sampler| self.samplers.get(&sampler)) {
-            return Some(*rate);
+    /// One packet in how many is sampled, for a record of a sampler (samplerId, selectorId) and an interface
+    /// (ifIndex).
+    ///
+    /// The rate of the sampler is taken, where the domain knows that or the other domains agree on it. A
+    /// record that names a sampler which nobody knows, or on which they differ, gets no other sampler's rate:
+    /// only one that was given without a sampler, for the interface or for all. A record that names no
+    /// sampler, or number 0 where none has it, gets the rate of its interface, else the domain's, else
+    /// the only one that the domain's samplers and interfaces have. What the domain itself does not know is
+    /// asked of the others in the same order: the rate of the interface, then that of all.
+    pub fn rate(&self, sampler: Option<u64>, interface: u32) -> Option<Found<u64>> {
+        let Self { exporter, domain } = *self;
+        let mut differ = false;
+        if let Some(sampler) = sampler {
+            let subject = Subject::SamplerRate(sampler);
+            if let Some(rate) = self.own_rate(subject) {
+                return Some(rate);
+            }
+            match self.others_rate(subject) {
+                Agreed::On(rate) => return Some(rate),
+                Agreed::Not => differ = true,
+                Agreed::Unknown => {}
+            }
         }
-        if let Some(rate) = self.interface_sampling.get(&interface) {
-            return Some(*rate);
+        let named = sampler.is_some_and(|sampler| sampler != 0);
+        let by_interface = exporter.has_interface_rates().then_some(Subject::InterfaceRate(interface));
+        if let Some(rate) = by_interface.and_then(|subject| self.own_rate(subject)) {
+            return Some(rate);
         }
-        self.sampling.or_else(|| {
-            let mut rates = self.samplers.values().chain(self.interface_sampling.values());
-            let first = *rates.next()?;
-            rates.all(|&rate| rate == first).then_some(first)
+        let own = match named {
+            true => self.own_rate(Subject::Rate),
+            false => exporter.unnamed_rate(domain).map(|value| Found { value, other_domain: false }),
+        };
+        if own.is_some() || differ {
+            return own;
+        }
+        match by_interface.map_or(Agreed::Unknown, |subject| self.others_rate(subject)) {
+            Agreed::On(rate) => return Some(rate),
+            Agreed::Not => return None,
+            Agreed::Unknown => {}
+        }
+        match self.others_rate(if named { Subject::Rate } else { Subject::UnnamedRate }) {
+            Agreed::On(rate) => Some(rate),
+            Agreed::Not | Agreed::Unknown => None,
+        }
+    }
+
+    /// Whether the exporter gave names to any numbers.
+    pub fn has_names(&self) -> bool {
+        self.exporter.has_names()
+    }
+
+    /// Name of an interface, by ifIndex.
+    pub fn interface_name(&self, index: u32) -> Option<&'a str> {
+        self.name(Subject::InterfaceName(index))
+    }
+
+    /// Name of a VRF, by its id.
+    pub fn vrf_name(&self, id: u32) -> Option<&'a str> {
+        self.name(Subject::VrfName(id))
+    }
+
+    /// Name of an application, by its id (RFC 6759): the engine in the highest octet, the selector below.
+    pub fn application_name(&self, id: u64) -> Option<&'a str> {
+        self.name(Subject::ApplicationName(id))
+    }
+
+    fn name(&self, subject: Subject) -> Option<&'a str> {
+        match self.look(subject)? {
+            Fact::Name(name) => Some(name),
+            Fact::Number(_) => None,
+        }
+    }
+
+    fn look(&self, subject: Subject) -> Option<&'a Fact> {
+        self.exporter.fact(self.domain, subject).or_else(|| {
+            match self.exporter.agreed(self.domain, subject) {
+                Agreed::On(fact) => Some(fact),
+                Agreed::Not | Agreed::Unknown => None,
+            }
         })
     }
 
-    fn learn(&mut self, record: &Record<'_>) {
-        let mut seen = Seen::default();
-        for (field, value) in record.values() {
-            seen.note(field.element().enterprise, field.element().id, &value);
-        }
-        if seen.system_init.is_some() {
-            self.system_init = seen.system_init;
-        }
-        let full = self.entries() >= MAX_ENTRIES;
-        if let Some(rate) = seen.rate() {
-            match (seen.sampler, seen.interface) {
-                (Some(sampler), _) if !full || self.samplers.contains_key(&sampler) => {
-                    self.samplers.insert(sampler, rate);
-                }
-                (None, Some(interface)) if !full || self.interface_sampling.contains_key(&interface) => {
-                    self.interface_sampling.insert(interface, rate);
-                }
-                (None, None) => self.sampling = Some(rate),
-                _ => {}
-            }
-        }
-        name(&mut self.interfaces, seen.interface, seen.interface_name.or(seen.interface_description), full);
-        name(&mut self.vrfs, seen.vrf, seen.vrf_name, full);
-        name(&mut self.applications, seen.application, seen.application_name, full);
-    }
-}
-
-/// Keeps a name that options data gave to a number.
-fn name<K: std::hash::Hash + Eq>(
-    names: &mut HashMap<K, Box<str>>,
-    key: Option<K>,
-    name: Option<Box<str>>,
-    full: bool,
-) {
-    if let (Some(key), Some(name)) = (key, name)
-        && !name.is_empty()
-        && (!full || names.contains_key(&key))
-    {
-        names.insert(key, name);
-    }
-}
-
-/// The values of one options record that matter here.
-#[derive(Default)]
-struct Seen {
-    system_init: Option<Timestamp>,
-    sampler: Option<u64>,
-    interface: Option<u32>,
-    interface_name: Option<Box<str>>,
-    interface_description: Option<Box<str>>,
-    vrf: Option<u32>,
-    vrf_name: Option<Box<str>>,
-    application: Option<u64>,
-    application_name: Option<Box<str>>,
-    interval: Option<u64>,
-    packet_interval: Option<u64>,
-    packet_space: Option<u64>,
-    size: Option<u64>,
-    population: Option<u64>,
-}
-
-impl Seen {
-    fn note(&mut self, enterprise: u32, id: u16, value: &Value<'_>) {
-        let number = match value {
-            Value::Unsigned(number) => Some(*number),
-            _ => None,
-        };
-        let text = || match value {
-            // A name goes into every flow: a long one would make one packet cost gigabytes.
-            Value::String(text) => Some(text.chars().take(MAX_NAME).collect()),
-            _ => None,
-        };
-        let narrow = || number.and_then(|number| u32::try_from(number).ok());
-        match (enterprise, id) {
-            (enterprise::UNASSIGNED, unassigned::SCOPE_INTERFACE) => self.interface = narrow(),
-            (enterprise::IANA, id) => match id {
-                ie::SYSTEM_INIT_TIME_MILLISECONDS => {
-                    if let Value::Time { time, .. } = value {
-                        self.system_init = Some(*time);
-                    }
-                }
-                ie::SAMPLER_ID | ie::SELECTOR_ID => self.sampler = number,
-                ie::INGRESS_INTERFACE | ie::EGRESS_INTERFACE => {
-                    self.interface = self.interface.or_else(narrow)
-                }
-                ie::INTERFACE_NAME => self.interface_name = text(),
-                ie::INTERFACE_DESCRIPTION => self.interface_description = text(),
-                ie::INGRESS_VRF_ID => self.vrf = narrow(),
-                ie::VRF_NAME => self.vrf_name = text(),
-                ie::APPLICATION_ID => {
-                    if let Value::Octets([engine, selector @ ..]) = value
-                        && selector.len() < 8
-                    {
-                        let selector = crate::encoding::unsigned(selector);
-                        self.application = Some(u64::from(*engine) << 56 | selector);
-                    }
-                }
-                ie::APPLICATION_NAME => self.application_name = text(),
-                ie::SAMPLING_INTERVAL | ie::SAMPLER_RANDOM_INTERVAL => self.interval = number,
-                ie::SAMPLING_PACKET_INTERVAL => self.packet_interval = number,
-                ie::SAMPLING_PACKET_SPACE => self.packet_space = number,
-                ie::SAMPLING_SIZE => self.size = number,
-                ie::SAMPLING_POPULATION => self.population = number,
-                _ => {}
-            },
-            _ => {}
+    fn own_rate(&self, subject: Subject) -> Option<Found<u64>> {
+        match self.exporter.fact(self.domain, subject)? {
+            Fact::Number(rate) => Some(Found { value: *rate, other_domain: false }),
+            Fact::Name(_) => None,
         }
     }
 
-    /// One packet in how many: an interval; (interval + space) / interval; population / size. A zero in
-    /// any of them means unknown.
-    fn rate(&self) -> Option<u64> {
-        let share = |all: u64, part: u64| (all > 0 && part > 0).then(|| (all / part).max(1));
-        let spaced = self
-            .packet_interval
-            .and_then(|interval| share(interval.saturating_add(self.packet_space.unwrap_or(0)), interval));
-        let of_population = || share(self.population?, self.size?);
-        spaced.or(self.interval.filter(|&interval| interval > 0)).or_else(of_population)
+    fn others_rate(&self, subject: Subject) -> Agreed<Found<u64>> {
+        match self.exporter.agreed(self.domain, subject) {
+            Agreed::On(Fact::Number(rate)) => Agreed::On(Found { value: *rate, other_domain: true }),
+            Agreed::Not => Agreed::Not,
+            Agreed::On(Fact::Name(_)) | Agreed::Unknown => Agreed::Unknown,
+        }
     }
 }
 
-/// What options data said, by exporter and observation domain.
-#[derive(Debug, Default)]
+/// What options data said, by exporter and observation domain, bounded in memory for each exporter and over
+/// all (see [`Limits`]).
+///
+/// What goes beyond an exporter's share is not kept. When the room for all is used up, the exporter that was
+/// heard least recently loses what it said.
+#[derive(Debug)]
 pub struct Options {
-    exporters: HashMap<IpAddr, HashMap<u32, DomainOptions>>,
+    exporters: HashMap<IpAddr, Box<ExporterOptions>>,
+    /// Each exporter once, the one heard least recently on top. An exporter that was heard since finds its
+    /// place when it comes to the top, so that hearing one costs nothing here.
+    order: BinaryHeap<Reverse<(u64, IpAddr)>>,
+    heard: u64,
+    octets: usize,
+    max_octets: usize,
+    max_exporter_octets: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::with_limits(&Limits::default())
+    }
 }
 
 impl Options {
-    /// What was said for one observation domain.
-    pub fn domain(&self, exporter: IpAddr, domain: u32) -> Option<&DomainOptions> {
-        self.exporters.get(&exporter)?.get(&domain)
-    }
-
-    /// Learns from options data records.
-    pub fn learn(&mut self, exporter: IpAddr, domain: u32, set: &DataSet<'_>) {
-        if set.is_empty()
-            || (self.exporters.len() >= MAX_EXPORTERS && !self.exporters.contains_key(&exporter))
-        {
-            return;
-        }
-        let domains = self.exporters.entry(exporter).or_default();
-        if domains.len() >= MAX_DOMAINS && !domains.contains_key(&domain) {
-            return;
-        }
-        let options = domains.entry(domain).or_default();
-        for record in set.records() {
-            options.learn(&record);
+    /// Nothing said yet; `limits` bound what is kept.
+    pub fn with_limits(limits: &Limits) -> Self {
+        Self {
+            exporters: HashMap::new(),
+            order: BinaryHeap::new(),
+            heard: 0,
+            octets: 0,
+            max_octets: limits.options_octets,
+            max_exporter_octets: limits.exporter_options_octets,
         }
     }
 
-    /// Looks something up for a domain, and where it is not known there, for the exporter's others.
-    pub fn find<'a, T>(
-        &'a self,
-        exporter: IpAddr,
-        domain: u32,
-        look: impl Fn(&'a DomainOptions) -> Option<T>,
-    ) -> Option<Found<T>> {
-        let domains = self.exporters.get(&exporter)?;
-        if let Some(value) = domains.get(&domain).and_then(&look) {
-            return Some(Found { value, other_domain: false });
+    /// What was said means for one observation domain; `None` when the exporter said nothing.
+    #[inline]
+    pub fn domain(&self, exporter: IpAddr, domain: u32) -> Option<DomainOptions<'_>> {
+        if self.exporters.is_empty() {
+            return None;
         }
-        let value =
-            domains.iter().filter(|(other, _)| **other != domain).find_map(|(_, options)| look(options))?;
-        Some(Found { value, other_domain: true })
-    }
-
-    /// One packet in how many is sampled, for a record of a sampler or interface.
-    pub fn sampling(
-        &self,
-        exporter: IpAddr,
-        domain: u32,
-        sampler: Option<u64>,
-        interface: u32,
-    ) -> Option<Found<u64>> {
-        self.find(exporter, domain, |options| options.rate(sampler, interface))
+        Some(DomainOptions { exporter: self.exporters.get(&exporter)?, domain })
     }
 
     /// Whether anything was said by an exporter.
     pub fn knows(&self, exporter: IpAddr) -> bool {
         self.exporters.contains_key(&exporter)
     }
+
+    /// Exporters of which something is kept.
+    pub fn exporters(&self) -> usize {
+        self.exporters.len()
+    }
+
+    /// Octets of memory that what is kept takes, at most.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Takes note that an export packet came from an exporter.
+    #[inline]
+    pub fn hear(&mut self, exporter: IpAddr) {
+        self.heard += 1;
+        if !self.exporters.is_empty()
+            && let Some(options) = self.exporters.get_mut(&exporter)
+        {
+            options.heard = self.heard;
+        }
+    }
+
+    /// Learns from options data records. `problems` takes what was not kept, and what
+    /// other exporters lost for it.
+    pub fn learn(&mut self, exporter: IpAddr, domain: u32, set: &DataSet<'_>, problems: &mut Vec<Problem>) {
+        let mut options = self.take(exporter, domain);
+        let mut given_up = GivenUp::default();
+        let mut refused = 0;
+        for record in set.records() {
+            Seen::of(&record).facts(|subject, said| {
+                let Some(more) = options.more(domain, subject, said) else { return };
+                if self.make_room(exporter, &mut options, more, &mut given_up) {
+                    options.learn(domain, subject, said);
+                } else {
+                    refused += 1;
+                }
+            });
+        }
+        self.put_back(exporter, options);
+        let GivenUp { exporters, octets } = given_up;
+        if exporters > 0 {
+            problems.push(Problem::OptionsGivenUp { exporters, octets });
+        }
+        if refused > 0 {
+            let (set_id, offset) = (set.plan().template_id(), set.offset());
+            problems.push(Problem::OptionsRefused { set_id, offset, refused });
+        }
+    }
+
+    /// Takes an exporter out of the table, so that others can make way while it learns. What it takes is not
+    /// counted until it is put back.
+    fn take(&mut self, exporter: IpAddr, domain: u32) -> Box<ExporterOptions> {
+        self.hear(exporter);
+        match self.exporters.remove(&exporter) {
+            Some(options) => {
+                self.octets -= options.octets();
+                options
+            }
+            None => Box::new(ExporterOptions::new(domain, self.heard)),
+        }
+    }
+
+    /// Puts an exporter back, unless it said nothing.
+    fn put_back(&mut self, exporter: IpAddr, mut options: Box<ExporterOptions>) {
+        if options.is_empty() {
+            return;
+        }
+        if !options.queued {
+            options.queued = true;
+            self.order.push(Reverse((options.heard, exporter)));
+        }
+        self.octets += options.octets();
+        self.exporters.insert(exporter, options);
+    }
+
+    /// Makes room for `more` octets of an exporter that was taken out; false when it is not to have them.
+    fn make_room(
+        &mut self,
+        exporter: IpAddr,
+        options: &mut ExporterOptions,
+        more: usize,
+        given_up: &mut GivenUp,
+    ) -> bool {
+        let octets = options.octets() + more;
+        if octets > self.max_exporter_octets {
+            return false;
+        }
+        while self.octets + octets > self.max_octets {
+            let Some(Reverse((heard, oldest))) = self.order.pop() else { return false };
+            match self.exporters.get(&oldest) {
+                Some(other) if other.heard > heard => self.order.push(Reverse((other.heard, oldest))),
+                Some(_) => self.give_up(oldest, given_up),
+                None if oldest == exporter => options.queued = false,
+                None => {}
+            }
+        }
+        true
+    }
+
+    fn give_up(&mut self, exporter: IpAddr, given_up: &mut GivenUp) {
+        let Some(options) = self.exporters.remove(&exporter) else { return };
+        self.octets -= options.octets();
+        given_up.exporters += 1;
+        given_up.octets += options.octets() as u64;
+        if self.exporters.capacity() / 4 > self.exporters.len() {
+            self.exporters.shrink_to_fit();
+            self.order.shrink_to_fit();
+        }
+    }
+}
+
+/// What made way for others.
+#[derive(Default)]
+struct GivenUp {
+    exporters: u64,
+    octets: u64,
 }

@@ -109,6 +109,27 @@ pub enum Problem {
         /// True when they were too old, false when others needed the room.
         too_old: bool,
     },
+    /// Options data said more than is kept of one exporter. What was known before is.
+    #[error(
+        "set {set_id} at offset {offset}: {refused} of the things that options data say were not kept: there are too many"
+    )]
+    OptionsRefused {
+        /// Set id.
+        set_id: u16,
+        /// Where the first record starts in the export packet.
+        offset: usize,
+        /// Rates and names that were not kept.
+        refused: u64,
+    },
+    /// What exporters said in options data was given up for the exporter of this packet: they were heard least
+    /// recently, and there is no room for all.
+    #[error("options data of {exporters} exporters were given up: they took {octets} octets of memory")]
+    OptionsGivenUp {
+        /// Exporters.
+        exporters: u64,
+        /// Octets of memory that this freed.
+        octets: u64,
+    },
 }
 
 impl Problem {
@@ -126,7 +147,9 @@ impl Problem {
             | Self::Padding { .. }
             | Self::EmptyFields { .. }
             | Self::TooManyTemplates { .. }
-            | Self::GivenUp { .. } => false,
+            | Self::GivenUp { .. }
+            | Self::OptionsRefused { .. }
+            | Self::OptionsGivenUp { .. } => false,
         }
     }
 }

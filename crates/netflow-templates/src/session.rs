@@ -50,6 +50,11 @@ pub struct Limits {
     pub template_octets: usize,
     /// Octets that the templates of all exporters take.
     pub all_template_octets: usize,
+    /// Octets of memory that what options data said takes, over all exporters. When they are used up, the
+    /// exporter that was heard least recently loses what it said.
+    pub options_octets: usize,
+    /// Octets of these that one exporter may take; what goes beyond is not kept.
+    pub exporter_options_octets: usize,
     /// Octets of memory that data sets which wait for their template take, over all exporters. A small set
     /// takes some hundred octets more than it has.
     pub pending_octets: usize,
@@ -66,6 +71,8 @@ impl Default for Limits {
             templates: 4_096,
             template_octets: 8 << 20,
             all_template_octets: 64 << 20,
+            options_octets: 64 << 20,
+            exporter_options_octets: 16 << 20,
             pending_octets: 32 << 20,
             pending_age: Duration::from_secs(3_600),
             template_lifetime: None,
@@ -103,6 +110,10 @@ pub struct SessionStatistics {
     pub given_up_sets: u64,
     /// Octets of the data sets that were given up.
     pub given_up_octets: u64,
+    /// Rates and names of options data that were not kept, since their exporter said too many.
+    pub refused_options: u64,
+    /// How often an exporter lost what its options data said, since others needed the room.
+    pub given_up_options: u64,
     /// Problems of any kind, missing templates aside.
     pub problems: u64,
 }
@@ -224,7 +235,8 @@ impl Session {
 
     /// A session that decodes as `config` says.
     pub fn with_config(config: SessionConfig) -> Self {
-        Self { config, ..Self::default() }
+        let options = Options::with_limits(&config.limits);
+        Self { config, options, ..Self::default() }
     }
 
     /// What was done so far.
@@ -280,6 +292,7 @@ impl Session {
         let number = self.statistics.packets;
         let packet = Packet { number, exporter, received, header, key, late: false };
         self.statistics.packets += 1;
+        self.options.hear(exporter.address);
         sink.packet(&self.context(&packet));
         self.give_up_waiting(&packet, sink);
         if let Some(error) = message.length_error() {
@@ -303,10 +316,8 @@ impl Session {
         // Only IPFIX needs to be told when its exporter started.
         let system_init = match header {
             Header::Ipfix(h) => {
-                let found = self
-                    .options
-                    .find(exporter.address, h.observation_domain_id, |options| options.system_init);
-                found.map(|found| found.value)
+                let options = self.options.domain(exporter.address, h.observation_domain_id);
+                options.and_then(|options| options.system_init())
             }
             _ => None,
         };
@@ -372,16 +383,25 @@ impl Session {
         let mut problem = None;
         let lists = Lists { registry: &self.config.registry, table: &self.table, key: packet.key };
         let set = DataSet::lay(plan, body, offset, &mut spans, &mut |found| problem = Some(found));
-        let set = set.with_lists(lists);
+        let mut not_kept = Vec::new();
         if !set.is_empty() {
             if plan.is_options() {
                 self.statistics.options_records += set.len() as u64;
-                self.options.learn(packet.exporter.address, packet.header.observation_domain(), &set);
-                sink.options(&self.context(packet), set);
+                let domain = packet.header.observation_domain();
+                self.options.learn(packet.exporter.address, domain, &set, &mut not_kept);
+                sink.options(&self.context(packet), set.with_lists(lists));
             } else {
                 self.statistics.records += set.len() as u64;
-                sink.data(&self.context(packet), set);
+                sink.data(&self.context(packet), set.with_lists(lists));
             }
+        }
+        for problem in not_kept {
+            match problem {
+                Problem::OptionsRefused { refused, .. } => self.statistics.refused_options += refused,
+                Problem::OptionsGivenUp { exporters, .. } => self.statistics.given_up_options += exporters,
+                _ => {}
+            }
+            self.problem(packet, problem, sink);
         }
         if let Some(problem) = problem {
             self.problem(packet, problem, sink);

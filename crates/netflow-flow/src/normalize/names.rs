@@ -6,22 +6,9 @@ use crate::schema::Flow;
 
 /// Fills the columns of names that the records left empty. What the record says itself is left alone.
 pub(super) fn complete(context: &Context<'_>, flows: &mut [Flow]) {
-    let (exporter, domain) = (context.exporter.address, context.domain());
-    let has_names = |options: &DomainOptions| {
-        let known =
-            !options.interfaces.is_empty() || !options.vrfs.is_empty() || !options.applications.is_empty();
-        known.then_some(())
-    };
-    if context.options.find(exporter, domain, has_names).is_none() {
-        return;
-    }
-    let interface = |index: u32| {
-        let found = context.options.find(exporter, domain, |options| options.interfaces.get(&index));
-        found.filter(|_| index != 0).map(|found| &**found.value)
-    };
-    let vrf = |id: u32| {
-        context.options.find(exporter, domain, |options| options.vrfs.get(&id)).map(|found| &**found.value)
-    };
+    let options = context.options.domain(context.exporter.address, context.domain());
+    let Some(options) = options.filter(DomainOptions::has_names) else { return };
+    let interface = |index: u32| options.interface_name(index).filter(|_| index != 0);
     for flow in flows {
         if let Some(name) = interface(flow.in_if) {
             put(&mut flow.rare_mut().in_if_name, name);
@@ -31,18 +18,15 @@ pub(super) fn complete(context: &Context<'_>, flows: &mut [Flow]) {
         }
         // The rest is of numbers that are rare themselves.
         let Some(rare) = &mut flow.rare else { continue };
-        if let Some(name) = rare.in_vrf.and_then(vrf) {
+        if let Some(name) = rare.in_vrf.and_then(|id| options.vrf_name(id)) {
             put(&mut rare.in_vrf_name, name);
         }
-        if let Some(name) = rare.out_vrf.and_then(vrf) {
+        if let Some(name) = rare.out_vrf.and_then(|id| options.vrf_name(id)) {
             put(&mut rare.out_vrf_name, name);
         }
-        let application = rare.app_id.and_then(|application| {
-            let number = application.number();
-            context.options.find(exporter, domain, |options| options.applications.get(&number))
-        });
+        let application = rare.app_id.and_then(|id| options.application_name(id.number()));
         if let Some(name) = application {
-            put(&mut rare.app_name, name.value);
+            put(&mut rare.app_name, name);
         }
     }
 }

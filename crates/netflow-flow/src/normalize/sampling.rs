@@ -1,10 +1,9 @@
 //! Sampling rates: where they are said, and which of them is believed.
 //!
-//! In this order: the user, the record, options data of the record's sampler or interface, options data of
-//! the observation domain, the same of another domain of the exporter, the header (v5). A rate of zero is
-//! no rate. What nothing says is 1, and marked as assumed.
+//! In this order: the user, the record, options data (`DomainOptions::rate` has their rules), the header (v5). A
+//! rate of zero is no rate. What nothing says is 1, and marked as assumed.
 
-use netflow_templates::{Context, DataSet, Plan};
+use netflow_templates::{Context, DataSet, DomainOptions, Plan};
 use netflow_wire::{Header, element_id as ie, enterprise as pen};
 
 use crate::schema::Flow;
@@ -47,8 +46,8 @@ impl Sampling {
 
     /// Takes rates from options data, and from the records.
     pub(super) fn complete(&self, set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
-        if context.options.knows(context.exporter.address) {
-            from_options(set, context, flows);
+        if let Some(options) = context.options.domain(context.exporter.address, context.domain()) {
+            from_options(set, options, flows);
         }
         if self.rate {
             from_record(set, flows);
@@ -56,14 +55,13 @@ impl Sampling {
     }
 }
 
-fn from_options(set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
-    let (exporter, domain) = (context.exporter.address, context.domain());
+fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Flow]) {
     let sampler = set.columns().find(|column| {
         let element = column.field().element();
         element.enterprise == pen::IANA && SAMPLERS.contains(&element.id)
     });
     let join = |flow: &mut Flow, sampler| {
-        if let Some(found) = context.options.sampling(exporter, domain, sampler, flow.in_if) {
+        if let Some(found) = options.rate(sampler, flow.in_if) {
             flow.sampling_rate = found.value.max(1);
             flow.sampling_source = match found.other_domain {
                 false => SamplingSource::Options,

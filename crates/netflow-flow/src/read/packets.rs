@@ -90,14 +90,17 @@ impl PacketLines {
         self.packets += 1;
 
         let rows = std::mem::take(&mut self.option_records);
-        self.sets(&rows, &header, true, |lines, set| lines.options.learn(exporter.address, domain, &set));
+        self.options.hear(exporter.address);
+        self.sets(&rows, &header, true, |lines, set| {
+            lines.options.learn(exporter.address, domain, &set, &mut Vec::new());
+        });
         self.option_records = rows;
 
         let system_init = match header {
-            Header::Ipfix(_) => self
-                .options
-                .find(exporter.address, domain, |options| options.system_init)
-                .map(|found| found.value),
+            Header::Ipfix(_) => {
+                let options = self.options.domain(exporter.address, domain);
+                options.and_then(|options| options.system_init())
+            }
             _ => None,
         };
         let clock = Clock::new(&header, system_init);

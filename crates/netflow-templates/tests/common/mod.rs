@@ -88,3 +88,17 @@ pub fn decode(session: &mut Session, packets: &[Vec<u8>]) -> Vec<Told> {
 pub fn lines(told: &[Told]) -> Vec<Vec<&str>> {
     told.iter().map(|told| told.lines.iter().map(String::as_str).collect()).collect()
 }
+
+/// An export packet with options records of one template, whose first field is the scope. Values have the lengths
+/// of those of the first record.
+pub fn options_packet(domain: u32, records: &[Vec<(u16, &[u8])>]) -> Vec<u8> {
+    let fields = records[0].iter().map(|&(id, value)| FieldSpecifier::iana(id, value.len() as u16)).collect();
+    let definition =
+        TemplateDefinition { template_id: 300, scope_count: 1, options: true, fields, offset: 0 };
+    let mut packet = ipfix(domain);
+    packet.template(&definition).begin_set(300);
+    for (_, value) in records.iter().flatten() {
+        packet.octets(value);
+    }
+    packet.finish()
+}
