@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use netflow_wire::{enterprise as pen, unassigned};
 
@@ -28,6 +29,7 @@ const fn row(
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     added: HashMap<(u32, u16), Element>,
+    added_names: HashMap<Cow<'static, str>, (u32, u16)>,
 }
 
 /// Why a table of elements could not be read.
@@ -57,10 +59,21 @@ impl Registry {
                 continue;
             }
             let element = parse_row(row).map_err(|reason| RegistryError { line: index + 1, reason })?;
-            self.added.insert((element.enterprise, element.id), element);
+            self.add(element);
             added += 1;
         }
         Ok(added)
+    }
+
+    fn add(&mut self, element: Element) {
+        let number = (element.enterprise, element.id);
+        self.added_names.insert(element.name.clone(), number);
+        if let Some(replaced) = self.added.insert(number, element)
+            && self.added[&number].name != replaced.name
+            && self.added_names.get(&replaced.name) == Some(&number)
+        {
+            self.added_names.remove(&replaced.name);
+        }
     }
 
     /// The element with a number, if any registry has it.
@@ -91,28 +104,18 @@ impl Registry {
         if let Some((enterprise, id)) = name.split_once('.') {
             return Some(self.element(enterprise.parse().ok()?, id.parse().ok()?));
         }
-        let named = |elements: &'static [Element]| elements.iter().find(|element| element.name == name);
-        if let Some(element) = self.added.values().find(|element| element.name == name) {
-            return Some(element.clone());
-        }
-        if let Some(id) = fixed::id(name) {
-            return Some(self.element(id.0, id.1));
-        }
-        let v9 = netflow_v9::FIELD_NAMES.iter().find(|(_, other)| *other == name);
-        if let Some(&(id, _)) = v9 {
-            return Some(self.element(pen::IANA, id));
-        }
-        if let Some(element) = named(iana::ELEMENTS).or_else(|| named(enterprise::ELEMENTS)) {
-            return Some(element.clone());
-        }
-        if let Some(&(id, _)) = netflow_v9::SCOPE_NAMES.iter().find(|(_, other)| *other == name) {
-            return Some(self.element(pen::UNASSIGNED, id));
+        if let Some(&(enterprise, id)) = self.added_names.get(name).or_else(|| built_in_names().get(name)) {
+            return Some(self.element(enterprise, id));
         }
         // Forward names start in lower case, but for a few.
         let capital = name.strip_prefix("reverse")?;
         let mut lower = capital.to_owned();
         lower.get_mut(..1)?.make_ascii_lowercase();
-        let id = iana::ELEMENTS.iter().find(|element| element.name == lower || element.name == capital)?.id;
+        let forward = |name: &str| {
+            let &(enterprise, id) = built_in_names().get(name)?;
+            find(iana::ELEMENTS, enterprise, id).filter(|element| element.name == name)
+        };
+        let id = forward(&lower).or_else(|| forward(capital))?.id;
         Some(self.element(pen::REVERSE, id))
     }
 
@@ -125,6 +128,26 @@ impl Registry {
     pub fn fixed_name(enterprise: u32, id: u16) -> Option<&'static str> {
         fixed::name(enterprise, id)
     }
+}
+
+/// Numbers of the elements by every name that they go by. Where a name is that of several, the first counts:
+/// the namings are in the order of [`Registry::find_name`].
+fn built_in_names() -> &'static HashMap<&'static str, (u32, u16)> {
+    static NAMES: OnceLock<HashMap<&'static str, (u32, u16)>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let v9 = netflow_v9::FIELD_NAMES.iter().map(|&(id, name)| (name, (pen::IANA, id)));
+        let elements = iana::ELEMENTS.iter().chain(enterprise::ELEMENTS);
+        let elements = elements.filter_map(|element| match &element.name {
+            Cow::Borrowed(name) => Some((*name, (element.enterprise, element.id))),
+            Cow::Owned(_) => None,
+        });
+        let scopes = netflow_v9::SCOPE_NAMES.iter().map(|&(id, name)| (name, (pen::UNASSIGNED, id)));
+        let mut names = HashMap::new();
+        for (name, number) in fixed::names().chain(v9).chain(elements).chain(scopes) {
+            names.entry(name).or_insert(number);
+        }
+        names
+    })
 }
 
 fn find(elements: &'static [Element], enterprise: u32, id: u16) -> Option<&'static Element> {
@@ -243,5 +266,15 @@ mod tests {
         let error = registry.add_csv("\n64999,x,rackName,string").unwrap_err();
         assert_eq!(error.to_string(), "line 2: 'x' is no element id; the columns are pen,id,name,type");
         assert!(registry.add_csv("1,2,name,text").is_err());
+        let number = |registry: &Registry, name| {
+            registry.find_name(name).map(|element| (element.enterprise, element.id))
+        };
+        assert_eq!(number(&registry, "rackName"), Some((64999, 7)));
+        // Under another name, and a name that was someone else's.
+        registry.add_csv("64999,7,rack,string\n0,1,bytes,unsigned64\n64999,8,tcpControlBits,string").unwrap();
+        assert_eq!(number(&registry, "rackName"), None);
+        assert_eq!(number(&registry, "rack"), Some((64999, 7)));
+        assert_eq!(number(&registry, "tcpControlBits"), Some((64999, 8)));
+        assert_eq!(registry.find_name("octetDeltaCount").unwrap().name, "bytes");
     }
 }

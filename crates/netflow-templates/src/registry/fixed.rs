@@ -37,7 +37,7 @@ pub(super) fn name(enterprise: u32, id: u16) -> Option<&'static str> {
     NAMES.iter().find(|(number, _)| *number == (enterprise, id)).map(|&(_, name)| name)
 }
 
-/// Number of the field with a name.
-pub(super) fn id(name: &str) -> Option<(u32, u16)> {
-    NAMES.iter().find(|&&(_, other)| other == name).map(|&(number, _)| number)
+/// All names, with the numbers of their elements.
+pub(super) fn names() -> impl Iterator<Item = (&'static str, (u32, u16))> {
+    NAMES.iter().map(|&(number, name)| (name, number))
 }
