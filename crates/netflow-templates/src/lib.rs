@@ -12,6 +12,7 @@ mod data_set;
 
 mod element;
 mod encoding;
+mod known;
 mod list;
 mod registry;
 
@@ -29,7 +30,7 @@ pub use encoding::Value;
 pub use list::{List, ListItem, ListSemantic};
 pub use options::{DomainOptions, Found, Options};
 pub use plan::{Field, Naming, Plan};
-pub use problem::Problem;
+pub use problem::{DescriptionFault, Problem};
 pub use registry::{Registry, RegistryError};
 pub use session::{
     Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, TemplateChange,

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use netflow_wire::VARIABLE_LENGTH;
+use netflow_wire::{VARIABLE_LENGTH, enterprise};
 
 use crate::element::DataType;
 use crate::encoding::{Value, unsigned};
+use crate::known::KnownElements;
 use crate::plan::{Field, Plan};
-use crate::registry::Registry;
 use crate::table::{DomainKey, TemplateTable};
 
 /// How deep lists within lists are followed.
@@ -98,7 +98,7 @@ impl fmt::Display for List<'_> {
 /// What it takes to decode lists: the elements, and the templates of the observation domain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lists<'a> {
-    pub(crate) registry: &'a Registry,
+    pub(crate) elements: KnownElements<'a>,
     pub(crate) table: &'a TemplateTable,
     pub(crate) key: DomainKey,
 }
@@ -138,7 +138,7 @@ impl<'a> Lists<'a> {
         if length == 0 && !rest.is_empty() {
             return None;
         }
-        let data_type = self.registry.element(enterprise, id & 0x7fff).data_type;
+        let data_type = self.elements.data_type(enterprise, id & 0x7fff);
         let mut items = Vec::new();
         while !rest.is_empty() {
             let (value, behind) = split_value(length, rest)?;
@@ -187,7 +187,8 @@ impl<'a> Lists<'a> {
             for field in plan.fields() {
                 let (value, behind) = split_value(Field::length(field), rest)?;
                 if !field.is_padding() {
-                    record.push((field.name(), self.value(field.element().data_type, value, depth)));
+                    let (name, data_type) = meaning(&self.elements, field);
+                    record.push((name, self.value(data_type, value, depth)));
                 }
                 rest = behind;
             }
@@ -195,6 +196,19 @@ impl<'a> Lists<'a> {
         }
         Some(())
     }
+}
+
+/// Name and data type of a field of another template, which may be older than the exporter's description of its
+/// element.
+fn meaning<'a>(elements: &KnownElements<'a>, field: &'a Field) -> (&'a str, DataType) {
+    let element = field.element();
+    let described = || {
+        let described = elements.described().filter(|_| element.enterprise != enterprise::IANA)?;
+        let data_type = described.data_type(element.enterprise, element.id)?;
+        let name = described.name(element.enterprise, element.id).filter(|_| field.occurrence() == 0);
+        Some((name.unwrap_or(field.name()), data_type))
+    };
+    described().unwrap_or((field.name(), element.data_type))
 }
 
 fn take<const N: usize>(octets: &[u8]) -> Option<([u8; N], &[u8])> {

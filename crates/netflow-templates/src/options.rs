@@ -4,15 +4,21 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
 
+use self::elements::{Description, describes_elements};
 use self::exporter::{Agreed, ExporterOptions, Fact, Subject};
 use self::record::Seen;
 use crate::Timestamp;
 use crate::data_set::DataSet;
+use crate::element::Element;
 use crate::problem::Problem;
+use crate::registry::Registry;
 use crate::session::Limits;
 
+mod elements;
 mod exporter;
 mod record;
+
+pub(crate) use self::elements::DescribedElements;
 
 /// Something that options data said, and whether it was said for the very observation domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +159,8 @@ pub struct Options {
     /// place when it comes to the top, so that hearing one costs nothing here.
     order: BinaryHeap<Reverse<(u64, IpAddr)>>,
     heard: u64,
+    /// Times that an element was described, or was described otherwise.
+    descriptions: u64,
     octets: usize,
     max_octets: usize,
     max_exporter_octets: usize,
@@ -171,6 +179,7 @@ impl Options {
             exporters: HashMap::new(),
             order: BinaryHeap::new(),
             heard: 0,
+            descriptions: 0,
             octets: 0,
             max_octets: limits.options_octets,
             max_exporter_octets: limits.exporter_options_octets,
@@ -212,22 +221,42 @@ impl Options {
         }
     }
 
-    /// Learns from options data records. `problems` takes what was not kept, and what
-    /// other exporters lost for it.
-    pub fn learn(&mut self, exporter: IpAddr, domain: u32, set: &DataSet<'_>, problems: &mut Vec<Problem>) {
+    /// An element that an exporter described itself (RFC 5610). Never one that the registry knows.
+    pub fn element(&self, exporter: IpAddr, enterprise: u32, id: u16) -> Option<Element> {
+        self.elements(exporter)?.element(enterprise, id)
+    }
+
+    /// The elements that an exporter described.
+    pub(crate) fn elements(&self, exporter: IpAddr) -> Option<&DescribedElements> {
+        if self.exporters.is_empty() {
+            return None;
+        }
+        Some(self.exporters.get(&exporter)?.elements())
+    }
+
+    /// A number that tells whether an exporter described elements, in this way, before; 0 when it did not.
+    #[inline]
+    pub(crate) fn elements_version(&self, exporter: IpAddr) -> u64 {
+        self.elements(exporter).map_or(0, DescribedElements::version)
+    }
+
+    /// Learns from options data records; `registry` has the elements that exporters cannot describe otherwise.
+    /// `problems` takes what was not kept, what was not believed, and what other exporters lost.
+    pub fn learn(
+        &mut self,
+        exporter: IpAddr,
+        domain: u32,
+        registry: &Registry,
+        set: &DataSet<'_>,
+        problems: &mut Vec<Problem>,
+    ) {
         let mut options = self.take(exporter, domain);
         let mut given_up = GivenUp::default();
-        let mut refused = 0;
-        for record in set.records() {
-            Seen::of(&record).facts(|subject, said| {
-                let Some(more) = options.more(domain, subject, said) else { return };
-                if self.make_room(exporter, &mut options, more, &mut given_up) {
-                    options.learn(domain, subject, said);
-                } else {
-                    refused += 1;
-                }
-            });
-        }
+        let refused = if describes_elements(set.plan()) {
+            self.describe(exporter, &mut options, registry, set, &mut given_up, problems)
+        } else {
+            self.learn_facts(exporter, &mut options, domain, set, &mut given_up)
+        };
         self.put_back(exporter, options);
         let GivenUp { exporters, octets } = given_up;
         if exporters > 0 {
@@ -237,6 +266,59 @@ impl Options {
             let (set_id, offset) = (set.plan().template_id(), set.offset());
             problems.push(Problem::OptionsRefused { set_id, offset, refused });
         }
+    }
+
+    /// Learns rates, names and start times; returns how many there was no room for.
+    fn learn_facts(
+        &mut self,
+        exporter: IpAddr,
+        options: &mut ExporterOptions,
+        domain: u32,
+        set: &DataSet<'_>,
+        given_up: &mut GivenUp,
+    ) -> u64 {
+        let mut refused = 0;
+        for record in set.records() {
+            Seen::of(&record).facts(|subject, said| {
+                let Some(more) = options.more(domain, subject, said) else { return };
+                if self.make_room(exporter, options, more, given_up) {
+                    options.learn(domain, subject, said);
+                } else {
+                    refused += 1;
+                }
+            });
+        }
+        refused
+    }
+
+    /// Learns what elements are (RFC 5610); returns how many there was no room for.
+    fn describe(
+        &mut self,
+        exporter: IpAddr,
+        options: &mut ExporterOptions,
+        registry: &Registry,
+        set: &DataSet<'_>,
+        given_up: &mut GivenUp,
+        problems: &mut Vec<Problem>,
+    ) -> u64 {
+        let mut refused = 0;
+        for record in set.records() {
+            let (set_id, offset) = (set.plan().template_id(), record.range().start);
+            let mut fault = |(enterprise, id), fault| {
+                problems.push(Problem::ElementDescription { set_id, offset, enterprise, id, fault });
+            };
+            let Some((number, description)) = Description::of(&record, &mut fault) else { continue };
+            let description = options.elements().check(number, description, registry, &mut fault);
+            let Some(description) = description else { continue };
+            let more = options.elements().more(number, &description);
+            if more.is_some_and(|more| self.make_room(exporter, options, more, given_up)) {
+                self.descriptions += 1;
+                options.describe(number, description, self.descriptions);
+            } else {
+                refused += 1;
+            }
+        }
+        refused
     }
 
     /// Takes an exporter out of the table, so that others can make way while it learns. What it takes is not

@@ -134,13 +134,26 @@ impl Plan {
         scope_count: u16,
         specifiers: &[FieldSpecifier],
     ) -> Self {
+        let element = |enterprise, id| registry.element(enterprise, id);
+        Self::compile_with(element, naming, template_id, options, scope_count, specifiers)
+    }
+
+    /// The same, with elements from wherever `element` takes them.
+    pub(crate) fn compile_with(
+        element: impl Fn(u32, u16) -> Element,
+        naming: Naming,
+        template_id: u16,
+        options: bool,
+        scope_count: u16,
+        specifiers: &[FieldSpecifier],
+    ) -> Self {
         let mut seen = std::collections::HashMap::new();
         let mut fields = Vec::with_capacity(specifiers.len());
         let mut iana = IanaElements::default();
         let (mut segment, mut offset, mut shortest) = (0, 0, 0);
         let mut variable = Vec::new();
         for specifier in specifiers {
-            let element = registry.element(specifier.enterprise, specifier.id);
+            let element = element(specifier.enterprise, specifier.id);
             if specifier.enterprise == enterprise::IANA {
                 iana.insert(specifier.id);
             }
@@ -258,10 +271,42 @@ impl Plan {
             && self.fields.iter().zip(&definition.fields).all(same)
     }
 
+    /// Whether any element is an enterprise's, so that an exporter may describe it (RFC 5610).
+    pub(crate) fn has_enterprise_elements(&self) -> bool {
+        let mut enterprises = self.fields.iter().map(|field| field.element.enterprise);
+        enterprises.any(|enterprise| !matches!(enterprise, enterprise::IANA | enterprise::REVERSE))
+    }
+
+    /// The plan of the same template where elements are now what `element` says; `None` when they are what they
+    /// were.
+    pub(crate) fn with_elements(
+        &self,
+        naming: Naming,
+        element: impl Fn(u32, u16) -> Element,
+    ) -> Option<Self> {
+        let mut fields = self.fields.iter().filter(|field| field.element.enterprise != enterprise::IANA);
+        if fields.all(|field| field.element == element(field.element.enterprise, field.element.id)) {
+            return None;
+        }
+        let specifier = |field: &Field| FieldSpecifier {
+            enterprise: field.element.enterprise,
+            id: field.element.id,
+            length: field.length,
+        };
+        let specifiers: Vec<_> = self.fields.iter().map(specifier).collect();
+        let Self { template_id, options, scope_count, .. } = *self;
+        Some(Self::compile_with(element, naming, template_id, options, scope_count, &specifiers))
+    }
+
     /// Octets of memory that the plan takes, about.
     pub fn memory(&self) -> usize {
-        size_of::<Self>()
-            + self.fields.iter().map(|field| size_of::<Field>() + field.name.len()).sum::<usize>()
+        let element_name = |field: &Field| match &field.element.name {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(name) => name.len(),
+        };
+        let fields = self.fields.iter();
+        let fields = fields.map(|field| size_of::<Field>() + field.name.len() + element_name(field));
+        size_of::<Self>() + fields.sum::<usize>()
     }
 }
 

@@ -118,8 +118,22 @@ pub enum Problem {
         set_id: u16,
         /// Where the first record starts in the export packet.
         offset: usize,
-        /// Rates and names that were not kept.
+        /// Rates, names and descriptions of elements that were not kept.
         refused: u64,
+    },
+    /// An exporter described an element (RFC 5610) in a way that is not, or not wholly, believed.
+    #[error("set {set_id} at offset {offset}: element {enterprise}.{id} is described, but {fault}")]
+    ElementDescription {
+        /// Set id.
+        set_id: u16,
+        /// Where the record starts in the export packet.
+        offset: usize,
+        /// Private enterprise number of the element.
+        enterprise: u32,
+        /// Number of the element.
+        id: u16,
+        /// What is wrong with the description.
+        fault: DescriptionFault,
     },
     /// What exporters said in options data was given up for the exporter of this packet: they were heard least
     /// recently, and there is no room for all.
@@ -149,7 +163,29 @@ impl Problem {
             | Self::TooManyTemplates { .. }
             | Self::GivenUp { .. }
             | Self::OptionsRefused { .. }
-            | Self::OptionsGivenUp { .. } => false,
+            | Self::OptionsGivenUp { .. }
+            | Self::ElementDescription { .. } => false,
         }
     }
+}
+
+/// What is wrong with an exporter's description of an element (RFC 5610).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptionFault {
+    /// Elements of IANA, and reverse elements, are what IANA says.
+    #[error("elements of this enterprise are not the exporter's to describe")]
+    Enterprise,
+    /// The registry has the element, with another data type. The registry's counts.
+    #[error("it is known with another data type")]
+    Known,
+    /// The data type has a number that none has. Nothing of the description counts.
+    #[error("there is no data type {0}")]
+    DataType(u64),
+    /// The name is another element's, or has what no name has. The element goes by its number.
+    #[error("it cannot have this name")]
+    Name,
+    /// The exporter described the element otherwise before. The newer description counts.
+    #[error("it was described otherwise before")]
+    Contradiction,
 }

@@ -10,6 +10,7 @@ use netflow_wire::{
 
 use crate::clock::Clock;
 use crate::data_set::DataSet;
+use crate::known::KnownElements;
 use crate::list::Lists;
 use crate::options::Options;
 use crate::pending::{Pending, PendingSet};
@@ -202,6 +203,8 @@ pub struct Session {
     table: TemplateTable,
     fixed: Vec<(&'static FixedLayout, Arc<Plan>)>,
     options: Options,
+    /// Version of the elements that the exporter of the current packet described.
+    elements: u64,
     pending: Pending,
     spans: Vec<u32>,
     /// Sets of the current packet whose template is not known yet.
@@ -225,6 +228,15 @@ struct Packet<'h> {
     header: &'h Header,
     key: DomainKey,
     late: bool,
+}
+
+impl Packet<'_> {
+    fn naming(&self) -> Naming {
+        match self.header {
+            Header::Ipfix(_) => Naming::Ipfix,
+            _ => Naming::V9,
+        }
+    }
 }
 
 impl Session {
@@ -293,6 +305,7 @@ impl Session {
         let packet = Packet { number, exporter, received, header, key, late: false };
         self.statistics.packets += 1;
         self.options.hear(exporter.address);
+        self.elements = self.options.elements_version(exporter.address);
         sink.packet(&self.context(&packet));
         self.give_up_waiting(&packet, sink);
         if let Some(error) = message.length_error() {
@@ -340,16 +353,10 @@ impl Session {
                     }
                 }
             }
-            SetKind::Data => {
-                let now = packet.received;
-                match self.table.find(packet.key, set.id, now, self.config.limits.template_lifetime) {
-                    Some(plan) => {
-                        let plan = Arc::clone(plan);
-                        self.records(packet, &plan, set.body, set.offset, sink);
-                    }
-                    None => self.wait(packet, set),
-                }
-            }
+            SetKind::Data => match self.plan(packet, set.id, self.config.limits.template_lifetime) {
+                Some(plan) => self.records(packet, &plan, set.body, set.offset, sink),
+                None => self.wait(packet, set),
+            },
             SetKind::Fixed(layout) => {
                 let plan = self.fixed_plan(layout);
                 self.records(packet, &plan, set.body, set.offset, sink);
@@ -358,6 +365,30 @@ impl Session {
                 let (set_id, length, offset) = (set.id, set.length(), set.offset);
                 self.problem(packet, Problem::ReservedSet { set_id, length, offset }, sink);
             }
+        }
+    }
+
+    /// The plan of a template, unless it has outlived `lifetime`, with the elements that the exporter described
+    /// by now.
+    fn plan(&mut self, packet: &Packet<'_>, id: u16, lifetime: Option<Duration>) -> Option<Arc<Plan>> {
+        let template = self.table.find(packet.key, id, packet.received, lifetime)?;
+        if template.is_current(self.elements) {
+            return Some(Arc::clone(&template.plan));
+        }
+        let limits = self.table_limits();
+        let elements = KnownElements::new(&self.config.registry, &self.options, packet.exporter.address);
+        let renew = |plan: &Plan| plan.with_elements(packet.naming(), |pen, id| elements.element(pen, id));
+        let plan = self.table.renew(packet.key, id, packet.number, self.elements, &limits, renew);
+        plan.map(Arc::clone)
+    }
+
+    fn table_limits(&self) -> TableLimits {
+        let limits = &self.config.limits;
+        TableLimits {
+            templates: limits.templates,
+            domain_octets: limits.template_octets,
+            octets: limits.all_template_octets,
+            lifetime: limits.template_lifetime,
         }
     }
 
@@ -381,18 +412,23 @@ impl Session {
     ) {
         let mut spans = std::mem::take(&mut self.spans);
         let mut problem = None;
-        let lists = Lists { registry: &self.config.registry, table: &self.table, key: packet.key };
         let set = DataSet::lay(plan, body, offset, &mut spans, &mut |found| problem = Some(found));
         let mut not_kept = Vec::new();
         if !set.is_empty() {
+            let address = packet.exporter.address;
+            if plan.is_options() {
+                let domain = packet.header.observation_domain();
+                self.options.learn(address, domain, &self.config.registry, &set, &mut not_kept);
+                self.elements = self.options.elements_version(address);
+            }
+            let elements = KnownElements::new(&self.config.registry, &self.options, address);
+            let set = set.with_lists(Lists { elements, table: &self.table, key: packet.key });
             if plan.is_options() {
                 self.statistics.options_records += set.len() as u64;
-                let domain = packet.header.observation_domain();
-                self.options.learn(packet.exporter.address, domain, &set, &mut not_kept);
-                sink.options(&self.context(packet), set.with_lists(lists));
+                sink.options(&self.context(packet), set);
             } else {
                 self.statistics.records += set.len() as u64;
-                sink.data(&self.context(packet), set.with_lists(lists));
+                sink.data(&self.context(packet), set);
             }
         }
         for problem in not_kept {
@@ -436,18 +472,15 @@ impl Session {
             self.table.withdraw(packet.key, template_id);
             return self.problem(packet, Problem::EmptyFields { template_id, offset, fields }, sink);
         }
-        let limits = &self.config.limits;
-        let table_limits = TableLimits {
-            templates: limits.templates,
-            domain_octets: limits.template_octets,
-            octets: limits.all_template_octets,
-            lifetime: limits.template_lifetime,
+        let limits = self.table_limits();
+        let elements = KnownElements::new(&self.config.registry, &self.options, packet.exporter.address);
+        let compile = || {
+            let element = |pen, id| elements.element(pen, id);
+            let fields = &definition.fields;
+            Plan::compile_with(element, packet.naming(), template_id, options, scope_count, fields)
         };
-        let naming = if is_ipfix { Naming::Ipfix } else { Naming::V9 };
-        let registry = Arc::clone(&self.config.registry);
-        let compile =
-            || Plan::compile(&registry, naming, template_id, options, scope_count, &definition.fields);
-        let learned = self.table.learn(packet.key, definition, packet.received, &table_limits, compile);
+        let learned =
+            self.table.learn(packet.key, definition, packet.received, &limits, self.elements, compile);
         let new = match learned {
             Learned::Same => false,
             Learned::New | Learned::Changed => true,
@@ -463,7 +496,7 @@ impl Session {
             }
         };
         self.statistics.templates += u64::from(new);
-        let plan = self.table.find(packet.key, template_id, packet.received, None).map(Arc::clone);
+        let plan = self.plan(packet, template_id, None);
         let change = TemplateChange::Sent { definition, plan: plan.as_deref(), new };
         sink.template(&self.context(packet), change);
         // Also when the template is an old one: it may have outlived its lifetime.

@@ -68,6 +68,19 @@ impl Hash for DomainKey {
 pub(crate) struct Template {
     pub(crate) plan: Arc<Plan>,
     refreshed: Timestamp,
+    /// The version of the exporter's own elements that the plan has; `None` when it has only elements which no
+    /// exporter can describe.
+    elements: Option<u64>,
+    /// Number of the export packet in which the plan was last compared with these.
+    compared: Option<u64>,
+}
+
+impl Template {
+    /// Whether the plan has the exporter's elements of this version.
+    #[inline]
+    pub(crate) fn is_current(&self, elements: u64) -> bool {
+        self.elements.is_none_or(|known| known == elements)
+    }
 }
 
 /// The templates of one domain.
@@ -116,7 +129,7 @@ impl TemplateTable {
         self.domains.values().map(|domain| domain.templates.len()).sum()
     }
 
-    /// The plan of a template, unless it has outlived `lifetime`.
+    /// A template, unless it has outlived `lifetime`.
     #[inline]
     pub(crate) fn find(
         &self,
@@ -124,10 +137,10 @@ impl TemplateTable {
         id: u16,
         now: Timestamp,
         lifetime: Option<Duration>,
-    ) -> Option<&Arc<Plan>> {
+    ) -> Option<&Template> {
         let template = self.domains.get(&key)?.templates.get(&id)?;
         let expired = lifetime.is_some_and(|lifetime| now.saturating_since(template.refreshed) > lifetime);
-        (!expired).then_some(&template.plan)
+        (!expired).then_some(template)
     }
 
     /// The plan of a template, however old.
@@ -135,13 +148,46 @@ impl TemplateTable {
         Some(&self.domains.get(&key)?.templates.get(&id)?.plan)
     }
 
-    /// Learns a template; `compile` is called unless the table has the very same already.
+    /// The plan of a template, compared with the exporter's elements of a version that it does not have yet:
+    /// `renew` makes another plan of it, or `None` when it is the same.
+    ///
+    /// That is done once for an export packet, or descriptions and data that take turns would make it costly.
+    pub(crate) fn renew(
+        &mut self,
+        key: DomainKey,
+        id: u16,
+        packet: u64,
+        elements: u64,
+        limits: &TableLimits,
+        renew: impl FnOnce(&Plan) -> Option<Plan>,
+    ) -> Option<&Arc<Plan>> {
+        let domain = self.domains.get_mut(&key)?;
+        let template = domain.templates.get_mut(&id)?;
+        if template.compared != Some(packet) {
+            (template.compared, template.elements) = (Some(packet), Some(elements));
+            if let Some(plan) = renew(&template.plan) {
+                let (before, then) = (template.plan.memory(), plan.memory());
+                let all = self.octets - before + then;
+                let octets = domain.octets - before + then;
+                // Where there is no room for the names, the plan stays as it is.
+                if all <= limits.octets && octets <= limits.domain_octets {
+                    (self.octets, domain.octets) = (all, octets);
+                    template.plan = Arc::new(plan);
+                }
+            }
+        }
+        Some(&template.plan)
+    }
+
+    /// Learns a template; `compile` is called unless the table has the very same already. The plan that it makes
+    /// has the exporter's own elements of version `elements`.
     pub(crate) fn learn(
         &mut self,
         key: DomainKey,
         definition: &TemplateDefinition,
         now: Timestamp,
         limits: &TableLimits,
+        elements: u64,
         compile: impl FnOnce() -> Plan,
     ) -> Learned {
         let id = definition.template_id;
@@ -172,7 +218,8 @@ impl TemplateTable {
         }
         domain.octets = domain.octets + octets - replaced.unwrap_or(0);
         self.octets = self.octets + octets - replaced.unwrap_or(0);
-        domain.templates.insert(id, Template { plan, refreshed: now });
+        let elements = plan.has_enterprise_elements().then_some(elements);
+        domain.templates.insert(id, Template { plan, refreshed: now, elements, compared: None });
         if replaced.is_some() { Learned::Changed } else { Learned::New }
     }
 

@@ -10,7 +10,7 @@ use peak_alloc::PeakAlloc;
 
 mod common;
 
-use common::{Told, at, options_packet, v9};
+use common::{Told, at, options_packet, scoped_packet, v9};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -59,15 +59,36 @@ fn names_and_rates(domain: u32, number: u32, name: &[u8]) -> Vec<u8> {
     options_packet(domain, &records)
 }
 
-/// Floods a session with options records of ever new keys, of which each exporter sends some in each of some
-/// domains. Returns for every 100 packets what is allocated, and what is counted for options data.
-fn flood(limits: Limits, exporters: u32, domains: u32, name: usize) -> Vec<(usize, usize)> {
+/// An export packet with descriptions of 16 elements.
+fn descriptions(number: u32) -> Vec<u8> {
+    let elements = (number * 16..number * 16 + 16).map(|element| (element >> 14, element as u16 & 0x3fff));
+    let elements: Vec<_> = elements
+        .map(|(pen, id)| {
+            let name = format!("element{pen:05}x{id:05}x");
+            ((1_000_000 + pen).to_be_bytes(), id.to_be_bytes(), name.into_bytes())
+        })
+        .collect();
+    let records: Vec<_> = elements
+        .iter()
+        .map(|(pen, id, name)| {
+            vec![
+                (ie::PRIVATE_ENTERPRISE_NUMBER, &pen[..]),
+                (ie::INFORMATION_ELEMENT_ID, id),
+                (ie::INFORMATION_ELEMENT_NAME, name),
+            ]
+        })
+        .collect();
+    scoped_packet(1, 2, &records)
+}
+
+/// Floods a session with packets of options data, from each exporter in turn. Returns for every 100 packets what
+/// is allocated, and what is counted for options data.
+fn flood(limits: Limits, exporters: u32, packet: impl Fn(u32) -> Vec<u8>) -> Vec<(usize, usize)> {
     let before = ALLOCATED.current_usage();
     let mut session = with_limits(limits);
-    let name = &vec![b'x'; name][..];
     let mut taken = Vec::with_capacity(100);
-    for number in 0..4_000u32 {
-        let packet = names_and_rates(number / exporters % domains, number, name);
+    for number in 0..1_500u32 {
+        let packet = packet(number);
         session.decode(exporter(number % exporters), at(0), &packet, &mut Told::default()).unwrap();
         drop(packet);
         if number % 100 == 99 {
@@ -77,22 +98,35 @@ fn flood(limits: Limits, exporters: u32, domains: u32, name: usize) -> Vec<(usiz
     taken
 }
 
+/// Floods a session, and compares what is allocated with what is counted and with its bound.
+fn check_flood(exporters: u32, packet: impl Fn(u32) -> Vec<u8>) {
+    const BOUND: usize = 4 << 20;
+    let limits = Limits { options_octets: BOUND, exporter_options_octets: BOUND / 2, ..Limits::default() };
+    // What else a session takes, for templates.
+    let rest = flood(Limits { options_octets: 0, ..limits }, exporters, &packet);
+    let all = flood(limits, exporters, packet);
+    for ((all, counted), (rest, _)) in all.into_iter().zip(rest) {
+        let taken = all.saturating_sub(rest);
+        assert!(counted <= BOUND, "{counted} of {exporters} exporters");
+        assert!(taken <= counted + 16_384, "{taken} octets, {counted} counted, {exporters} exporters");
+        // Not so much more that the bound means nothing.
+        assert!(taken >= counted / 4, "{taken} octets, {counted} counted, {exporters} exporters");
+    }
+}
+
 #[test]
-fn options_data_take_no_more_than_is_counted_and_that_is_bounded() {
+fn rates_and_names_take_no_more_than_is_counted_and_that_is_bounded() {
     let _alone = alone();
-    let bound = 4 << 20;
-    let limits = Limits { options_octets: bound, exporter_options_octets: bound / 2, ..Limits::default() };
-    let nothing = Limits { options_octets: 0, ..limits };
     for (exporters, domains, name) in [(1, 1, 8), (1, 4_000, 100), (10, 10, 50), (4_000, 1, 8), (300, 5, 1)] {
-        // What else a session takes, for templates.
-        let rest = flood(nothing, exporters, domains, name);
-        let all = flood(limits, exporters, domains, name);
-        for ((all, counted), (rest, _)) in all.into_iter().zip(rest) {
-            let taken = all.saturating_sub(rest);
-            assert!(counted <= bound, "{counted} of {exporters} exporters with {domains} domains");
-            assert!(taken <= counted + 16_384, "{taken} octets, {counted} counted, {exporters} exporters");
-            // Not so much more that the bound means nothing.
-            assert!(taken >= counted / 4, "{taken} octets, {counted} counted, {exporters} exporters");
-        }
+        let name = vec![b'x'; name];
+        check_flood(exporters, |number| names_and_rates(number / exporters % domains, number, &name));
+    }
+}
+
+#[test]
+fn descriptions_of_elements_take_no_more_than_is_counted_and_that_is_bounded() {
+    let _alone = alone();
+    for exporters in [1, 10, 4_000] {
+        check_flood(exporters, descriptions);
     }
 }

@@ -92,7 +92,8 @@ impl PacketLines {
         let rows = std::mem::take(&mut self.option_records);
         self.options.hear(exporter.address);
         self.sets(&rows, &header, true, |lines, set| {
-            lines.options.learn(exporter.address, domain, &set, &mut Vec::new());
+            let registry = &lines.registry;
+            lines.options.learn(exporter.address, domain, registry, &set, &mut Vec::new());
         });
         self.option_records = rows;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::elements::{DescribedElements, Description};
 use crate::memory::{allocation, hash_entry, hash_table, tree, tree_entry, vec_entry};
 
 /// What something that was said is about, within an observation domain.
@@ -87,7 +88,7 @@ pub(super) struct ExporterOptions {
     pub(super) heard: u64,
     /// Whether it has its place among those that may have to make way.
     pub(super) queued: bool,
-    /// Octets of memory that this takes, at most.
+    /// Octets of memory that this takes, at most, without the elements.
     octets: usize,
     facts: HashMap<(u32, Subject), Fact>,
     /// How many domains said each fact, those of a subject side by side: what they agree on is found without
@@ -99,6 +100,7 @@ pub(super) struct ExporterOptions {
     only: Option<u32>,
     names: usize,
     interface_rates: usize,
+    elements: DescribedElements,
 }
 
 impl ExporterOptions {
@@ -126,15 +128,25 @@ impl ExporterOptions {
             only: Some(domain),
             names: 0,
             interface_rates: 0,
+            elements: DescribedElements::default(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.facts.is_empty()
+        self.facts.is_empty() && self.elements.is_empty()
     }
 
+    /// Octets of memory that this takes, at most.
     pub(super) fn octets(&self) -> usize {
-        self.octets
+        self.octets + self.elements.octets()
+    }
+
+    pub(super) fn elements(&self) -> &DescribedElements {
+        &self.elements
+    }
+
+    pub(super) fn describe(&mut self, number: (u32, u16), description: Description, version: u64) {
+        self.elements.learn(number, description, version);
     }
 
     /// Octets that keeping something takes.

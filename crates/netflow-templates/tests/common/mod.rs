@@ -92,9 +92,13 @@ pub fn lines(told: &[Told]) -> Vec<Vec<&str>> {
 /// An export packet with options records of one template, whose first field is the scope. Values have the lengths
 /// of those of the first record.
 pub fn options_packet(domain: u32, records: &[Vec<(u16, &[u8])>]) -> Vec<u8> {
+    scoped_packet(domain, 1, records)
+}
+
+/// The same, with so many fields of scope.
+pub fn scoped_packet(domain: u32, scope_count: u16, records: &[Vec<(u16, &[u8])>]) -> Vec<u8> {
     let fields = records[0].iter().map(|&(id, value)| FieldSpecifier::iana(id, value.len() as u16)).collect();
-    let definition =
-        TemplateDefinition { template_id: 300, scope_count: 1, options: true, fields, offset: 0 };
+    let definition = TemplateDefinition { template_id: 300, scope_count, options: true, fields, offset: 0 };
     let mut packet = ipfix(domain);
     packet.template(&definition).begin_set(300);
     for (_, value) in records.iter().flatten() {
