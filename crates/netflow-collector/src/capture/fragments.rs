@@ -175,8 +175,10 @@ impl Waiting {
             let free = at..from.min(end);
             if free.start < free.end {
                 let captured = (start + content.len()).clamp(free.start, free.end);
-                self.payload[free.start..captured]
-                    .copy_from_slice(&content[free.start - start..captured - start]);
+                // Nothing of it may be captured, where what came before covers all that was.
+                if let Some(new) = content.get(free.start - start..captured - start) {
+                    self.payload[free.start..captured].copy_from_slice(new);
+                }
                 if captured < free.end {
                     self.cut_at = Some(self.cut_at.map_or(captured, |cut| cut.min(captured)));
                 }
@@ -295,6 +297,19 @@ mod tests {
         let whole = fragments.add(&packet(&all[32..]), part(32, false), Timestamp::EPOCH);
         assert_eq!(whole, Some(Whole { protocol: 17, declared: 48 }));
         assert_eq!(fragments.whole(), &all[..20]);
+    }
+
+    #[test]
+    fn a_cut_fragment_may_reach_beyond_what_came_before_by_octets_that_were_not_captured() {
+        let all = content(64);
+        let mut fragments = Fragments::default();
+        let part = |offset, more| Fragment { id: 1, offset, more };
+        assert_eq!(fragments.add(&packet(&all[..32]), part(0, true), Timestamp::EPOCH), None);
+        let mut cut = packet(&all[..8]);
+        cut.declared = 64;
+        let whole = fragments.add(&cut, part(0, false), Timestamp::EPOCH);
+        assert_eq!(whole, Some(Whole { protocol: 17, declared: 64 }));
+        assert_eq!(fragments.whole(), &all[..32]);
     }
 
     #[test]
