@@ -141,6 +141,8 @@ pub enum TemplateError {
 #[derive(Debug, Clone)]
 pub struct TemplateDefinitions<'a> {
     body: &'a [u8],
+    /// Zeros at the end of `body`: looked for once, and not again behind every record.
+    zeros: usize,
     offset: usize,
     ipfix: bool,
     options: bool,
@@ -149,7 +151,8 @@ pub struct TemplateDefinitions<'a> {
 impl<'a> TemplateDefinitions<'a> {
     /// Over `body`, the octets behind a set header, which start at `offset` in the export packet.
     pub fn new(body: &'a [u8], offset: usize, ipfix: bool, options: bool) -> Self {
-        Self { body, offset, ipfix, options }
+        let zeros = body.iter().rev().take_while(|&&octet| octet == 0).count();
+        Self { body, zeros, offset, ipfix, options }
     }
 
     fn read(&self) -> Result<(TemplateDefinition, usize), TemplateError> {
@@ -200,7 +203,7 @@ impl Iterator for TemplateDefinitions<'_> {
         // Some exporters pad template sets, by more than the three octets that alignment could need:
         // a rest that is too short for a record, or zero throughout, is padding.
         let shortest = if self.options && !self.ipfix { 6 } else { 4 };
-        if self.body.len() < shortest || self.body.iter().all(|&octet| octet == 0) {
+        if self.body.len() < shortest || self.body.len() <= self.zeros {
             return None;
         }
         match self.read() {
@@ -292,6 +295,9 @@ mod tests {
     fn padding_is_no_record() {
         assert_eq!(TemplateDefinitions::new(&[0; 7], 0, false, false).count(), 0);
         assert_eq!(TemplateDefinitions::new(&[0, 1, 0], 0, true, false).count(), 0);
+        let wire = [1, 0, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(TemplateDefinitions::new(&wire, 0, false, false).count(), 1, "its last octets are zero");
+        assert_eq!(TemplateDefinitions::new(&[0, 0, 0, 0, 1, 0, 0, 0], 0, true, false).count(), 2);
     }
 
     #[test]
