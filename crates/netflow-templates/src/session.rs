@@ -271,6 +271,11 @@ impl Session {
         self.table.len()
     }
 
+    /// Octets of memory that these take, about: what the limits are about.
+    pub fn template_octets(&self) -> usize {
+        self.table.octets()
+    }
+
     /// What options data said so far.
     pub fn options(&self) -> &Options {
         &self.options

@@ -1,6 +1,6 @@
 //! The template table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -88,6 +88,8 @@ impl Template {
 struct Domain {
     /// Few in most domains: a lookup is shorter here than in a table of hashes.
     templates: BTreeMap<u16, Template>,
+    /// Their ids, those of options templates apart: a packet can withdraw all of a kind thousands of times.
+    ids: [BTreeSet<u16>; 2],
     octets: usize,
     /// Receive time of the last export packet that had templates.
     refreshed: Timestamp,
@@ -127,6 +129,11 @@ pub(crate) enum Learned {
 impl TemplateTable {
     pub(crate) fn len(&self) -> usize {
         self.domains.values().map(|domain| domain.templates.len()).sum()
+    }
+
+    /// Octets that all templates take.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
     }
 
     /// A template, unless it has outlived `lifetime`.
@@ -204,31 +211,37 @@ impl TemplateTable {
         if self.octets + octets > limits.octets {
             self.drop_stalest_domains(key, limits.octets);
         }
+        let all = self.octets;
         let domain = self.domains.entry(key).or_default();
-        let replaced = domain.templates.get(&id).map(|template| template.plan.memory());
-        let full = |domain: &Domain| {
+        let full = |domain: &Domain, all: usize| {
+            let replaced = domain.templates.get(&id).map(|template| template.plan.memory());
+            let others = domain.octets - replaced.unwrap_or(0);
             (replaced.is_none() && domain.templates.len() >= limits.templates)
-                || domain.octets + octets > limits.domain_octets + replaced.unwrap_or(0)
+                || others + octets > limits.domain_octets
+                || all - replaced.unwrap_or(0) + octets > limits.octets
         };
-        if full(domain) && domain.swept != Some(now) {
+        if full(domain, all) && domain.swept != Some(now) {
             self.octets -= domain.drop_stale(now, limits.lifetime.unwrap_or(Duration::from_secs(3600)));
         }
-        if full(domain) {
-            return Learned::Refused { templates: domain.templates.len() };
+        if full(domain, self.octets) {
+            let templates = domain.templates.len();
+            if templates == 0 {
+                self.domains.remove(&key);
+            }
+            return Learned::Refused { templates };
         }
-        domain.octets = domain.octets + octets - replaced.unwrap_or(0);
+        let replaced = domain.remove(id);
         self.octets = self.octets + octets - replaced.unwrap_or(0);
         let elements = plan.has_enterprise_elements().then_some(elements);
-        domain.templates.insert(id, Template { plan, refreshed: now, elements, compared: None });
+        domain.insert(id, Template { plan, refreshed: now, elements, compared: None });
         if replaced.is_some() { Learned::Changed } else { Learned::New }
     }
 
     /// Withdraws one template; true if it was there.
     pub(crate) fn withdraw(&mut self, key: DomainKey, id: u16) -> bool {
         let Some(domain) = self.domains.get_mut(&key) else { return false };
-        let Some(template) = domain.templates.remove(&id) else { return false };
-        domain.octets -= template.plan.memory();
-        self.octets -= template.plan.memory();
+        let Some(octets) = domain.remove(id) else { return false };
+        self.octets -= octets;
         if domain.templates.is_empty() {
             // Templates that come and go under ever new domains must not leave these behind.
             self.domains.remove(&key);
@@ -238,9 +251,8 @@ impl TemplateTable {
 
     /// Withdraws all templates, or all options templates, of a domain; returns their ids.
     pub(crate) fn withdraw_all(&mut self, key: DomainKey, options: bool) -> Vec<u16> {
-        let ids = self.domains.get(&key).into_iter().flat_map(|domain| &domain.templates);
-        let ids = ids.filter(|(_, template)| template.plan.is_options() == options);
-        let mut ids: Vec<u16> = ids.map(|(&id, _)| id).collect();
+        let ids = self.domains.get(&key).into_iter().flat_map(|domain| &domain.ids[usize::from(options)]);
+        let mut ids: Vec<u16> = ids.copied().collect();
         ids.retain(|&id| self.withdraw(key, id));
         ids
     }
@@ -262,18 +274,27 @@ impl TemplateTable {
 }
 
 impl Domain {
+    fn insert(&mut self, id: u16, template: Template) {
+        self.octets += template.plan.memory();
+        self.ids[usize::from(template.plan.is_options())].insert(id);
+        self.templates.insert(id, template);
+    }
+
+    /// Removes a template; returns the octets that this frees, `None` if it was not there.
+    fn remove(&mut self, id: u16) -> Option<usize> {
+        let plan = self.templates.remove(&id)?.plan;
+        self.ids[usize::from(plan.is_options())].remove(&id);
+        let octets = plan.memory();
+        self.octets -= octets;
+        Some(octets)
+    }
+
     /// Drops templates that were not refreshed for `age`; returns the octets that this frees.
     fn drop_stale(&mut self, now: Timestamp, age: Duration) -> usize {
         self.swept = Some(now);
-        let before = self.octets;
-        let octets = &mut self.octets;
-        self.templates.retain(|_, template| {
-            let keep = now.saturating_since(template.refreshed) <= age;
-            if !keep {
-                *octets -= template.plan.memory();
-            }
-            keep
-        });
-        before - self.octets
+        let is_stale = |template: &Template| now.saturating_since(template.refreshed) > age;
+        let stale: Vec<u16> =
+            self.templates.iter().filter(|(_, template)| is_stale(template)).map(|(&id, _)| id).collect();
+        stale.into_iter().filter_map(|id| self.remove(id)).sum()
     }
 }
