@@ -300,13 +300,16 @@ impl Plan {
 
     /// Octets of memory that the plan takes, about.
     pub fn memory(&self) -> usize {
-        let element_name = |field: &Field| match &field.element.name {
-            Cow::Borrowed(_) => 0,
-            Cow::Owned(name) => name.len(),
+        // What the allocator adds to each piece.
+        const PIECE: usize = 16;
+        let field = |field: &Field| {
+            let element_name = match &field.element.name {
+                Cow::Borrowed(_) => 0,
+                Cow::Owned(name) => name.capacity() + PIECE,
+            };
+            size_of::<Field>() + field.name.len() + PIECE + element_name
         };
-        let fields = self.fields.iter();
-        let fields = fields.map(|field| size_of::<Field>() + field.name.len() + element_name(field));
-        size_of::<Self>() + fields.sum::<usize>()
+        size_of::<Self>() + size_of_val(&*self.variable) + self.fields.iter().map(field).sum::<usize>()
     }
 }
 

@@ -83,6 +83,12 @@ impl Template {
     }
 }
 
+/// Octets that keeping a template takes beside its plan, about.
+const TEMPLATE_COST: usize = 64;
+/// Octets that keeping a domain takes beside its templates, about: a flood of domains with one template each is
+/// most of all this.
+const DOMAIN_COST: usize = 512;
+
 /// The templates of one domain.
 #[derive(Debug, Default)]
 struct Domain {
@@ -198,7 +204,11 @@ impl TemplateTable {
         compile: impl FnOnce() -> Plan,
     ) -> Learned {
         let id = definition.template_id;
-        let domain = self.domains.entry(key).or_default();
+        let all = &mut self.octets;
+        let domain = self.domains.entry(key).or_insert_with(|| {
+            *all += DOMAIN_COST;
+            Domain::default()
+        });
         domain.refreshed = now;
         if let Some(template) = domain.templates.get_mut(&id)
             && template.plan.is_of(definition)
@@ -207,14 +217,15 @@ impl TemplateTable {
             return Learned::Same;
         }
         let plan = Arc::new(compile());
-        let octets = plan.memory();
+        let octets = cost(&plan);
         if self.octets + octets > limits.octets {
             self.drop_stalest_domains(key, limits.octets);
         }
         let all = self.octets;
+        // It was made above, and is kept when others go.
         let domain = self.domains.entry(key).or_default();
         let full = |domain: &Domain, all: usize| {
-            let replaced = domain.templates.get(&id).map(|template| template.plan.memory());
+            let replaced = domain.templates.get(&id).map(|template| cost(&template.plan));
             let others = domain.octets - replaced.unwrap_or(0);
             (replaced.is_none() && domain.templates.len() >= limits.templates)
                 || others + octets > limits.domain_octets
@@ -226,7 +237,7 @@ impl TemplateTable {
         if full(domain, self.octets) {
             let templates = domain.templates.len();
             if templates == 0 {
-                self.domains.remove(&key);
+                self.remove_domain(key);
             }
             return Learned::Refused { templates };
         }
@@ -244,7 +255,7 @@ impl TemplateTable {
         self.octets -= octets;
         if domain.templates.is_empty() {
             // Templates that come and go under ever new domains must not leave these behind.
-            self.domains.remove(&key);
+            self.remove_domain(key);
         }
         true
     }
@@ -266,16 +277,24 @@ impl TemplateTable {
             if self.octets <= max_octets / 2 {
                 break;
             }
-            if let Some(domain) = self.domains.remove(&key) {
-                self.octets -= domain.octets;
-            }
+            self.remove_domain(key);
+        }
+    }
+
+    fn remove_domain(&mut self, key: DomainKey) {
+        if let Some(domain) = self.domains.remove(&key) {
+            self.octets -= domain.octets + DOMAIN_COST;
         }
     }
 }
 
+fn cost(plan: &Plan) -> usize {
+    plan.memory() + TEMPLATE_COST
+}
+
 impl Domain {
     fn insert(&mut self, id: u16, template: Template) {
-        self.octets += template.plan.memory();
+        self.octets += cost(&template.plan);
         self.ids[usize::from(template.plan.is_options())].insert(id);
         self.templates.insert(id, template);
     }
@@ -284,7 +303,7 @@ impl Domain {
     fn remove(&mut self, id: u16) -> Option<usize> {
         let plan = self.templates.remove(&id)?.plan;
         self.ids[usize::from(plan.is_options())].remove(&id);
-        let octets = plan.memory();
+        let octets = cost(&plan);
         self.octets -= octets;
         Some(octets)
     }
