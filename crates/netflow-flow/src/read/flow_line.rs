@@ -97,11 +97,11 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         if self.column.kind != Kind::Extras {
             return Err(A::Error::custom(format_args!("column {} cannot hold an object", self.column.name)));
         }
-        let mut extras = Extras::default();
+        // To those that are there already: columns that are not known may come before.
         while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
-            map.next_value_seed(ExtraSeed { extras: &mut extras, name: &name })?;
+            map.next_value_seed(ExtraSeed { extras: &mut self.flow.rare_mut().extras, name: &name })?;
         }
-        self.set(Cell::Extras(&extras))
+        Ok(())
     }
 }
 
@@ -158,7 +158,8 @@ impl<'de> Visitor<'de> for ExtraSeed<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.push(DataType::OctetArray, &[]);
+        // Of a type that without octets is absent, and not empty.
+        self.push(DataType::Unsigned64, &[]);
         Ok(())
     }
 

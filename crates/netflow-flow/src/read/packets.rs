@@ -21,8 +21,12 @@ mod rows;
 
 /// Names of fields that are not known, kept to be told.
 const MAX_UNKNOWN: usize = 100;
+/// Characters of such a name that are kept.
+const MAX_NAME: usize = 255;
 /// Shapes of records kept.
 const MAX_SHAPES: usize = 10_000;
+/// Octets that these take, about.
+const MAX_SHAPE_OCTETS: usize = 32 << 20;
 
 /// Whether a line is an object with one number as key.
 pub(super) fn is_packet_line(line: &[u8]) -> bool {
@@ -37,6 +41,7 @@ pub(super) struct PacketLines {
     normalizer: Normalizer,
     options: Options,
     shapes: HashMap<Vec<u8>, Rc<Shape>>,
+    shape_octets: usize,
     last: Option<Rc<Shape>>,
     flows: Rows,
     option_records: Rows,
@@ -54,6 +59,13 @@ struct Shape {
     fields: Vec<Option<(Element, u16)>>,
 }
 
+impl Shape {
+    /// Octets that keeping it takes, about: the signature is its key, too.
+    fn memory(&self) -> usize {
+        2 * self.signature.len() + self.plan.memory() + size_of_val(&*self.fields) + size_of::<Self>()
+    }
+}
+
 impl PacketLines {
     pub(super) fn new(registry: Registry, normalizer: Normalizer) -> Self {
         Self {
@@ -61,6 +73,7 @@ impl PacketLines {
             normalizer,
             options: Options::default(),
             shapes: HashMap::new(),
+            shape_octets: 0,
             last: None,
             flows: Rows::default(),
             option_records: Rows::default(),
@@ -73,6 +86,12 @@ impl PacketLines {
 
     pub(super) fn unknown_fields(&self) -> &BTreeSet<String> {
         &self.unknown
+    }
+
+    /// Shapes of records that are kept.
+    #[cfg(test)]
+    pub(super) fn kept_shapes(&self) -> usize {
+        self.shapes.len()
     }
 
     pub(super) fn recycle(&mut self, flows: &mut Vec<Flow>) {
@@ -150,7 +169,9 @@ impl PacketLines {
             Some(shape) => Rc::clone(shape),
             None => {
                 let shape = Rc::new(self.new_shape(rows, row, header, options));
-                if self.shapes.len() < MAX_SHAPES {
+                let octets = self.shape_octets + shape.memory();
+                if self.shapes.len() < MAX_SHAPES && octets <= MAX_SHAPE_OCTETS {
+                    self.shape_octets = octets;
                     self.shapes.insert(signature.to_vec(), Rc::clone(&shape));
                 }
                 shape
@@ -165,7 +186,7 @@ impl PacketLines {
         for (name, scalar) in rows.members(row) {
             let Some(element) = self.element(name) else {
                 if self.unknown.len() < MAX_UNKNOWN {
-                    self.unknown.insert(name.to_owned());
+                    self.unknown.insert(name.chars().take(MAX_NAME).collect());
                 }
                 fields.push(None);
                 continue;

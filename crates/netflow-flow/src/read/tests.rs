@@ -249,6 +249,49 @@ fn columns_of_a_later_schema_are_kept_as_extras() {
 }
 
 #[test]
+fn extras_are_added_to_columns_that_are_not_known() {
+    let (flows, errors) = read(b"{\"new_column\":1,\"extras\":{\"a\":2},\"newer\":3}\n");
+    assert_eq!(errors, Vec::<String>::new());
+    let names: Vec<_> = flows[0].rare().extras.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["new_column", "a", "newer"]);
+}
+
+#[test]
+fn an_absent_extra_stays_absent() {
+    let line = b"{\"extras\":{\"flowEndMilliseconds\":null}}\n";
+    assert_eq!(read(line).0[0].rare().extras.get("flowEndMilliseconds"), Some(Value::Absent));
+}
+
+#[test]
+fn a_name_that_looks_like_two_members_is_one() {
+    let (flows, _) = read(
+        b"{\"1\":{\"client\":[\"192.0.2.1\",1],\"header\":{\"version\":9},\"flows\":[\
+          {\"PROTO\\u0000nL4_SRC_PORT\":1},{\"PROTO\":6,\"L4_SRC_PORT\":80}]}}\n",
+    );
+    assert_eq!(flows.iter().map(|flow| (flow.proto, flow.src_port)).collect::<Vec<_>>(), [(6, 80)]);
+}
+
+#[test]
+fn shapes_of_records_are_kept_within_a_bound() {
+    let lines = 300;
+    let file: String = (0..lines)
+        .map(|line| {
+            let members: Vec<_> = (0..2_000).map(|at| format!("\"9.{}\":1", line + at)).collect();
+            let members = members.join(",");
+            let header = "\"client\":[\"192.0.2.1\",1],\"header\":{\"version\":9}";
+            format!("{{\"1\":{{{header},\"flows\":[],\"options\":[{{{members}}}]}}}}\n")
+        })
+        .collect();
+    let mut reader = FlowReader::new(file.as_bytes()).unwrap();
+    let mut flows = Vec::new();
+    while reader.read(&mut flows).unwrap() {}
+    let Lines::Packets(packets) = &reader.lines else { unreachable!("these are lines of packets") };
+    let kept = packets.kept_shapes();
+    assert_eq!(reader.line(), lines);
+    assert!(0 < kept && kept < lines as usize, "{kept} of {lines}");
+}
+
+#[test]
 fn cells_that_do_not_fit_are_told() {
     assert!(read(b"{\"src_port\":70000}\n").1[0].contains("column src_port cannot hold"));
     assert!(read(b"src_port,proto\n80\n").1[0].contains("has 1 cells, the heading has 2"));

@@ -44,7 +44,7 @@ pub(super) struct Rows {
     members: Vec<Member>,
     /// For each record the end of its members and of its signature.
     ends: Vec<(usize, usize)>,
-    /// For each record, for each member: name, class.
+    /// For each record, for each member: name, 0xff, class.
     signatures: Vec<u8>,
     texts: String,
 }
@@ -97,7 +97,8 @@ impl Rows {
             StoredScalar::Plain(scalar) => scalar.class(),
             StoredScalar::Text(_) => b't',
         };
-        self.signatures.push(0);
+        // No name has this octet in it, whatever it is: names are UTF-8.
+        self.signatures.push(0xff);
         self.signatures.push(class);
         self.members.push(Member { name, scalar });
     }
