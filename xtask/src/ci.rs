@@ -12,6 +12,9 @@ use anyhow::{Context as _, bail, ensure};
 const ARGUMENTS: &[(&str, &[&str])] =
     &[("read_capture", &["fixtures/softflowd-v9.pcap"]), ("pairing_speed", &["1000", "60"])];
 
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u32 = 5;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Runs only these steps [default: all, in this order]
@@ -26,6 +29,7 @@ enum Step {
     Doc,
     Codegen,
     Test,
+    Fuzz,
     Release,
     Examples,
     Package,
@@ -65,11 +69,14 @@ impl Ci<'_> {
             }
             Step::Codegen => self.xtask(&["codegen", "--check"]),
             Step::Test => self.cargo(&["test", "--workspace"]),
+            Step::Fuzz => crate::fuzz::smoke(FUZZ_SECONDS),
             Step::Release => self.release(),
             Step::Examples => self.examples(),
             Step::Package => {
-                let mut package =
-                    vec!["package", "--workspace", "--exclude", "netflow-bench", "--exclude", "xtask"];
+                let mut package = vec!["package", "--workspace"];
+                for unpublished in ["netflow-bench", "netflow-fuzz", "xtask"] {
+                    package.extend(["--exclude", unpublished]);
+                }
                 // Only a clean checkout can be published, but there may be work in progress in this one.
                 if std::env::var_os("CI").is_none() {
                     package.push("--allow-dirty");

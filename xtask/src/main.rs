@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod fixtures;
+mod fuzz;
 mod interop;
 
 #[derive(Parser)]
@@ -26,6 +27,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Makes the fixtures: real traffic, exported by real exporters.
     Fixtures(fixtures::Args),
+    /// Feeds nf hostile input: fuzzing, mutated packets, worst cases.
+    Fuzz(fuzz::Args),
     /// Exchanges files with PyPI `netflow`, and compares the connections that both find.
     Interop(interop::Args),
 }
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ci(args) => ci::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Interop(args) => interop::run(&args),
     }
 }

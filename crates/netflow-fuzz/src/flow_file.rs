@@ -1,0 +1,74 @@
+//! Flow files: export packets as JSON, flows as JSON lines or CSV, with and without gzip.
+
+use netflow_flow::{COLUMNS, Flow, FlowReader, write_csv_flow, write_csv_head, write_flow_line};
+
+/// Text that is read of a file: a compressed one of 64 KiB can hold a thousand times that.
+const MOST_TEXT: u64 = 4 << 20;
+
+/// Reads a file of any format. Its flows, written in each format of flows and read again, are equal.
+pub fn flow_file(data: &[u8]) {
+    // As JSON has them: lists and octets are texts there.
+    let lines = json_lines(&read(data, false));
+    let flows = read(&lines, true);
+    let written = json_lines(&flows);
+    let (written, lines) = (text(&written).lines(), text(&lines).lines());
+    assert_eq!(written.clone().count(), lines.clone().count());
+    written.zip(lines).for_each(|(written, line)| assert_eq!(written, line, "what was read is written"));
+    let csv = csv(&flows);
+    let again = read(&csv, true);
+    assert_eq!(again.len(), flows.len());
+    again.iter().zip(&flows).for_each(|(again, flow)| assert_eq!(again, flow, "what CSV was written of"));
+}
+
+fn text(octets: &[u8]) -> &str {
+    std::str::from_utf8(octets).expect("UTF-8 is written")
+}
+
+/// All flows of a file. Where `good`, nothing may be wrong with it.
+fn read(file: &[u8], good: bool) -> Vec<Flow> {
+    let (mut all, mut flows) = (Vec::new(), Vec::new());
+    let mut reader = match FlowReader::new(file) {
+        Ok(reader) => reader,
+        Err(error) => {
+            assert!(!good || file.is_empty(), "{error}");
+            return all;
+        }
+    };
+    let mut line = 0;
+    loop {
+        match reader.read(&mut flows) {
+            Ok(true) => all.extend(flows.iter().cloned()),
+            Ok(false) => return all,
+            Err(error) => {
+                assert!(!good, "{error} in {}", text(file));
+                if !error.is_recoverable() {
+                    return all;
+                }
+                assert!(reader.line() > line, "each error is of another line");
+                line = reader.line();
+            }
+        }
+        if all.len() as u64 * 256 > MOST_TEXT && !good {
+            return all;
+        }
+    }
+}
+
+fn json_lines(flows: &[Flow]) -> Vec<u8> {
+    let mut out = Vec::new();
+    flows.iter().for_each(|flow| write_flow_line(&mut out, flow));
+    for line in out.split(|&octet| octet == b'\n') {
+        assert!(line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
+    }
+    out
+}
+
+fn csv(flows: &[Flow]) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !flows.is_empty() {
+        write_csv_head(&mut out);
+        assert_eq!(out.split(|&octet| octet == b',').count(), COLUMNS.len());
+    }
+    flows.iter().for_each(|flow| write_csv_flow(&mut out, flow));
+    out
+}
