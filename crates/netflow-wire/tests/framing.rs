@@ -5,8 +5,8 @@ use std::io::Cursor;
 
 use binrw::{BinRead, BinWrite};
 use netflow_wire::{
-    FieldSpecifier, Header, Message, MessageEncoder, SetKind, TemplateDefinition, enterprise, ipfix, v1, v5,
-    v7, v8, v9,
+    FieldSpecifier, Header, Message, MessageEncoder, SetError, SetKind, TemplateDefinition, enterprise,
+    ipfix, v1, v5, v7, v8, v9,
 };
 use proptest::prelude::*;
 
@@ -60,6 +60,50 @@ proptest! {
     #[test]
     fn any_octets_are_framed_or_refused(octets in packets()) {
         prop_assert!(walk(&octets) <= octets.len());
+    }
+
+    #[test]
+    fn sets_cover_a_packet_in_order_without_overlap(body in set_bodies(), is_ipfix: bool) {
+        let header = match is_ipfix {
+            true => Header::Ipfix(ipfix::Header::default()),
+            false => Header::V9(v9::Header::default()),
+        };
+        let mut packet = MessageEncoder::new(header);
+        packet.octets(&body);
+        let packet = packet.finish();
+        let message = Message::parse(&packet).unwrap();
+        let (mut at, mut ended) = (header.len(), false);
+        for set in message.sets() {
+            prop_assert!(!ended, "nothing follows what ends the packet");
+            match set {
+                Ok(set) => {
+                    prop_assert_eq!(set.offset, at + 4, "behind the octets that came before");
+                    prop_assert!(set.length() >= 4);
+                    prop_assert_eq!(set.body, &packet[set.offset..set.offset + set.body.len()]);
+                    at += set.length();
+                }
+                Err(SetError::Gap { offset, length }) => {
+                    prop_assert_eq!(offset, at);
+                    prop_assert!((1..4).contains(&length), "up to a multiple of four");
+                    at += length;
+                }
+                // What is there of it follows.
+                Err(SetError::Truncated { offset, left, .. }) => {
+                    prop_assert_eq!((offset, left), (at, packet.len() - at));
+                }
+                Err(SetError::Length { offset, .. }) => {
+                    prop_assert_eq!(offset, at);
+                    (at, ended) = (packet.len(), true);
+                }
+                Err(SetError::Trailing { offset, length }) => {
+                    prop_assert_eq!((offset, length), (at, packet.len() - at));
+                    (at, ended) = (packet.len(), true);
+                }
+                Err(other) => prop_assert!(false, "{} is not of sets", other),
+            }
+        }
+        // Only padding is passed over in silence.
+        prop_assert!(packet[at..].iter().all(|&octet| octet == 0));
     }
 
     #[test]
