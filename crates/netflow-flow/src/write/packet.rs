@@ -26,6 +26,9 @@ struct Packet {
     exporter: Exporter,
     received: Timestamp,
     header: Header,
+    late: bool,
+    /// Records of each data set: times that are estimated are so for a set.
+    sets: Vec<usize>,
     flows: Vec<u8>,
     options: Vec<u8>,
 }
@@ -36,6 +39,8 @@ impl Packet {
             exporter: context.exporter,
             received: context.received,
             header: *context.header,
+            late: context.late,
+            sets: Vec::new(),
             flows: Vec::new(),
             options: Vec::new(),
         }
@@ -55,6 +60,13 @@ impl Packet {
         json::number(out, self.exporter.port.into());
         out.extend_from_slice(b"],\"header\":");
         json::header(out, &self.header);
+        if self.late {
+            out.extend_from_slice(b",\"late\":true");
+        }
+        if self.sets.len() > 1 {
+            let lengths: Vec<_> = self.sets.iter().map(usize::to_string).collect();
+            list(out, "sets", lengths.join(",").as_bytes());
+        }
         list(out, "flows", &self.flows);
         if !self.options.is_empty() {
             list(out, "options", &self.options);
@@ -155,7 +167,9 @@ impl MessageSink for PacketWriter {
     }
 
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        json::records(&mut self.packet_of(context).flows, &set);
+        let packet = self.packet_of(context);
+        packet.sets.push(set.len());
+        json::records(&mut packet.flows, &set);
     }
 
     fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
