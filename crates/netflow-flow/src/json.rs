@@ -109,13 +109,14 @@ fn list(out: &mut Vec<u8>, list: &List<'_>) {
     out.extend_from_slice(b"]}");
 }
 
-/// Appends an object of fields and values; padding is left out.
+/// Appends an object of fields and values; padding is left out. What a template gives no octets is absent,
+/// whatever its type: text and octets are empty only where a record says so.
 fn fields<'a>(out: &mut Vec<u8>, values: impl Iterator<Item = (&'a netflow_templates::Field, Value<'a>)>) {
     out.push(b'{');
     for (field, decoded) in values {
         if !field.is_padding() {
             key(out, field.name());
-            value(out, &decoded);
+            value(out, if field.length() == 0 { &Value::Absent } else { &decoded });
         }
     }
     out.push(b'}');
