@@ -11,6 +11,7 @@ use crate::schema::Flow;
 
 mod csv;
 mod flow_line;
+mod json;
 mod packets;
 
 /// The longest line that is read: what is longer is no line of a flow file.

@@ -1,15 +1,19 @@
 //! Export packets from lines of JSON: the layout of PyPI `netflow`.
 //!
-//! The fields of a record are encoded again, as a template has them that is made from their names, and go
-//! the way of every data record from there: there is one way from elements to flows.
+//! The fields of a record are encoded again, as a template has them that is made from their names and values,
+//! and go the way of every data record from there: there is one way from elements to flows. A line does not
+//! say whether its options records came before its flows or behind them: they count for all of them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use netflow_templates::{Clock, Context, DataSet, Element, Naming, Options, Plan, Registry, Timestamp};
+use netflow_templates::{
+    Clock, Context, DataSet, DataType, Element, Exporter, Naming, Options, Plan, Registry, Timestamp,
+};
 use netflow_wire::{FieldSpecifier, Header};
 
-use self::encode::{encode, encoded_length};
+use self::encode::encode;
 use self::line::Packet;
 use self::rows::Rows;
 use crate::normalize::Normalizer;
@@ -21,12 +25,10 @@ mod rows;
 
 /// Names of fields that are not known, kept to be told.
 const MAX_UNKNOWN: usize = 100;
-/// Characters of such a name that are kept.
-const MAX_NAME: usize = 255;
-/// Shapes of records kept.
-const MAX_SHAPES: usize = 10_000;
-/// Octets that these take, about.
-const MAX_SHAPE_OCTETS: usize = 32 << 20;
+/// Octets of such a name that are kept.
+const MAX_NAME: usize = 100;
+/// Octets that remembered shapes may take, about; then all are forgotten.
+const MAX_SHAPES: usize = 64 << 20;
 
 /// Whether a line is an object with one number as key.
 pub(super) fn is_packet_line(line: &[u8]) -> bool {
@@ -38,49 +40,56 @@ pub(super) fn is_packet_line(line: &[u8]) -> bool {
 /// Reads lines of export packets.
 pub(super) struct PacketLines {
     registry: Registry,
+    /// The same, but a list (RFC 6313) is a string: flows have the text of it, and so have the lines.
+    without_lists: Registry,
     normalizer: Normalizer,
     options: Options,
-    shapes: HashMap<Vec<u8>, Rc<Shape>>,
-    shape_octets: usize,
-    last: Option<Rc<Shape>>,
+    /// By the names of the members.
+    shapes: HashMap<Box<[u8]>, Rc<Shape>>,
+    /// Octets that they take, about.
+    shapes_memory: usize,
     flows: Rows,
     option_records: Rows,
     unknown: BTreeSet<String>,
     packets: u64,
-    octets: Vec<u8>,
-    spans: Vec<u32>,
+    /// The last packet whose sets had to wait, and its number.
+    late: Option<(Exporter, Timestamp, Header, u64)>,
+    run: Run,
 }
 
-/// The fields that records of one kind have.
+/// The elements that records with the same members have, `None` for names that are not known, and the plans
+/// for their values by lengths.
 struct Shape {
-    signature: Vec<u8>,
-    plan: Plan,
-    /// For each JSON member the length that its values are encoded in; `None` for a member that is left out.
-    fields: Vec<Option<(Element, u16)>>,
+    elements: Vec<Option<Element>>,
+    plans: RefCell<HashMap<Box<[u16]>, Rc<Plan>>>,
 }
 
-impl Shape {
-    /// Octets that keeping it takes, about: the signature is its key, too.
-    fn memory(&self) -> usize {
-        2 * self.signature.len() + self.plan.memory() + size_of_val(&*self.fields) + size_of::<Self>()
-    }
+/// Records that follow each other and are encoded alike, in reused memory.
+#[derive(Default)]
+struct Run {
+    octets: Vec<u8>,
+    lengths: Vec<u16>,
+    next_lengths: Vec<u16>,
+    spans: Vec<u32>,
+    /// Record and member of values that are none of their element.
+    misfits: Vec<(usize, usize)>,
 }
 
 impl PacketLines {
     pub(super) fn new(registry: Registry, normalizer: Normalizer) -> Self {
         Self {
+            without_lists: registry.clone(),
             registry,
             normalizer,
             options: Options::default(),
             shapes: HashMap::new(),
-            shape_octets: 0,
-            last: None,
+            shapes_memory: 0,
             flows: Rows::default(),
             option_records: Rows::default(),
             unknown: BTreeSet::new(),
             packets: 0,
-            octets: Vec::new(),
-            spans: Vec::new(),
+            late: None,
+            run: Run::default(),
         }
     }
 
@@ -102,17 +111,17 @@ impl PacketLines {
     pub(super) fn read(&mut self, line: &[u8], flows: &mut Vec<Flow>) -> Result<Timestamp, String> {
         self.flows.clear();
         self.option_records.clear();
-        let Packet { received, exporter, header } =
-            line::read(line, &mut self.flows, &mut self.option_records)?;
+        let packet = line::read(line, &mut self.flows, &mut self.option_records)?;
+        let Packet { received, exporter, header, late, ref sets } = packet;
         let domain = header.observation_domain();
-        let number = self.packets;
-        self.packets += 1;
+        let number = self.number(&packet);
 
         let rows = std::mem::take(&mut self.option_records);
         self.options.hear(exporter.address);
-        self.sets(&rows, &header, true, |lines, set| {
+        self.sets(&rows, &[], |lines, set, _, misfits| {
             let registry = &lines.registry;
             lines.options.learn(exporter.address, domain, registry, &set, &mut Vec::new());
+            lines.leave_out(&rows, misfits);
         });
         self.option_records = rows;
 
@@ -125,11 +134,19 @@ impl PacketLines {
         };
         let clock = Clock::new(&header, system_init);
         let rows = std::mem::take(&mut self.flows);
-        self.sets(&rows, &header, false, |lines, set| {
+        self.sets(&rows, sets, |lines, set, first, misfits| {
             let (packet, options) = (number, &lines.options);
-            let context =
-                Context { packet, exporter, received, header: &header, late: false, clock, options };
+            let context = Context { packet, exporter, received, header: &header, late, clock, options };
+            let start = flows.len();
             lines.normalizer.normalize(&context, set, flows);
+            if flows.len() == start {
+                return lines.leave_out(&rows, misfits);
+            }
+            for &(row, member) in misfits {
+                let (name, value) = rows.member(row, member);
+                let extras = &mut flows[start + row - first].rare_mut().extras;
+                extras.push(name, 0, DataType::String, value.text().as_bytes());
+            }
         });
         self.flows = rows;
         // The made-up template of the encoding is nobody's.
@@ -137,79 +154,150 @@ impl PacketLines {
         Ok(received)
     }
 
-    /// Hands out the records as data sets: those that follow each other and have the same fields together.
+    /// Number of a packet: sets of one that had to wait may stand in several lines.
+    fn number(&mut self, packet: &Packet) -> u64 {
+        let &Packet { received, exporter, header, late, .. } = packet;
+        if late
+            && let Some((of, at, under, number)) = self.late
+            && (of, at, under) == (exporter, received, header)
+        {
+            return number;
+        }
+        let number = self.packets;
+        self.packets += 1;
+        if late {
+            self.late = Some((exporter, received, header, number));
+        }
+        number
+    }
+
+    /// Hands out the records as data sets: those that follow each other and are encoded alike together, unless
+    /// `sets`, the lengths of the sets that they came in, parts them; with the number of the first, and record
+    /// and member of values that are none of their element.
     fn sets(
         &mut self,
         rows: &Rows,
-        header: &Header,
-        options: bool,
-        mut each: impl FnMut(&mut Self, DataSet<'_>),
+        sets: &[u32],
+        mut each: impl FnMut(&mut Self, DataSet<'_>, usize, &[(usize, usize)]),
     ) {
-        let mut next = 0;
-        while next < rows.len() {
-            let shape = self.shape(rows, next, header, options);
-            let mut octets = std::mem::take(&mut self.octets);
-            octets.clear();
-            while next < rows.len() && rows.signature(next) == shape.signature {
-                encode(rows, next, &shape, &mut octets);
+        let mut run = std::mem::take(&mut self.run);
+        let mut ends = sets.iter().scan(0, |end: &mut usize, &length| {
+            *end = end.saturating_add(length as usize);
+            Some(*end)
+        });
+        let (mut first, mut end) = (0, 0);
+        while first < rows.len() {
+            while end <= first {
+                end = ends.next().unwrap_or(usize::MAX);
+            }
+            let names = rows.names(first);
+            let shape = self.shape(rows, first);
+            run.clear();
+            run.append(rows, first, &shape.elements);
+            std::mem::swap(&mut run.lengths, &mut run.next_lengths);
+            let mut next = first + 1;
+            while next < rows.len().min(end) && rows.names(next) == names {
+                let (octets, misfits) = (run.octets.len(), run.misfits.len());
+                run.append(rows, next, &shape.elements);
+                if run.lengths != run.next_lengths {
+                    run.octets.truncate(octets);
+                    run.misfits.truncate(misfits);
+                    break;
+                }
                 next += 1;
             }
-            let mut spans = std::mem::take(&mut self.spans);
-            each(self, DataSet::lay(&shape.plan, &octets, 0, &mut spans, &mut |_| {}));
-            (self.octets, self.spans) = (octets, spans);
+            let plan = self.plan(&shape, &run.lengths);
+            let set = DataSet::lay(&plan, &run.octets, 0, &mut run.spans, &mut |_| {});
+            each(self, set, first, &run.misfits);
+            first = next;
         }
+        self.run = run;
     }
 
-    fn shape(&mut self, rows: &Rows, row: usize, header: &Header, options: bool) -> Rc<Shape> {
-        let signature = rows.signature(row);
-        if let Some(shape) = self.last.as_ref().filter(|shape| shape.signature == signature) {
+    /// The elements of a record.
+    fn shape(&mut self, rows: &Rows, row: usize) -> Rc<Shape> {
+        if self.shapes_memory > MAX_SHAPES {
+            self.shapes.clear();
+            self.shapes_memory = 0;
+        }
+        let names = rows.names(row);
+        if let Some(shape) = self.shapes.get(names) {
             return Rc::clone(shape);
         }
-        let shape = match self.shapes.get(signature) {
-            Some(shape) => Rc::clone(shape),
-            None => {
-                let shape = Rc::new(self.new_shape(rows, row, header, options));
-                let octets = self.shape_octets + shape.memory();
-                if self.shapes.len() < MAX_SHAPES && octets <= MAX_SHAPE_OCTETS {
-                    self.shape_octets = octets;
-                    self.shapes.insert(signature.to_vec(), Rc::clone(&shape));
-                }
-                shape
-            }
-        };
-        self.last = Some(Rc::clone(&shape));
+        let elements: Vec<_> = rows.members(row).map(|(name, _)| self.element(name)).collect();
+        self.shapes_memory += names.len() + size_of_val(elements.as_slice());
+        let shape = Rc::new(Shape { elements, plans: RefCell::default() });
+        self.shapes.insert(names.into(), Rc::clone(&shape));
         shape
     }
 
-    fn new_shape(&mut self, rows: &Rows, row: usize, header: &Header, options: bool) -> Shape {
-        let (mut fields, mut specifiers) = (Vec::new(), Vec::new());
-        for (name, scalar) in rows.members(row) {
-            let Some(element) = self.element(name) else {
-                if self.unknown.len() < MAX_UNKNOWN {
-                    self.unknown.insert(name.chars().take(MAX_NAME).collect());
-                }
-                fields.push(None);
-                continue;
-            };
-            let length = encoded_length(element.data_type, &scalar);
-            specifiers.push(FieldSpecifier::of(element.enterprise, element.id, length));
-            fields.push(Some((element, length)));
+    /// The plan for values of these lengths.
+    fn plan(&mut self, shape: &Shape, lengths: &[u16]) -> Rc<Plan> {
+        if let Some(plan) = shape.plans.borrow().get(lengths) {
+            return Rc::clone(plan);
         }
-        let naming = match header {
-            Header::Ipfix(_) => Naming::Ipfix,
-            Header::V9(_) => Naming::V9,
-            _ => Naming::Fixed,
-        };
-        let plan = Plan::compile(&self.registry, naming, 0, options, 0, &specifiers);
-        Shape { signature: rows.signature(row).to_vec(), plan, fields }
+        let elements = shape.elements.iter().flatten();
+        let specifiers: Vec<_> = elements
+            .zip(lengths)
+            .map(|(element, &length)| FieldSpecifier::of(element.enterprise, element.id, length))
+            .collect();
+        // Names and ids are of no account here: flows have the registry's.
+        let plan = Plan::compile(&self.without_lists, Naming::Ipfix, 0, false, 0, &specifiers);
+        let plan = Rc::new(plan);
+        self.shapes_memory += plan.memory() + size_of_val(lengths);
+        shape.plans.borrow_mut().insert(lengths.into(), Rc::clone(&plan));
+        plan
     }
 
-    /// The element with a name; a repeated field's number is not part of it.
-    fn element(&self, name: &str) -> Option<Element> {
-        self.registry.find_name(name).or_else(|| {
+    /// The element with a name, which is kept to be told when no registry has it; a repeated field's number is
+    /// no part of it.
+    fn element(&mut self, name: &str) -> Option<Element> {
+        let element = self.registry.find_name(name).or_else(|| {
             let (stem, number) = name.rsplit_once('_')?;
             number.parse::<u16>().ok()?;
             self.registry.find_name(stem)
-        })
+        });
+        match &element {
+            Some(Element { enterprise, id, name, data_type, .. }) if data_type.is_list() => {
+                // A name of a registry has no commas, which are all that could go wrong.
+                let _ = self.without_lists.add_csv(&format!("{enterprise},{id},{name},string"));
+            }
+            Some(_) => {}
+            None => self.left_out(name),
+        }
+        element
+    }
+
+    /// Notes values that no flow can have.
+    fn leave_out(&mut self, rows: &Rows, misfits: &[(usize, usize)]) {
+        for &(row, member) in misfits {
+            self.left_out(rows.member(row, member).0);
+        }
+    }
+
+    fn left_out(&mut self, name: &str) {
+        if self.unknown.len() < MAX_UNKNOWN {
+            self.unknown.insert(name.chars().take(MAX_NAME).collect());
+        }
+    }
+}
+
+impl Run {
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.misfits.clear();
+    }
+
+    /// Appends a record, whose lengths become the next.
+    fn append(&mut self, rows: &Rows, row: usize, elements: &[Option<Element>]) {
+        self.next_lengths.clear();
+        for (member, ((_, value), element)) in rows.members(row).zip(elements).enumerate() {
+            let Some(element) = element else { continue };
+            let length = encode(element.data_type, value, &mut self.octets);
+            self.next_lengths.push(length.unwrap_or_else(|| {
+                self.misfits.push((row, member));
+                0
+            }));
+        }
     }
 }

@@ -199,6 +199,148 @@ fn records_of_different_shape_in_one_line() {
     assert_eq!(flows[0].exporter_addr, "192.0.2.9".parse::<std::net::IpAddr>().unwrap());
 }
 
+/// A line of an IPFIX packet with these members behind its header.
+fn ipfix_line(members: &str) -> String {
+    format!(
+        r#"{{"1.5":{{"client":["192.0.2.9",1],"header":{{"version":10,"export_time":1714564800}},{members}}}}}"#
+    ) + "\n"
+}
+
+/// The flows of such a line, and the fields that were left out.
+fn ipfix_flows(members: &str) -> (Vec<Flow>, Vec<String>) {
+    let line = ipfix_line(&members.replace('\n', " "));
+    let mut reader = FlowReader::new(line.as_bytes()).unwrap();
+    let mut flows = Vec::new();
+    assert!(reader.read(&mut flows).unwrap());
+    (flows, reader.unknown_fields().into_iter().collect())
+}
+
+#[test]
+fn every_value_is_encoded_by_itself() {
+    // A value that does not fit its type stands in the file as hex.
+    let (flows, unknown) = ipfix_flows(
+        r#""flows":[
+        {"sourceIPv4Address":"192.0.2.1","flowStartMilliseconds":"2024-05-01T12:00:00.250Z","sourceMacAddress":"02:00:00:00:00:01","dataRecordsReliability":true},
+        {"sourceIPv4Address":"c00002","flowStartMilliseconds":"010203040506070809","sourceMacAddress":"0102","dataRecordsReliability":"00"},
+        {"sourceIPv4Address":"192.0.2.3","flowStartMilliseconds":"2024-05-01T12:00:01.000Z","sourceMacAddress":"02:00:00:00:00:03","dataRecordsReliability":false},
+        {"sourceIPv4Address":"router","flowStartMilliseconds":"yesterday","sourceMacAddress":7,"dataRecordsReliability":"perhaps"}]"#,
+    );
+    let texts = |flow: &Flow| {
+        let extras = flow.rare().extras.iter().map(|(name, value)| format!("{name}={value}"));
+        extras.collect::<Vec<_>>().join(" ")
+    };
+    let of = |flow: &Flow| (flow.src_addr.map(|address| address.to_string()), flow.rare().src_mac.is_some());
+    assert_eq!(of(&flows[0]), (Some("192.0.2.1".into()), true));
+    assert_eq!(texts(&flows[0]), "dataRecordsReliability=true");
+    assert_eq!(of(&flows[1]), (None, false));
+    assert_eq!(
+        texts(&flows[1]),
+        "sourceIPv4Address=c00002 flowStartMilliseconds=010203040506070809 sourceMacAddress=0102 dataRecordsReliability=00"
+    );
+    assert_eq!(of(&flows[2]), (Some("192.0.2.3".into()), true));
+    assert_eq!(flows[2].time_flow_start, Some(Timestamp::from_secs(1_714_564_801)));
+    assert_eq!(texts(&flows[2]), "dataRecordsReliability=false");
+    // What nothing can be made of is kept as it stands.
+    assert_eq!(of(&flows[3]), (None, true));
+    assert_eq!(
+        texts(&flows[3]),
+        "sourceIPv4Address=router flowStartMilliseconds=yesterday dataRecordsReliability=perhaps"
+    );
+    assert_eq!(unknown, [""; 0]);
+}
+
+#[test]
+fn numbers_that_are_none_of_their_element_are_kept() {
+    let (flows, _) = ipfix_flows(
+        r#""flows":[{"octetDeltaCount":-5,"packetDeltaCount":1.5,"sourceIPv4Address":4294967296,"protocolIdentifier":6}]"#,
+    );
+    assert_eq!((flows[0].bytes_raw, flows[0].packets_raw, flows[0].proto), (0, 0, 6));
+    let texts: Vec<_> =
+        flows[0].rare().extras.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(texts, ["octetDeltaCount=-5", "packetDeltaCount=1.5", "sourceIPv4Address=4294967296"]);
+    // Without a record there is no flow to keep it in.
+    let (flows, left_out) = ipfix_flows(r#""flows":[{"octetDeltaCount":-5}]"#);
+    assert_eq!((flows.len(), left_out), (0, vec!["octetDeltaCount".to_owned()]));
+}
+
+#[test]
+fn names_with_nul_are_names_of_their_own() {
+    let (flows, unknown) = ipfix_flows(
+        r#""flows":[{"protocolIdentifier":6,"sourceTransportPort":80},{"protocolIdentifier\u0000nsourceTransportPort":5}]"#,
+    );
+    assert_eq!(flows.len(), 1);
+    assert_eq!(unknown, ["protocolIdentifier\0nsourceTransportPort"]);
+}
+
+#[test]
+fn lists_are_kept_as_their_text() {
+    let list = r#"{"semantic":"allOf","values":[{"sourceTransportPort":1,"protocolIdentifier":2},"x"]}"#;
+    let (flows, unknown) = ipfix_flows(&format!(
+        r#""flows":[{{"basicList":{list},"subTemplateList":"0a","subTemplateMultiList":null,"protocolIdentifier":6}}]"#
+    ));
+    assert_eq!((flows[0].proto, flows[0].src_port), (6, 0));
+    let extras = &flows[0].rare().extras;
+    assert_eq!(extras.get("basicList"), Some(Value::String(list.into())));
+    assert_eq!(extras.get("subTemplateList"), Some(Value::String("\"0a\"".into())));
+    assert_eq!(extras.get("subTemplateMultiList"), Some(Value::String("null".into())));
+    assert_eq!(unknown, [""; 0]);
+}
+
+#[test]
+fn only_options_records_have_scopes_and_fields() {
+    let (flows, unknown) = ipfix_flows(
+        r#""flows":[{"scopes":{"protocolIdentifier":6},"sourceTransportPort":1}],
+        "options":[{"scopes":{"samplerId":1},"fields":{"samplerRandomInterval":10}}]"#,
+    );
+    assert_eq!((flows[0].proto, flows[0].src_port, flows[0].sampling_rate), (0, 1, 10));
+    assert_eq!(unknown, ["scopes"]);
+}
+
+#[test]
+fn records_that_had_to_wait_are_marked_and_numbered_on() {
+    let flow = r#""flows":[{"protocolIdentifier":6}]"#;
+    let late = ipfix_line(&format!(r#""late":true,{flow}"#));
+    let file = [late.clone(), late, ipfix_line(flow)].concat();
+    let (flows, errors) = read(file.as_bytes());
+    assert_eq!(errors, Vec::<String>::new());
+    let marks: Vec<_> = flows.iter().map(|flow| (flow.quality, flow.record_index)).collect();
+    let late = crate::Quality::LATE_TEMPLATE.0;
+    assert_eq!(marks, [(late, 0), (late, 1), (0, 0)]);
+}
+
+#[test]
+fn times_are_estimated_within_a_set() {
+    let flow = |uptime| format!(r#"{{"flowEndSysUpTime":{uptime}}}"#);
+    let ends = |sets: &str| {
+        let (flows, _) = ipfix_flows(&format!(r#"{sets}"flows":[{},{}]"#, flow(1_000), flow(3_000)));
+        flows.iter().map(|flow| flow.time_flow_end.unwrap().as_nanos() / 1_000_000_000).collect::<Vec<_>>()
+    };
+    let now = i64::from(NOW);
+    assert_eq!(ends(""), [now - 2, now]);
+    assert_eq!(ends(r#""sets":[1,1],"#), [now, now]);
+    assert_eq!(ends(r#""sets":[0,4294967295,1],"#), [now - 2, now]);
+}
+
+#[test]
+fn more_records_than_a_packet_has_octets_are_no_packet() {
+    let line = |records: usize| ipfix_line(&format!(r#""flows":[{{}}{}]"#, ",{}".repeat(records - 1)));
+    assert_eq!(read(line(65_535).as_bytes()).1, Vec::<String>::new());
+    assert!(read(line(65_536).as_bytes()).1[0].contains("at most 65535 records"));
+    let fields =
+        |fields: usize| ipfix_line(&format!(r#""flows":[{{"x":1{}}}]"#, r#","x":1"#.repeat(fields - 1)));
+    assert_eq!(read(fields(16_384).as_bytes()).1, Vec::<String>::new());
+    assert!(read(fields(16_385).as_bytes()).1[0].contains("at most 16384 fields"));
+}
+
+#[test]
+fn an_ipv6_client_of_python_is_read() {
+    let line = ipfix_line(r#""flows":[{"protocolIdentifier":6}]"#)
+        .replace(r#"["192.0.2.9",1]"#, r#"["fe80::1%eth0",9,0,2]"#);
+    let (flows, errors) = read(line.as_bytes());
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!((flows[0].exporter_addr, flows[0].exporter_port), ("fe80::1".parse().unwrap(), 9));
+}
+
 #[test]
 fn a_bad_line_is_told_and_the_others_are_read() {
     let (_, good) = written(Format::Packets, false);
@@ -238,6 +380,14 @@ fn what_is_no_flow_file_is_named() {
     assert!(read(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).1[0].contains("damaged"));
     assert!(read(&[0x1f, 0x8b, 8]).1[0].contains("cut off after line 0"));
     assert!(read(b"a,b\n1,2\n").1[0].contains("neither gzip"));
+}
+
+#[test]
+fn an_object_without_a_column_is_no_flow() {
+    let (flows, errors) = read(b"{\"src_port\":80}\n{}\n{\"a\":1}\n{\"src_port\":81}\n");
+    assert_eq!(flows.len(), 2);
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[1].starts_with("line 3: is no flow"), "{errors:?}");
 }
 
 #[test]

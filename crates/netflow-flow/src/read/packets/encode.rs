@@ -1,111 +1,115 @@
 //! Values of JSON, encoded as a template has them (RFC 7011, section 6).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use netflow_templates::{DataType, Timestamp};
 use netflow_wire::VARIABLE_LENGTH;
 
-use super::Shape;
-use super::rows::{Rows, Scalar};
+use crate::read::json::Scalar;
 use crate::value::MacAddress;
 
-/// Octets that a value is encoded in.
-pub(super) fn encoded_length(data_type: DataType, scalar: &Scalar<'_>) -> u16 {
-    use DataType as T;
-    let is_time = |text: &str| text.parse::<Timestamp>().is_ok();
-    match (data_type, scalar) {
-        (_, Scalar::Null) => 0,
-        (T::Ipv4Address, Scalar::Unsigned(_)) => 4,
-        (T::Ipv4Address, Scalar::Text(text)) if text.parse::<Ipv4Addr>().is_ok() => 4,
-        (T::Ipv6Address, Scalar::Text(text)) if text.parse::<Ipv6Addr>().is_ok() => 16,
-        (T::MacAddress, Scalar::Unsigned(_)) => 6,
-        (T::MacAddress, Scalar::Text(text)) if text.parse::<MacAddress>().is_ok() => 6,
-        (T::Boolean, Scalar::Boolean(_)) => 1,
-        (
-            T::DateTimeSeconds | T::DateTimeMilliseconds | T::DateTimeMicroseconds | T::DateTimeNanoseconds,
-            Scalar::Text(text),
-        ) if is_time(text) => 8,
-        (T::String | T::OctetArray, _) => VARIABLE_LENGTH,
-        (_, Scalar::Unsigned(_) | Scalar::Signed(_) | Scalar::Float(_)) => 8,
-        // Octets as hex, of a length that the type does not have.
-        _ => VARIABLE_LENGTH,
-    }
-}
+/// Octets up to which a value that is nothing but octets gets a field of its very length: there are elements
+/// whose meaning goes by it (MPLS labels).
+const SHORT: usize = 8;
 
-/// Appends a record.
-pub(super) fn encode(rows: &Rows, row: usize, shape: &Shape, out: &mut Vec<u8>) {
-    for ((_, scalar), field) in rows.members(row).zip(&shape.fields) {
-        let Some((element, length)) = field else { continue };
-        let start = out.len();
-        let data_type = match element.data_type {
-            DataType::String => DataType::String,
-            _ if *length == VARIABLE_LENGTH => DataType::OctetArray,
-            data_type => data_type,
-        };
-        encode_value(data_type, &scalar, out);
-        let encoded = out.len() - start;
-        match *length {
-            VARIABLE_LENGTH => {
-                let encoded = u16::try_from(encoded).unwrap_or(u16::MAX - 1);
-                out.truncate(start + usize::from(encoded));
-                let [high, low] = encoded.to_be_bytes();
-                out.splice(start..start, [255, high, low]);
-            }
-            // A text that is no value of its type becomes zeros.
-            length => out.resize(start + usize::from(length), 0),
-        }
-    }
-}
+/// Seconds from the NTP epoch (1900) to the Unix epoch.
+const NTP_TO_UNIX: i64 = 2_208_988_800;
 
-fn encode_value(data_type: DataType, scalar: &Scalar<'_>, out: &mut Vec<u8>) {
+/// Appends a value, and returns the length that its field has in the template. `None`, and nothing is
+/// appended, when it is no value of the type.
+///
+/// What does not fit its type stands in the file as hex, and becomes a field of its very length again.
+pub(super) fn encode(data_type: DataType, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<u16> {
     use DataType as T;
+    if data_type.is_list() {
+        // The text of a list is what a flow has of it.
+        let mut text = Vec::new();
+        scalar.write(&mut text);
+        return variable(&text, out);
+    }
     match (data_type, scalar) {
-        (T::Ipv4Address, Scalar::Text(text)) => match text.parse() {
-            Ok(IpAddr::V4(address)) => out.extend(address.octets()),
-            _ => out.extend([0; 4]),
-        },
+        (_, Scalar::Null) => Some(0),
+        (T::String, scalar) => variable(scalar.text().as_bytes(), out),
         // PyPI `netflow` writes the addresses of v1 and v5 as numbers.
-        (T::Ipv4Address, Scalar::Unsigned(number)) => out.extend((*number as u32).to_be_bytes()),
-        (T::Ipv6Address, Scalar::Text(text)) => match text.parse() {
-            Ok(IpAddr::V6(address)) => out.extend(address.octets()),
-            _ => out.extend([0; 16]),
+        (T::Ipv4Address, Scalar::Unsigned(number)) => fixed(u32::try_from(number).ok()?.to_be_bytes(), out),
+        (T::MacAddress, Scalar::Unsigned(number)) => match number.to_be_bytes() {
+            [0, 0, octets @ ..] => fixed::<6>(octets, out),
+            _ => None,
         },
-        (T::MacAddress, Scalar::Text(text)) => {
-            out.extend(text.parse::<MacAddress>().unwrap_or_default().0);
+        (T::Boolean, Scalar::Boolean(yes)) => fixed([if yes { 1 } else { 2 }], out),
+        (T::Boolean, Scalar::Unsigned(number)) => fixed([u8::try_from(number).ok()?], out),
+        (T::Float32 | T::Float64, Scalar::Unsigned(number)) => fixed((number as f64).to_be_bytes(), out),
+        (T::Float32 | T::Float64, Scalar::Signed(number)) => fixed((number as f64).to_be_bytes(), out),
+        (T::Float32 | T::Float64, Scalar::Float(number)) => fixed(number.to_be_bytes(), out),
+        (T::Signed8 | T::Signed16 | T::Signed32 | T::Signed64, Scalar::Unsigned(number)) => {
+            fixed(i64::try_from(number).ok()?.to_be_bytes(), out)
         }
-        (T::MacAddress, Scalar::Unsigned(number)) => out.extend(&number.to_be_bytes()[2..]),
-        (T::DateTimeSeconds, Scalar::Text(text)) => {
-            out.extend((nanos(text) / 1_000_000_000).to_be_bytes());
+        (T::Signed8 | T::Signed16 | T::Signed32 | T::Signed64, Scalar::Signed(number)) => {
+            fixed(number.to_be_bytes(), out)
         }
-        (T::DateTimeMilliseconds, Scalar::Text(text)) => out.extend((nanos(text) / 1_000_000).to_be_bytes()),
-        (T::DateTimeMicroseconds | T::DateTimeNanoseconds, Scalar::Text(text)) => {
-            let nanos = nanos(text);
-            let (seconds, fraction) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
-            let ntp = (seconds + 2_208_988_800) as u64;
-            let fraction = ((fraction as u64) << 32).div_ceil(1_000_000_000);
-            out.extend((ntp << 32 | fraction).to_be_bytes());
-        }
-        (T::Boolean, Scalar::Boolean(yes)) => out.push(if *yes { 1 } else { 2 }),
-        (T::String, scalar) => out.extend(scalar.text().as_bytes()),
-        (T::Float32 | T::Float64, Scalar::Unsigned(number)) => out.extend((*number as f64).to_be_bytes()),
-        (T::Float32 | T::Float64, Scalar::Signed(number)) => out.extend((*number as f64).to_be_bytes()),
-        (_, Scalar::Unsigned(number)) => out.extend(number.to_be_bytes()),
-        (_, Scalar::Signed(number)) => out.extend(number.to_be_bytes()),
-        (T::Float32 | T::Float64, Scalar::Float(number)) => out.extend(number.to_be_bytes()),
-        (_, Scalar::Float(number)) => out.extend((*number as u64).to_be_bytes()),
-        (_, Scalar::Boolean(yes)) => out.push((*yes).into()),
-        // Octets as hex.
-        (_, Scalar::Text(text)) => out.extend(octets(text)),
-        (_, Scalar::Null) => {}
+        (T::Ipv6Address, Scalar::Unsigned(_)) => None,
+        (_, Scalar::Unsigned(number)) => fixed(number.to_be_bytes(), out),
+        (T::OctetArray, Scalar::Text(text)) => hex(text, SHORT, out),
+        (_, Scalar::Text("")) => Some(0),
+        (_, Scalar::Text(text)) => typed(data_type, text, out).or_else(|| hex(text, usize::MAX, out)),
+        _ => None,
     }
 }
 
-fn nanos(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap_or_default().as_nanos()
+/// A value that has a text of its own.
+fn typed(data_type: DataType, text: &str, out: &mut Vec<u8>) -> Option<u16> {
+    use DataType as T;
+    match data_type {
+        T::Ipv4Address => fixed(text.parse::<Ipv4Addr>().ok()?.octets(), out),
+        T::Ipv6Address => fixed(text.parse::<Ipv6Addr>().ok()?.octets(), out),
+        T::MacAddress => fixed(text.parse::<MacAddress>().ok()?.0, out),
+        T::DateTimeSeconds | T::DateTimeMilliseconds | T::DateTimeMicroseconds | T::DateTimeNanoseconds => {
+            fixed(time_octets(data_type, text.parse().ok()?), out)
+        }
+        _ => None,
+    }
 }
 
-fn octets(hex: &str) -> impl Iterator<Item = u8> {
-    hex.as_bytes()
-        .chunks_exact(2)
-        .map_while(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+fn fixed<const N: usize>(octets: [u8; N], out: &mut Vec<u8>) -> Option<u16> {
+    out.extend(octets);
+    Some(N as u16)
+}
+
+/// Octets behind their length (RFC 7011, section 7).
+fn variable(octets: &[u8], out: &mut Vec<u8>) -> Option<u16> {
+    let length = u16::try_from(octets.len()).ok()?;
+    out.push(255);
+    out.extend(length.to_be_bytes());
+    out.extend_from_slice(octets);
+    Some(VARIABLE_LENGTH)
+}
+
+/// Octets from hex: in a field of their length up to `longest`, else behind their length.
+fn hex(text: &str, longest: usize, out: &mut Vec<u8>) -> Option<u16> {
+    let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
+    let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?);
+    let octets: Vec<u8> = text.as_bytes().chunks(2).map(pair).collect::<Option<_>>()?;
+    match u16::try_from(octets.len()) {
+        Ok(length) if length > 0 && length < VARIABLE_LENGTH && octets.len() <= longest => {
+            out.extend(octets);
+            Some(length)
+        }
+        _ => variable(&octets, out),
+    }
+}
+
+/// A time in eight octets.
+fn time_octets(data_type: DataType, time: Timestamp) -> [u8; 8] {
+    let nanos = time.as_nanos();
+    match data_type {
+        DataType::DateTimeSeconds => (nanos / 1_000_000_000).to_be_bytes(),
+        DataType::DateTimeMilliseconds => (nanos / 1_000_000).to_be_bytes(),
+        _ => {
+            let (seconds, fraction) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+            let ntp = (seconds + NTP_TO_UNIX) as u64;
+            // The next unit above: it is read as the nearest nanosecond.
+            let fraction = ((fraction as u64) << 32).div_ceil(1_000_000_000);
+            (ntp << 32 | fraction).to_be_bytes()
+        }
+    }
 }

@@ -7,24 +7,30 @@ use std::ops::Range;
 
 use netflow_templates::{Exporter, Timestamp};
 use netflow_wire::{Header, ipfix, v1, v5, v7, v8, v9};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
 
-use super::rows::{Rows, Scalar};
+use super::rows::Rows;
+use crate::read::json::{self, Json, JsonText, Scalar, Take};
+
+/// Records of a line: an export packet has no more octets.
+const MAX_RECORDS: usize = 65_535;
+/// Fields of a record: a template has four octets for each, in one export packet.
+const MAX_FIELDS: usize = 16_384;
 
 /// What a line says besides its records.
 pub(super) struct Packet {
     pub(super) received: Timestamp,
     pub(super) exporter: Exporter,
     pub(super) header: Header,
+    /// Whether the records had to wait for their template.
+    pub(super) late: bool,
+    /// Records of each data set, where the line says so.
+    pub(super) sets: Vec<u32>,
 }
 
 /// Reads a line, and its records into `flows` and `options`.
 pub(super) fn read(line: &[u8], flows: &mut Rows, options: &mut Rows) -> Result<Packet, String> {
-    let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let packet =
-        deserializer.deserialize_map(LineVisitor { flows, options }).map_err(|error| error.to_string())?;
-    deserializer.end().map_err(|error| error.to_string())?;
-    Ok(packet)
+    json::read(line, Line { flows, options })
 }
 
 /// The header's members that matter, under the names of either library.
@@ -98,31 +104,30 @@ impl JsonHeader {
     }
 }
 
-struct LineVisitor<'a> {
+/// An object with the receive time as its key.
+struct Line<'a> {
     flows: &'a mut Rows,
     options: &'a mut Rows,
 }
 
-impl<'de> Visitor<'de> for LineVisitor<'_> {
-    type Value = Packet;
+impl<'de> Take<'de> for Line<'_> {
+    type Output = Packet;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with the receive time as its key")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Packet, A::Error> {
-        let key = map
+    fn object<A: MapAccess<'de>>(self, mut line: A) -> Result<Packet, A::Error> {
+        let key = line
             .next_key::<Cow<'_, str>>()?
             .ok_or_else(|| A::Error::custom("the line has no receive time"))?;
         let received =
             received(&key).ok_or_else(|| A::Error::custom(format_args!("'{key}' is no receive time")))?;
-        let (exporter, header) =
-            map.next_value_seed(PacketSeed { flows: self.flows, options: self.options })?;
-        if map.next_key::<IgnoredAny>()?.is_some() {
+        let packet = line.next_value_seed(Json(PacketOf { line: self, received }))?;
+        if line.next_key::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("the line has more than one receive time"));
         }
-        let header = header.header().map_err(A::Error::custom)?;
-        Ok(Packet { received, exporter, header })
+        Ok(packet)
     }
 }
 
@@ -137,188 +142,176 @@ fn received(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_secs(seconds.parse().ok()?).saturating_add_nanos(nanos))
 }
 
-struct PacketSeed<'a> {
-    flows: &'a mut Rows,
-    options: &'a mut Rows,
+/// The export packet of a line.
+struct PacketOf<'a> {
+    line: Line<'a>,
+    received: Timestamp,
 }
 
-impl<'de> DeserializeSeed<'de> for PacketSeed<'_> {
-    type Value = (Exporter, JsonHeader);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PacketSeed<'_> {
-    type Value = (Exporter, JsonHeader);
+impl<'de> Take<'de> for PacketOf<'_> {
+    type Output = Packet;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an export packet: client, header and flows")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut exporter, mut header) = (None, None);
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+    fn object<A: MapAccess<'de>>(self, mut packet: A) -> Result<Packet, A::Error> {
+        let (mut exporter, mut header, mut late, mut sets) = (None, None, false, Vec::new());
+        let Line { flows, options } = self.line;
+        while let Some(key) = packet.next_key::<Cow<'_, str>>()? {
             match key.as_ref() {
-                "client" => {
-                    let client: Vec<serde_json::Value> = map.next_value()?;
-                    let address = client.first().and_then(|address| address.as_str()?.parse::<IpAddr>().ok());
-                    let port = client.get(1).and_then(|port| u16::try_from(port.as_u64()?).ok()).unwrap_or(0);
-                    exporter = address.map(|address| Exporter { address: address.to_canonical(), port });
-                }
-                "header" => header = Some(map.next_value::<JsonHeader>()?),
-                "flows" => map.next_value_seed(RowsSeed(self.flows))?,
-                "options" => map.next_value_seed(RowsSeed(self.options))?,
+                "client" => exporter = Some(packet.next_value_seed(Json(Client))?),
+                "header" => header = Some(packet.next_value::<JsonHeader>()?),
+                "flows" => packet.next_value_seed(Json(Records { rows: flows, options: false }))?,
+                "options" => packet.next_value_seed(Json(Records { rows: options, options: true }))?,
+                "late" => late = packet.next_value()?,
+                "sets" => sets = packet.next_value()?,
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    packet.next_value::<IgnoredAny>()?;
                 }
             }
         }
         let exporter = exporter.ok_or_else(|| A::Error::custom("the packet has no client address"))?;
         let header = header.ok_or_else(|| A::Error::custom("the packet has no header"))?;
-        Ok((exporter, header))
+        let header = header.header().map_err(A::Error::custom)?;
+        Ok(Packet { received: self.received, exporter, header, late, sets })
     }
 }
 
-/// Reads a list of records.
-struct RowsSeed<'a>(&'a mut Rows);
+/// Address and port of the exporter.
+struct Client;
 
-impl<'de> DeserializeSeed<'de> for RowsSeed<'_> {
-    type Value = ();
+impl<'de> Take<'de> for Client {
+    type Output = Exporter;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("address and port of the exporter")
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut client: A) -> Result<Exporter, A::Error> {
+        let text = client.next_element::<Cow<'_, str>>()?;
+        // Python appends its zone to a link-local address.
+        let address = text.and_then(|text| text.split('%').next()?.parse::<IpAddr>().ok());
+        let address = address.ok_or_else(|| A::Error::custom("the packet has no client address"))?;
+        let port = client.next_element::<u16>()?.unwrap_or(0);
+        // Of an IPv6 socket Python tells the flow label and the scope too.
+        while client.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Exporter { address: address.to_canonical(), port })
     }
 }
 
-impl<'de> Visitor<'de> for RowsSeed<'_> {
-    type Value = ();
+/// A list of records.
+struct Records<'a> {
+    rows: &'a mut Rows,
+    options: bool,
+}
+
+impl<'de> Take<'de> for Records<'_> {
+    type Output = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of records")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(RowSeed { rows: self.0 })?.is_some() {
-            self.0.end_row();
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self { rows, options } = self;
+        while list.next_element_seed(Json(Record { rows, headings: options }))?.is_some() {
+            rows.end_row();
+            if rows.len() > MAX_RECORDS {
+                return Err(A::Error::custom(format_args!("a packet has at most {MAX_RECORDS} records")));
+            }
         }
         Ok(())
     }
 }
 
-/// Reads the members of a record; those of nested objects (an options record's scopes and fields) too.
-struct RowSeed<'a> {
+/// The fields of a record.
+struct Record<'a> {
     rows: &'a mut Rows,
+    /// Whether the fields may stand below `scopes` and `fields`, as those of options records do.
+    headings: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RowSeed<'_> {
-    type Value = ();
+impl<'de> Take<'de> for Record<'_> {
+    type Output = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a record: an object of fields")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(NameSeed(self.rows))? {
-            map.next_value_seed(ScalarSeed { rows: self.rows, name })?;
+    fn object<A: MapAccess<'de>>(self, mut record: A) -> Result<(), A::Error> {
+        let Self { rows, headings } = self;
+        while let Some(name) = record.next_key_seed(Json(Name { rows, headings }))? {
+            match name {
+                Some(name) => record.next_value_seed(Json(Value { rows, name }))?,
+                None => record.next_value_seed(Json(Record { rows, headings: false }))?,
+            }
+            if rows.open_members() > MAX_FIELDS {
+                return Err(A::Error::custom(format_args!("a record has at most {MAX_FIELDS} fields")));
+            }
         }
         Ok(())
     }
 }
 
-/// Appends a member's name to the signature.
-struct NameSeed<'a>(&'a mut Rows);
-
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Range<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
+/// Appends a field's name, unless it is a heading.
+struct Name<'a> {
+    rows: &'a mut Rows,
+    headings: bool,
 }
 
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = Range<usize>;
+impl<'de> Take<'de> for Name<'_> {
+    type Output = Option<Range<usize>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field's name")
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.name(name))
+    fn scalar<E: Error>(self, name: Scalar<'_>) -> Result<Self::Output, E> {
+        match name {
+            Scalar::Text("scopes" | "fields") if self.headings => Ok(None),
+            name => Ok(Some(self.rows.name(&name.text()))),
+        }
     }
 }
 
-/// Keeps a member's value.
-struct ScalarSeed<'a> {
+/// Appends a field's value.
+struct Value<'a> {
     rows: &'a mut Rows,
     name: Range<usize>,
 }
 
-impl ScalarSeed<'_> {
-    fn plain<E>(self, scalar: Scalar<'static>) -> Result<(), E> {
-        self.rows.push(self.name, scalar);
-        Ok(())
+impl Value<'_> {
+    fn json(self, text: &[u8]) {
+        // It was written from text.
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        self.rows.value(self.name, Scalar::Json(text));
     }
 }
 
-impl<'de> DeserializeSeed<'de> for ScalarSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ScalarSeed<'_> {
-    type Value = ();
+impl<'de> Take<'de> for Value<'_> {
+    type Output = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field's value")
     }
 
-    fn visit_bool<E: Error>(self, yes: bool) -> Result<(), E> {
-        self.plain(Scalar::Boolean(yes))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.plain(Scalar::Unsigned(number))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.plain(Scalar::Signed(number))
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.plain(Scalar::Float(number))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.plain(Scalar::Null)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.rows.push_text(self.name, text);
+    fn scalar<E: Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        self.rows.value(self.name, scalar);
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        self.plain(Scalar::Null)
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        let mut text = Vec::new();
+        JsonText(&mut text).list(list)?;
+        self.json(&text);
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        // The member was a heading of members.
-        self.rows.take_back(self.name);
-        RowSeed { rows: self.rows }.visit_map(map)
+    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        let mut text = Vec::new();
+        JsonText(&mut text).object(object)?;
+        self.json(&text);
+        Ok(())
     }
 }

@@ -1,71 +1,39 @@
 //! Records as they stand in a line.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-/// A value of a record.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Scalar<'a> {
-    Null,
-    Boolean(bool),
-    Unsigned(u64),
-    Signed(i64),
-    Float(f64),
-    Text(&'a str),
-}
-
-impl Scalar<'_> {
-    /// One octet that is the same for values that are encoded alike.
-    fn class(&self) -> u8 {
-        match self {
-            Self::Null => b'0',
-            Self::Boolean(_) => b'b',
-            Self::Unsigned(_) | Self::Signed(_) | Self::Float(_) => b'n',
-            Self::Text(_) => b't',
-        }
-    }
-
-    pub(super) fn text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Null => "".into(),
-            Self::Boolean(yes) => yes.to_string().into(),
-            Self::Unsigned(number) => number.to_string().into(),
-            Self::Signed(number) => number.to_string().into(),
-            Self::Float(number) => number.to_string().into(),
-            Self::Text(text) => (*text).into(),
-        }
-    }
-}
+use crate::read::json::Scalar;
 
 /// Records as they stand in the line, in reused memory.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     /// For each member of each record.
     members: Vec<Member>,
-    /// For each record the end of its members and of its signature.
+    /// For each record the end of its members and of its names.
     ends: Vec<(usize, usize)>,
-    /// For each record, for each member: name, 0xff, class.
-    signatures: Vec<u8>,
+    /// For each record, for each member: length of its name, name.
+    names: Vec<u8>,
     texts: String,
 }
 
 #[derive(Debug)]
 struct Member {
     name: Range<usize>,
-    scalar: StoredScalar,
+    value: Stored,
 }
 
 #[derive(Debug)]
-enum StoredScalar {
+enum Stored {
     Plain(Scalar<'static>),
     Text(Range<usize>),
+    Json(Range<usize>),
 }
 
 impl Rows {
     pub(super) fn clear(&mut self) {
         self.members.clear();
         self.ends.clear();
-        self.signatures.clear();
+        self.names.clear();
         self.texts.clear();
     }
 
@@ -77,58 +45,65 @@ impl Rows {
         row.checked_sub(1).map_or((0, 0), |before| self.ends[before])
     }
 
-    pub(super) fn signature(&self, row: usize) -> &[u8] {
-        &self.signatures[self.start(row).1..self.ends[row].1]
+    /// The names of a record's members, as octets that no other names have.
+    pub(super) fn names(&self, row: usize) -> &[u8] {
+        &self.names[self.start(row).1..self.ends[row].1]
     }
 
+    /// Name and value of a record's members.
     pub(super) fn members(&self, row: usize) -> impl Iterator<Item = (&str, Scalar<'_>)> {
-        self.members[self.start(row).0..self.ends[row].0].iter().map(|member| {
-            let name = std::str::from_utf8(&self.signatures[member.name.clone()]).unwrap_or_default();
-            let scalar = match &member.scalar {
-                StoredScalar::Plain(scalar) => *scalar,
-                StoredScalar::Text(range) => Scalar::Text(&self.texts[range.clone()]),
-            };
-            (name, scalar)
-        })
+        self.members[self.start(row).0..self.ends[row].0].iter().map(|member| self.named(member))
     }
 
-    fn push_stored(&mut self, name: Range<usize>, scalar: StoredScalar) {
-        let class = match &scalar {
-            StoredScalar::Plain(scalar) => scalar.class(),
-            StoredScalar::Text(_) => b't',
+    /// Name and value of one member of a record.
+    pub(super) fn member(&self, row: usize, member: usize) -> (&str, Scalar<'_>) {
+        self.named(&self.members[self.start(row).0 + member])
+    }
+
+    fn named(&self, member: &Member) -> (&str, Scalar<'_>) {
+        let name = std::str::from_utf8(&self.names[member.name.clone()]).unwrap_or_default();
+        let value = match &member.value {
+            Stored::Plain(scalar) => *scalar,
+            Stored::Text(range) => Scalar::Text(&self.texts[range.clone()]),
+            Stored::Json(range) => Scalar::Json(&self.texts[range.clone()]),
         };
-        // No name has this octet in it, whatever it is: names are UTF-8.
-        self.signatures.push(0xff);
-        self.signatures.push(class);
-        self.members.push(Member { name, scalar });
+        (name, value)
     }
 
-    /// Appends a member's name, or part of one; it must be pushed or taken back.
+    /// Members of the record that is being read.
+    pub(super) fn open_members(&self) -> usize {
+        self.members.len() - self.start(self.ends.len()).0
+    }
+
+    /// Appends a member's name; its value must follow.
     pub(super) fn name(&mut self, name: &str) -> Range<usize> {
-        let start = self.signatures.len();
-        self.signatures.extend_from_slice(name.as_bytes());
-        start..self.signatures.len()
+        self.names.extend_from_slice(&name.len().to_be_bytes());
+        let start = self.names.len();
+        self.names.extend_from_slice(name.as_bytes());
+        start..self.names.len()
     }
 
-    /// Takes back a name that turned out to be a heading of members.
-    pub(super) fn take_back(&mut self, name: Range<usize>) {
-        self.signatures.truncate(name.start);
-    }
-
-    /// Appends a member whose value is text.
-    pub(super) fn push_text(&mut self, name: Range<usize>, text: &str) {
-        let start = self.texts.len();
-        self.texts.push_str(text);
-        self.push_stored(name, StoredScalar::Text(start..self.texts.len()));
-    }
-
-    /// Appends a member with any other value.
-    pub(super) fn push(&mut self, name: Range<usize>, scalar: Scalar<'static>) {
-        self.push_stored(name, StoredScalar::Plain(scalar));
+    /// Appends a member's value.
+    pub(super) fn value(&mut self, name: Range<usize>, scalar: Scalar<'_>) {
+        let mut keep = |text: &str| {
+            let start = self.texts.len();
+            self.texts.push_str(text);
+            start..self.texts.len()
+        };
+        let value = match scalar {
+            Scalar::Null => Stored::Plain(Scalar::Null),
+            Scalar::Boolean(yes) => Stored::Plain(Scalar::Boolean(yes)),
+            Scalar::Unsigned(number) => Stored::Plain(Scalar::Unsigned(number)),
+            Scalar::Signed(number) => Stored::Plain(Scalar::Signed(number)),
+            Scalar::Float(number) => Stored::Plain(Scalar::Float(number)),
+            Scalar::Text(text) => Stored::Text(keep(text)),
+            Scalar::Json(text) => Stored::Json(keep(text)),
+        };
+        self.members.push(Member { name, value });
     }
 
     /// Ends a record.
     pub(super) fn end_row(&mut self) {
-        self.ends.push((self.members.len(), self.signatures.len()));
+        self.ends.push((self.members.len(), self.names.len()));
     }
 }
