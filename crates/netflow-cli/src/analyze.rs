@@ -29,19 +29,17 @@ const MAX_MESSAGES: u64 = 20;
 
 pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
     let files: Vec<&PathBuf> = args.files.iter().chain(&args.file).collect();
-    if files.is_empty() && io::stdin().is_terminal() {
-        output::note("reading from the terminal; give a FILE to read that instead");
-    }
     let mut analysis = Analysis::new(args)?;
     let mut unreadable = 0;
     if files.is_empty() {
-        unreadable += u64::from(!analysis.try_input("stdin", io::stdin().lock())?);
+        unreadable += u64::from(!analysis.try_stdin()?);
     }
     for path in &files {
-        unreadable += u64::from(!analysis.try_file(path)?);
+        let read = if path.as_os_str() == "-" { analysis.try_stdin()? } else { analysis.try_file(path)? };
+        unreadable += u64::from(!read);
     }
     analysis.finish()?;
-    if unreadable > 0 && unreadable == files.len().max(1) as u64 && analysis.pairing.statistics().flows == 0 {
+    if unreadable > 0 && analysis.good == 0 {
         anyhow::bail!("nothing could be read");
     }
     Ok(if unreadable > 0 || analysis.bad > 0 { Outcome::BadInput } else { Outcome::Done })
@@ -54,6 +52,9 @@ struct Analysis<'a> {
     pairing: Pairing,
     printer: Printer<'a>,
     bar: ProgressBar,
+    /// Lines and export packets that were read.
+    good: u64,
+    /// Those that could not be read.
     bad: u64,
 }
 
@@ -66,8 +67,17 @@ impl<'a> Analysis<'a> {
             pairing: Pairing::new(PairingConfig::default()),
             printer: Printer::new(args),
             bar: ProgressBar::hidden(),
+            good: 0,
             bad: 0,
         })
+    }
+
+    /// Reads stdin; false when it could not be read, which was said.
+    fn try_stdin(&mut self) -> anyhow::Result<bool> {
+        if io::stdin().is_terminal() {
+            output::note("reading from the terminal; give a FILE to read that instead");
+        }
+        self.try_input("stdin", io::stdin().lock())
     }
 
     /// Reads a file; false when it could not be read, which was said.
@@ -120,10 +130,14 @@ impl<'a> Analysis<'a> {
         let mut reader = FlowReader::with_registry(input, registry, self.args.decoding.sampling)
             .with_context(|| name.to_owned())?;
         let mut flows = Vec::new();
-        let mut bad = 0;
+        let (mut good, mut bad) = (0, 0);
         loop {
             match reader.read(&mut flows) {
-                Ok(true) => self.push(&flows)?,
+                Ok(true) => {
+                    good += 1;
+                    self.good += 1;
+                    self.push(&flows)?;
+                }
                 Ok(false) => break,
                 Err(error) if error.is_recoverable() => {
                     bad += 1;
@@ -141,6 +155,9 @@ impl<'a> Analysis<'a> {
             output::error(format_args!("{name}: {bad} lines could not be read in all"));
         }
         self.bad += bad;
+        if good == 0 && bad > 0 {
+            anyhow::bail!("{name}: none of its lines is a flow or an export packet");
+        }
         let unknown = reader.unknown_fields();
         if !unknown.is_empty() {
             let names: Vec<_> = unknown.into_iter().collect();
@@ -169,6 +186,8 @@ impl<'a> Analysis<'a> {
             };
             if session.decode(datagram.source.into(), datagram.time, datagram.payload, &mut sink).is_err() {
                 foreign += 1;
+            } else {
+                self.good += 1;
             }
             self.push(&sink.flows)?;
             sink.normalizer.recycle(&mut sink.flows);

@@ -78,10 +78,10 @@ pub(crate) struct Collect {
 /// Print the connections in flow files or captures
 ///
 /// Reads any file that `nf collect` writes, files of PyPI `netflow`'s collector, and pcap or pcapng captures
-/// of export packets. Without a FILE it reads stdin.
+/// of export packets. Without a FILE, or with `-`, it reads stdin.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Analyze {
-    /// Files to read
+    /// Files to read; `-` is stdin
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 

@@ -93,11 +93,27 @@ fn a_file_of_something_else() {
 #[test]
 fn json_that_is_no_export_packet_and_no_flow() {
     let folder = scratch();
-    for content in ["{\"1585497478.5\":7}\n", "{\"1585497478.5\":{\"flows\":[]}}\n", "{\"src_port\":-1}\n"] {
-        let ended = analyze(&[&file(&folder, "other.json", content.as_bytes())]).with(1);
-        let ended = ended.saying("other.json").saying("line 1");
+    for content in [
+        "{\"1585497478.5\":7}\n",
+        "{\"1585497478.5\":{\"flows\":[]}}\n",
+        "{\"src_port\":-1}\n",
+        "{}\n{}\n",
+        "{\"level\":\"info\",\"message\":\"started\"}\n",
+    ] {
+        let other = file(&folder, "other.json", content.as_bytes());
+        let ended = analyze(&[&other]).with(2).saying("other.json: line 1: ").saying("nothing could be read");
         assert_eq!(ended.out, "", "{content}");
+        let good = file(&folder, "good.json", line(1).as_bytes());
+        assert_eq!(numbers(&analyze(&[&other, &good]).with(1)), [1]);
     }
+}
+
+#[test]
+fn nothing_for_the_filter_is_not_nothing_read() {
+    let folder = scratch();
+    let cut = file(&folder, "cut.json", (line(1) + "{\"15").as_bytes());
+    let ended = run_nf(["analyze", "-n", "-m", "198.51.100.1", utf8(&cut)]).with(1);
+    assert_eq!(ended.saying("cut off after line 1").out, "");
 }
 
 #[test]
@@ -250,6 +266,22 @@ fn stdin_that_is_empty_or_ends_early() {
     let ended =
         feed(&lines.as_bytes()[..lines.len() - 10]).with(1).saying("stdin").saying("cut off after line 1");
     assert_eq!(json_lines(&ended.out).len(), 1);
+}
+
+#[test]
+fn a_dash_is_stdin() {
+    let Some(fixtures) = fixtures() else { return };
+    let capture = fs::read(fixtures.join("softflowd-v5.pcap")).expect("a fixture");
+    let gzip = GzipBlock::default().compress(line(1).as_bytes()).expect("compressed");
+    for arguments in [&["-"][..], &["-f", "-"], &[]] {
+        let feed = |input: &[u8]| {
+            let all = ["analyze", "-n", "-p", "0", "--format", "json"];
+            common::feed(all.iter().chain(arguments), input).with(0)
+        };
+        assert_eq!(numbers(&feed(line(1).as_bytes())), [1]);
+        assert_eq!(numbers(&feed(&gzip)), [1]);
+        assert!(!feed(&capture).json().is_empty());
+    }
 }
 
 #[test]

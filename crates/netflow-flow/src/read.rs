@@ -1,6 +1,6 @@
 //! Reading flow files: all that `nf collect` writes, and the files of PyPI `netflow`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufRead, BufReader, Read};
 
 use netflow_templates::{Registry, Timestamp};
@@ -16,6 +16,8 @@ mod packets;
 
 /// The longest line that is read: what is longer is no line of a flow file.
 const MAX_LINE: u64 = 64 << 20;
+/// How far the end of a quoted cell is looked for behind its line.
+const MAX_ROW: usize = 1 << 20;
 
 /// What is wrong with a flow file, or with one line of it.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,11 @@ pub struct FlowReader<'a> {
     input: Box<dyn BufRead + 'a>,
     lines: Lines,
     line: Vec<u8>,
+    /// Octets that were read already and belong to the next lines, and the error that came behind them.
+    ahead: VecDeque<u8>,
+    error_ahead: Option<ReadError>,
+    /// Lines up to here were looked through for the end of a quoted cell already.
+    looked_through: u64,
     number: u64,
     done: bool,
     last_packet: Option<Timestamp>,
@@ -83,7 +90,12 @@ pub struct FlowReader<'a> {
 
 /// How lines become flows.
 enum Lines {
-    Unknown { registry: Box<Registry>, normalizer: Normalizer },
+    /// No line could be read yet; `json` says whether there was an object.
+    Unknown {
+        registry: Box<Registry>,
+        normalizer: Normalizer,
+        json: bool,
+    },
     Packets(Box<packets::PacketLines>),
     Flows,
     Csv(csv::CsvLines),
@@ -114,8 +126,12 @@ impl<'a> FlowReader<'a> {
         let lines = Lines::Unknown {
             registry: Box::new(registry),
             normalizer: Normalizer::with_sampling_override(sampling),
+            json: false,
         };
-        Ok(Self { input, lines, line: Vec::new(), number: 0, done: false, last_packet: None })
+        let (ahead, error_ahead) = (VecDeque::new(), None);
+        let (line, looked_through, number) = (Vec::new(), 0, 0);
+        let (done, last_packet) = (false, None);
+        Ok(Self { input, lines, line, ahead, error_ahead, looked_through, number, done, last_packet })
     }
 
     /// Replaces the content of `flows` by those of the next line: an export packet's, or one flow. False at
@@ -153,9 +169,11 @@ impl<'a> FlowReader<'a> {
                 Lines::Packets(packets) => {
                     self.last_packet = Some(packets.read(line, flows).map_err(wrong)?);
                 }
-                Lines::Flows => flows.push(flow_line::read(line).map_err(wrong)?),
                 Lines::Csv(csv) => flows.push(csv.read(line).map_err(wrong)?),
-                Lines::Unknown { .. } => continue,
+                lines => {
+                    flows.push(flow_line::read(line).map_err(wrong)?);
+                    *lines = Lines::Flows;
+                }
             }
             return Ok(true);
         }
@@ -179,16 +197,40 @@ impl<'a> FlowReader<'a> {
         self.last_packet
     }
 
-    /// A line feed within quotes is part of a cell (RFC 4180): what follows it belongs to the line.
+    /// A line feed within quotes is part of a cell (RFC 4180): what follows it belongs to the line. When the
+    /// quote is not closed, the lines that follow are lines of their own.
     fn read_rest_of_quoted(&mut self) -> Result<(), ReadError> {
-        let (mut quotes, mut seen) = (0, 0);
+        let (number, length) = (self.number, self.line.len());
+        let (mut quotes, mut seen) = (csv::Quotes::default(), 0);
         loop {
-            quotes += self.line[seen..].iter().filter(|&&octet| octet == b'"').count();
+            quotes.read(&self.line[seen..]);
             seen = self.line.len();
-            if quotes % 2 == 0 || !self.read_more()? {
+            if quotes.are_closed() {
                 return Ok(());
             }
+            // Each line is looked through once, or many open quotes would take for ever.
+            if quotes.are_wrong() || seen >= MAX_ROW || number < self.looked_through {
+                break;
+            }
+            match self.read_more() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.error_ahead = Some(error);
+                    break;
+                }
+            }
         }
+        let cut_off = !self.line.ends_with(b"\n") && self.line.len() == length;
+        if cut_off && !quotes.are_wrong() {
+            return Err(ReadError::CutOff { line: number - 1 });
+        }
+        for octet in self.line.drain(length..).rev() {
+            self.ahead.push_front(octet);
+        }
+        self.looked_through = self.looked_through.max(self.number);
+        (self.number, self.done) = (number, false);
+        Err(ReadError::Line { line: number, reason: "a quote is not closed".into() })
     }
 
     fn read_line(&mut self) -> Result<bool, ReadError> {
@@ -196,27 +238,44 @@ impl<'a> FlowReader<'a> {
         self.read_more()
     }
 
+    /// Appends the next line; false at the end of the file.
     fn read_more(&mut self) -> Result<bool, ReadError> {
-        let room = MAX_LINE - self.line.len() as u64;
-        let result = (&mut self.input).take(room).read_until(b'\n', &mut self.line);
-        let line = self.number;
+        if self.ahead.is_empty()
+            && let Some(error) = self.error_ahead.take()
+        {
+            self.done = !error.is_recoverable();
+            return Err(error);
+        }
+        let start = self.line.len();
+        let room = MAX_LINE.saturating_sub(start as u64);
+        let result = self.ahead.read_until(b'\n', &mut self.line);
+        let result = match self.line[start..].ends_with(b"\n") || self.error_ahead.is_some() {
+            true => result,
+            false => (&mut self.input).take(room).read_until(b'\n', &mut self.line),
+        };
+        let result = match result {
+            Ok(_) if self.line.len() as u64 >= MAX_LINE && !self.line.ends_with(b"\n") => {
+                self.line = Vec::new();
+                self.number += 1;
+                let reason = format!("is longer than {} MiB", MAX_LINE >> 20);
+                match self.skip_line() {
+                    Ok(()) => return Err(ReadError::Line { line: self.number, reason }),
+                    Err(error) => Err(error),
+                }
+            }
+            result => result,
+        };
         match result {
-            Ok(0) => {
+            Ok(_) if self.line.len() == start => {
                 self.done = true;
                 Ok(false)
-            }
-            Ok(_) if self.line.len() as u64 == MAX_LINE => {
-                self.done = true;
-                Err(ReadError::Line {
-                    line: line + 1,
-                    reason: format!("is longer than {} MiB", MAX_LINE >> 20),
-                })
             }
             Ok(_) => {
                 self.number += 1;
                 Ok(true)
             }
             Err(error) => {
+                let line = self.number;
                 self.done = true;
                 Err(match error.kind() {
                     io::ErrorKind::UnexpectedEof => ReadError::CutOff { line },
@@ -229,22 +288,40 @@ impl<'a> FlowReader<'a> {
         }
     }
 
-    /// Tells the format by the first line. False when that line was a heading.
+    /// Passes over the rest of a line, whatever its length.
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            let octets = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                octets => octets?,
+            };
+            let end = octets.iter().position(|&octet| octet == b'\n');
+            let length = end.map_or(octets.len(), |end| end + 1);
+            self.input.consume(length);
+            if end.is_some() || length == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the format by the first line that can be read. False when that line was a heading.
     fn recognise(&mut self) -> Result<bool, ReadError> {
         let line = self.line.trim_ascii();
-        let Lines::Unknown { registry, normalizer } = &mut self.lines else { return Ok(true) };
+        let Lines::Unknown { registry, normalizer, json } = &mut self.lines else { return Ok(true) };
         if line.starts_with(b"{") {
-            self.lines = if packets::is_packet_line(line) {
+            *json = true;
+            if packets::is_packet_line(line) {
                 let (registry, normalizer) = (std::mem::take(registry), std::mem::take(normalizer));
-                Lines::Packets(Box::new(packets::PacketLines::new(*registry, normalizer)))
-            } else {
-                Lines::Flows
-            };
+                self.lines = Lines::Packets(Box::new(packets::PacketLines::new(*registry, normalizer)));
+            }
             return Ok(true);
         }
         if let Some(csv) = csv::CsvLines::new(line) {
             self.lines = Lines::Csv(csv);
             return Ok(false);
+        }
+        if *json {
+            return Ok(true);
         }
         self.done = true;
         let start = line.iter().take(16).map(|octet| format!("{octet:02x}")).collect();

@@ -6,17 +6,21 @@ use super::flow_line;
 use crate::column::{Cell, Column, Kind};
 use crate::schema::{Flow, column};
 
+/// Columns of a heading: many more than there are.
+const MAX_COLUMNS: usize = 10_000;
+
 /// Reads lines below a line of column names.
 pub(super) struct CsvLines {
     columns: Vec<Option<&'static Column>>,
 }
 
 impl CsvLines {
-    /// By the heading; `None` when it names no column.
+    /// By the heading; `None` when it names no column, or too many.
     pub(super) fn new(heading: &[u8]) -> Option<Self> {
         let heading = std::str::from_utf8(heading).ok()?;
-        let columns: Vec<_> = cells(heading).map(|name| column(&name)).collect();
-        columns.iter().any(Option::is_some).then_some(Self { columns })
+        let columns: Vec<_> = cells(heading).take(MAX_COLUMNS + 1).map(|name| column(&name)).collect();
+        let good = columns.len() <= MAX_COLUMNS && columns.iter().any(Option::is_some);
+        good.then_some(Self { columns })
     }
 
     pub(super) fn read(&self, line: &[u8]) -> Result<Flow, String> {
@@ -42,7 +46,51 @@ impl CsvLines {
     }
 }
 
-/// The cells of a line (RFC 4180); a line feed within quotes is not expected.
+/// Where a row's quotes stand (RFC 4180), octet by octet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Quotes {
+    /// Before a cell.
+    #[default]
+    Before,
+    /// In a cell that has none.
+    Plain,
+    /// Within quotes.
+    Open,
+    /// Behind a quote that closes them, unless another one follows.
+    Closed,
+    /// Behind one that neither ends its cell nor stands for itself.
+    Wrong,
+}
+
+impl Quotes {
+    /// Goes on over octets of the row.
+    pub(super) fn read(&mut self, octets: &[u8]) {
+        for octet in octets {
+            *self = match (*self, octet) {
+                (Self::Wrong, _) => return,
+                (Self::Before, b'"') | (Self::Closed, b'"') => Self::Open,
+                (Self::Open, b'"') => Self::Closed,
+                (Self::Open, _) => Self::Open,
+                (_, b',') => Self::Before,
+                (Self::Closed, b'\r' | b'\n') => Self::Closed,
+                (Self::Closed, _) => Self::Wrong,
+                _ => Self::Plain,
+            }
+        }
+    }
+
+    /// Whether the row can end here.
+    pub(super) fn are_closed(self) -> bool {
+        !matches!(self, Self::Open | Self::Wrong)
+    }
+
+    /// Whether nothing that follows can put them right.
+    pub(super) fn are_wrong(self) -> bool {
+        self == Self::Wrong
+    }
+}
+
+/// The cells of a line (RFC 4180), which may have line feeds within quotes.
 fn cells(line: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {

@@ -342,6 +342,73 @@ fn an_ipv6_client_of_python_is_read() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_passed_over() {
+    let (_, good) = written(Format::Packets, false);
+    for long in [MAX_LINE as usize, MAX_LINE as usize + 300_000] {
+        let file = [&good[..], &vec![b'x'; long], b"\n", &good[..]].concat();
+        let (flows, errors) = read(&file);
+        assert_eq!(errors, ["line 2: is longer than 64 MiB"]);
+        assert_eq!(flows.len(), 4);
+    }
+    let (flows, errors) = read(&[&good[..], &vec![b'x'; MAX_LINE as usize + 1]].concat());
+    assert_eq!((flows.len(), errors.len()), (2, 1), "{errors:?}");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_takes_no_other_line_with_it() {
+    let rows = |rows: &[&str]| ["src_port,app_name\n", &rows.concat()].concat();
+    let ports = |file: &str| {
+        let (flows, errors) = read(file.as_bytes());
+        (flows.iter().map(|flow| flow.src_port).collect::<Vec<_>>(), errors)
+    };
+    let good = "7,\"a\nb\"\n8,c\n";
+    assert_eq!(ports(&rows(&[good])), (vec![7, 8], vec![]));
+    // To the end of the file, and to the bound.
+    let many = format!("9,{}\n", "d".repeat(1_000)).repeat(MAX_ROW / 500);
+    for (behind, count) in [(good, 2), (&many, MAX_ROW / 500)] {
+        let (ports, errors) = ports(&rows(&["1,a\n", "2,\"b\n", behind]));
+        assert_eq!(errors, ["line 3: a quote is not closed"]);
+        assert_eq!(ports.len(), count + 1);
+    }
+    // Quotes that each line opens anew.
+    let (found, errors) = ports(&rows(&[&"1\",\"2\n".repeat(100_000), "3,a\n"]));
+    assert_eq!((found, errors.len()), (vec![3], 100_000));
+    // A quote in the middle of a cell is text.
+    assert_eq!(ports(&rows(&["1,a\"b\n", "2,c\n"])), (vec![1, 2], vec![]));
+    assert_eq!(ports(&rows(&["1,\"a\"b\n", "2,c\n"])).0, [2]);
+    // The last line is cut off within a cell.
+    let (found, errors) = ports(&rows(&["1,a\n", "2,\"b"]));
+    assert_eq!(found, [1]);
+    assert!(errors[0].contains("cut off after line 2"), "{errors:?}");
+    let (ports, errors) = ports(&rows(&["1,a\n", "2,b\n", "3,\"c\nd"]));
+    assert_eq!(ports, [1, 2]);
+    assert_eq!(errors[0], "line 4: a quote is not closed");
+    assert!(errors[1].contains("cut off after line 4"), "{errors:?}");
+}
+
+#[test]
+fn lines_before_damage_are_read_although_a_quote_was_open() {
+    let text = GzipBlock::default().compress(b"src_port,app_name\n1,\"a\n2,b\n").unwrap();
+    let (flows, errors) = read(&[&text[..], b"\x1f\x8b\x08"].concat());
+    assert_eq!(flows.len(), 1);
+    assert_eq!(errors[0], "line 2: a quote is not closed");
+    assert!(errors[1].contains("cut off"), "{errors:?}");
+}
+
+#[test]
+fn a_bad_first_line_does_not_decide_what_the_file_is() {
+    let (_, packets) = written(Format::Packets, false);
+    let (_, flows) = written(Format::FlowLines, false);
+    for good in [packets, flows] {
+        for bad in ["{\n", "{}\n", "{\"client\":\n", "{\"a\":1}\nnothing\n"] {
+            let (flows, errors) = read(&[bad.as_bytes(), &good].concat());
+            assert_eq!(flows.len(), 2, "{bad} {errors:?}");
+            assert_eq!(errors.len(), bad.lines().count(), "{errors:?}");
+        }
+    }
+}
+
+#[test]
 fn a_bad_line_is_told_and_the_others_are_read() {
     let (_, good) = written(Format::Packets, false);
     let file = [&good[..], b"not json\n", b"\n", &good[..], b"{\"1\": 5}\n", &good[..]].concat();
