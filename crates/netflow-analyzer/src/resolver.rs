@@ -19,6 +19,10 @@ use crossbeam_channel::{Receiver, Sender};
 
 /// Look-ups at once, by default.
 const THREADS: usize = 32;
+/// Addresses that may wait for their answer: many more than are answered in any time that one waits.
+const MOST_ASKED: usize = 65_536;
+/// Addresses that are remembered; when there are more, answers are forgotten, and asked for again.
+const MOST_KNOWN: usize = 262_144;
 
 /// The function that finds the name of an address; an error means that it has none.
 type Lookup = dyn Fn(IpAddr) -> io::Result<String> + Send + Sync;
@@ -29,6 +33,10 @@ pub struct Resolver {
     most_threads: usize,
     threads: usize,
     known: HashMap<IpAddr, State>,
+    most_known: usize,
+    /// How many of them were asked and have no answer yet.
+    waiting: usize,
+    most_waiting: usize,
     ask: Sender<IpAddr>,
     /// The threads' end of `ask`, kept to give to them and to empty it.
     asked: Receiver<IpAddr>,
@@ -112,6 +120,9 @@ impl Resolver {
             most_threads: threads.max(1),
             threads: 0,
             known: HashMap::new(),
+            most_known: MOST_KNOWN,
+            waiting: 0,
+            most_waiting: MOST_ASKED,
             ask,
             asked,
             answer,
@@ -121,7 +132,8 @@ impl Resolver {
 
     /// The names of `addresses`, as far as they are known after `limit`.
     ///
-    /// Returns as soon as every address has been answered for. Addresses may repeat.
+    /// Returns as soon as every address has been answered for. Addresses may repeat. Without time nothing is
+    /// asked, and of very many addresses not all are: those go without a name.
     pub fn resolve(&mut self, addresses: impl IntoIterator<Item = IpAddr>, limit: Duration) -> HostNames {
         let deadline = Instant::now().checked_add(limit);
         let wanted: HashSet<IpAddr> = addresses.into_iter().collect();
@@ -129,13 +141,19 @@ impl Resolver {
             self.learn(addr, name);
         }
 
+        if self.known.len() >= self.most_known {
+            self.known.retain(|_, state| *state == State::Asked);
+        }
+
         let mut missing = 0;
         for &addr in &wanted {
             match self.known.get(&addr) {
                 Some(State::Asked) => missing += 1,
                 Some(_) => {}
+                None if limit.is_zero() || self.waiting >= self.most_waiting => {}
                 None => {
                     missing += 1;
+                    self.waiting += 1;
                     self.known.insert(addr, State::Asked);
                     // The other end is held by this struct, so it is there.
                     let _ = self.ask.send(addr);
@@ -162,6 +180,8 @@ impl Resolver {
             None => State::Nameless,
         };
         self.known.insert(addr, state);
+        // Each question has one answer.
+        self.waiting -= 1;
     }
 
     fn names_of(&self, wanted: &HashSet<IpAddr>) -> HostNames {
@@ -286,14 +306,54 @@ mod tests {
     }
 
     #[test]
-    fn no_time_means_no_waiting() {
-        let (_release, hang) = crossbeam_channel::bounded::<()>(0);
-        let mut resolver = Resolver::with_lookup(1, move |_| {
-            let _ = hang.recv();
-            Ok(String::new())
+    fn no_time_means_no_questions() {
+        let (asked, questions) = crossbeam_channel::unbounded();
+        let mut resolver = Resolver::with_lookup(1, move |addr| {
+            let _ = asked.send(addr);
+            Ok("one.example".to_owned())
         });
         let names = resolver.resolve((0..200).map(addr), Duration::ZERO);
-        assert_eq!((names.is_empty(), names.unanswered), (true, 200));
+        assert_eq!((names.is_empty(), names.unanswered, resolver.threads), (true, 200, 0));
+        // What is known is told all the same.
+        assert_eq!(resolver.resolve([addr(1)], LONG).len(), 1);
+        assert_eq!(resolver.resolve([addr(1), addr(2)], Duration::ZERO).len(), 1);
+        drop(resolver);
+        assert_eq!(questions.iter().collect::<Vec<_>>(), [addr(1)]);
+    }
+
+    #[test]
+    fn questions_that_wait_are_bounded() {
+        let (release, hang) = crossbeam_channel::bounded::<()>(0);
+        let mut resolver = Resolver::with_lookup(1, move |addr| {
+            let _ = hang.recv();
+            Ok(format!("host-{addr}"))
+        });
+        resolver.most_waiting = 10;
+        for _ in 0..3 {
+            let names = resolver.resolve((0..200).map(addr), Duration::from_millis(1));
+            assert_eq!((names.len(), names.unanswered), (0, 200));
+            assert_eq!((resolver.known.len(), resolver.waiting), (10, 10));
+            assert!(resolver.asked.len() <= 10);
+        }
+        // When there are answers, there is room for questions.
+        drop(release);
+        let mut named = 0;
+        while named < 200 {
+            let names = resolver.resolve((0..200).map(addr), LONG);
+            assert!(names.len() > named);
+            named = names.len();
+        }
+    }
+
+    #[test]
+    fn answers_that_are_too_many_are_forgotten() {
+        let mut resolver = Resolver::with_lookup(4, |addr| Ok(format!("host-{addr}")));
+        resolver.most_known = 20;
+        for round in 0..10 {
+            let names = resolver.resolve((round * 10..round * 10 + 10).map(addr), LONG);
+            assert_eq!(names.len(), 10);
+            assert!(resolver.known.len() <= 30, "{}", resolver.known.len());
+        }
     }
 
     #[test]
