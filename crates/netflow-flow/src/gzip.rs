@@ -16,16 +16,11 @@ pub struct GzipBlock {
 impl Default for GzipBlock {
     /// Level 1: compressing is most of what a flow costs on its way to a file, and flows compress well.
     fn default() -> Self {
-        Self::with_level(1)
+        Self { level: Compression::new(1) }
     }
 }
 
 impl GzipBlock {
-    /// Compresses at a level of 0 (none) to 9 (smallest).
-    pub fn with_level(level: u32) -> Self {
-        Self { level: Compression::new(level.min(9)) }
-    }
-
     /// One gzip member with all of `block`.
     pub fn compress(&self, block: &[u8]) -> io::Result<Vec<u8>> {
         let mut encoder = GzEncoder::new(Vec::with_capacity(block.len() / 6 + 64), self.level);

@@ -26,7 +26,7 @@ pub use gzip::GzipBlock;
 pub use json::header_fields;
 pub use netflow_templates::Value;
 pub use normalize::{Normalizer, SamplingOverride};
-pub use protocol::{protocol_name, protocol_number};
+pub use protocol::protocol_name;
 pub use quality::Quality;
 pub use read::{FlowReader, ReadError};
 pub use schema::{COLUMNS, Flow, Rare, column};
