@@ -148,6 +148,9 @@ fn explain_start(error: CollectorError) -> anyhow::Error {
             }
             _ => String::new(),
         },
+        CollectorError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "; is the name right? --read takes a pcap or pcapng file".into()
+        }
         _ => String::new(),
     };
     anyhow::anyhow!("{error}{advice}")

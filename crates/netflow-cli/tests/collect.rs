@@ -328,9 +328,10 @@ fn a_capture_that_cannot_be_read_is_named_and_no_file_is_left_behind() {
     let folder = scratch();
     let (file, text) = (folder.path().join("flows.gz"), folder.path().join("text.pcap"));
     fs::write(&text, "no capture").expect("written");
-    for (capture, sentence) in
-        [(text, "neither a pcap nor a pcapng"), (folder.path().join("missing.pcap"), "missing.pcap")]
-    {
+    for (capture, sentence) in [
+        (text, "neither a pcap nor a pcapng"),
+        (folder.path().join("missing.pcap"), "missing.pcap: No such file"),
+    ] {
         run_nf(["collect", "--read", utf8(&capture), "-o", utf8(&file)]).with(2).saying(sentence);
         assert!(!file.exists());
     }

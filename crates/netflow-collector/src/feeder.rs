@@ -1,7 +1,6 @@
 //! Export packets from a capture instead of a socket.
 
 use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use crate::batch::Batch;
-use crate::capture::{CaptureError, CaptureReader, CaptureStatistics};
+use crate::capture::{CaptureReader, CaptureStatistics};
 use crate::receiver::Shards;
 use crate::report::{Counters, Event};
 
@@ -23,11 +22,6 @@ pub(crate) struct Feeder {
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) events: Sender<Event>,
-}
-
-/// Opens a capture.
-pub(crate) fn open(path: &Path) -> Result<CaptureReader<File>, CaptureError> {
-    CaptureReader::new(File::open(path).map_err(|source| CaptureError::Read { at: 0, source })?)
 }
 
 impl Feeder {

@@ -13,7 +13,7 @@ use netflow_templates::Session;
 
 use crate::capture::{CaptureError, CaptureReader, CaptureStatistics};
 use crate::config::{Config, Source};
-use crate::feeder::{self, Feeder};
+use crate::feeder::Feeder;
 use crate::receiver::{Receiver, Shards, bind};
 use crate::report::{Counters, Event, Report};
 use crate::shard::{Limit, Output, Shard, ShardReport};
@@ -34,6 +34,14 @@ pub enum CollectorError {
         source: io::Error,
     },
     /// A capture cannot be opened.
+    #[error("cannot read {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// What was opened is no capture.
     #[error("cannot read {}: {}", path.display(), with_cause(source))]
     Capture {
         /// The file.
@@ -90,9 +98,10 @@ impl Inlet {
                 }
             }
             Source::Capture(path) => {
-                let opened = feeder::open(path);
+                let opened = File::open(path);
+                let file = opened.map_err(|source| CollectorError::Open { path: path.clone(), source })?;
                 let failed = |source| CollectorError::Capture { path: path.clone(), source };
-                inlet.capture = Some(opened.map_err(failed)?);
+                inlet.capture = Some(CaptureReader::new(file).map_err(failed)?);
             }
         }
         Ok(inlet)
