@@ -170,6 +170,7 @@ fn write_advice(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::PermissionDenied => "; choose a file that you may write with -o",
         io::ErrorKind::ReadOnlyFilesystem => "; the file system is read-only: choose another with -o",
         io::ErrorKind::IsADirectory => "; this is a directory: name a file in it",
+        io::ErrorKind::InvalidData => "; choose another file with -o",
         _ => "",
     }
 }
@@ -351,6 +352,18 @@ fn summary(report: &Report, written: &WriterReport) -> String {
         }
         None if report.capture.is_none() => add("the system does not tell what it dropped".into()),
         None => {}
+    }
+    if written.cut_octets > 0 {
+        add(format!(
+            "the file ended in {} of a block that was not whole (a writer that was killed, or a full disk); they were cut off",
+            count(written.cut_octets, "octet")
+        ));
+    }
+    if written.open_line > 0 {
+        add(format!(
+            "the file ended in a line of {} without its end, which may be cut off; it was ended",
+            count(written.open_line, "octet")
+        ));
     }
     if written.lost_blocks > 0 {
         add(format!(

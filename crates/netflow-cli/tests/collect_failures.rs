@@ -86,6 +86,58 @@ fn collecting_goes_on_in_the_file_of_a_killed_collector() {
 }
 
 #[test]
+fn collecting_goes_on_behind_a_block_that_was_cut_off() {
+    let folder = scratch();
+    for (ending, report) in [
+        ("gz", "octets of a block that was not whole"),
+        ("csv.gz", "octets of a block that was not whole"),
+        ("ndjson", "octets without its end"),
+        ("json", "octets without its end"),
+        ("csv", "octets without its end"),
+    ] {
+        let file = folder.path().join("flows").with_extension(ending);
+        let collecting = Collecting::start(["-o", utf8(&file)]);
+        for number in 0..2 {
+            let before = fs::metadata(&file).expect("created").len();
+            collecting.send(&V5::packet(number, &[flow(number)]));
+            wait_for("the flow in the file", || (fs::metadata(&file).ok()?.len() > before).then_some(()));
+        }
+        collecting.process.signal("KILL");
+        collecting.process.end();
+        // Killed in the middle of a block: of the second flow, half is in the file.
+        let length = fs::metadata(&file).expect("written").len();
+        let cut = fs::File::options().write(true).open(&file).expect("the same file");
+        cut.set_len(length - 40).expect("cut");
+        drop(cut);
+        let cut_off = connections(&file).with(1).saying("cut off").json().len();
+        assert_eq!(cut_off, 1, "{ending}");
+
+        let collecting = Collecting::start(["-o", utf8(&file)]);
+        for number in 2..4 {
+            collecting.send(&V5::packet(number, &[flow(number)]));
+        }
+        collecting.stop("INT").with(0).saying(report);
+        let connections = connections(&file);
+        assert_eq!(connections.json().len(), 3, "{ending}: {}", connections.err);
+        match ending.ends_with("gz") {
+            true => assert!(gunzip(&file).1 && connections.with(0).err.is_empty()),
+            // What is left of the line is told.
+            false => drop(connections.with(1).saying("line ")),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_would_stay_unreadable_is_not_appended_to() {
+    let folder = scratch();
+    let file = folder.path().join("flows.gz");
+    fs::write(&file, "these are notes of somebody\n").expect("written");
+    let ended = run_nf(["collect", "--host", "127.0.0.1", "-p", "0", "-o", utf8(&file)]).with(2);
+    ended.saying("flows.gz").saying("choose another file");
+    assert_eq!(fs::read_to_string(&file).expect("still there"), "these are notes of somebody\n");
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let Some(fixtures) = fixtures() else { return };
     let capture = fixtures.join("ovs-ipfix.pcap");

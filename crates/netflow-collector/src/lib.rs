@@ -17,6 +17,7 @@ mod config;
 mod drops;
 mod feeder;
 mod report;
+mod tail;
 
 pub mod capture;
 pub mod sequence;

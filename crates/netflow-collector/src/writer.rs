@@ -10,6 +10,7 @@ use netflow_flow::{FlowEncoder, Format, GzipBlock, SamplingOverride, write_csv_h
 use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
 use crate::shard::Output;
+use crate::tail;
 
 /// Octets of text after which an encoder's block is full.
 const BLOCK: usize = 256 << 10;
@@ -38,6 +39,11 @@ pub struct WriterReport {
     pub lost_blocks: u64,
     /// Octets of these blocks.
     pub lost_octets: u64,
+    /// Octets that were cut off the file before anything was appended: of a block that was not whole, as
+    /// when a writer was killed.
+    pub cut_octets: u64,
+    /// Octets of the file's last line, where it had no end. It was given one, so that what follows can be read.
+    pub open_line: u64,
 }
 
 /// Appends blocks to a file, in a thread of its own.
@@ -63,29 +69,37 @@ enum Target {
 
 impl FileWriter {
     /// Opens `path`, to append to what is there; `-` is stdout.
+    ///
+    /// What is there may end in half a block: this is cut off, and a last line without its end gets one. For
+    /// that a text is read from its last line on, a compressed file from its beginning.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or written, or when it is damaged so that what is appended could
+    /// not be read.
     pub fn open(path: &Path, format: Format, gzip: bool) -> Result<Self, WriteFailure> {
         let failure = |source| WriteFailure { target: path.to_owned(), source };
+        let gzip = gzip.then(GzipBlock::default);
+        let mut report = WriterReport::default();
         let (target, empty) = if path == Path::new("-") {
             (Target::Stdout, true)
         } else {
             let mut options = OpenOptions::new();
-            let file = options.create(true).append(true).read(true).open(path).map_err(failure)?;
+            let mut file = options.create(true).append(true).read(true).open(path).map_err(failure)?;
             let metadata = file.metadata().map_err(failure)?;
             if metadata.is_dir() {
                 return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
             }
-            let empty = metadata.len() == 0;
-            (if metadata.is_file() { Target::File(file) } else { Target::Stream(file) }, empty)
+            if metadata.is_file() {
+                let mended = tail::mend(&mut file, format, gzip).map_err(failure)?;
+                (report.cut_octets, report.open_line) = (mended.cut, mended.open_line);
+                let empty = file.metadata().map_err(failure)?.len() == 0;
+                (Target::File(file), empty)
+            } else {
+                (Target::Stream(file), true)
+            }
         };
-        let gzip = gzip.then(GzipBlock::default);
         let (told, failures) = bounded(FAILURES);
-        let mut writer = BlockWriter {
-            target,
-            path: path.to_owned(),
-            report: WriterReport::default(),
-            failing: false,
-            told,
-        };
+        let mut writer = BlockWriter { target, path: path.to_owned(), report, failing: false, told };
         if format == Format::Csv && empty {
             let mut head = Vec::new();
             write_csv_head(&mut head);

@@ -22,7 +22,7 @@ mod write;
 pub use column::{Cell, CellError, Column, Kind};
 pub use extras::Extras;
 pub use file::{Format, UnknownFormat};
-pub use gzip::GzipBlock;
+pub use gzip::{GzipBlock, GzipEnd, gzip_end};
 pub use json::header_fields;
 pub use netflow_templates::Value;
 pub use normalize::{Normalizer, SamplingOverride};
