@@ -26,7 +26,8 @@ pub struct Config {
     /// Receive buffer to ask the system for, in octets. It may grant less: see
     /// [`Collector::receive_buffers`](crate::Collector::receive_buffers).
     pub receive_buffer: usize,
-    /// Batches of packets that may wait for each shard; when they do, packets are dropped and counted.
+    /// Batches of packets that may wait for each shard; when they do, packets are dropped and counted. A batch
+    /// takes 512 KiB at most, however long its packets are, so that 256 of them take 128 MiB.
     pub queue: usize,
     /// How long what was decoded may wait before it is handed on.
     pub flush_interval: Duration,

@@ -37,10 +37,10 @@ impl Feeder {
                     Counters::add(&self.counters.received_octets, datagram.payload.len());
                     let shard = self.shards.of(datagram.source);
                     let batch = &mut batches[shard];
-                    batch.push(datagram.source, datagram.time, datagram.payload);
-                    if batch.len() >= BATCH && !self.shards.send(shard, std::mem::take(batch)) {
-                        break;
+                    if batch.len() >= BATCH || !batch.has_room(datagram.payload.len()) {
+                        self.shards.send(shard, std::mem::take(batch), &self.counters);
                     }
+                    batch.push(datagram.source, datagram.time, datagram.payload);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -54,7 +54,7 @@ impl Feeder {
         for (shard, batch) in
             batches.into_iter().enumerate().filter(|(_, batch): &(usize, Batch)| !batch.is_empty())
         {
-            self.shards.send(shard, batch);
+            self.shards.send(shard, batch, &self.counters);
         }
         (self.capture.statistics(), failed)
     }

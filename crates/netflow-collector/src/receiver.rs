@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use netflow_templates::{Exporter, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SocketAddrAny, recvfrom};
@@ -50,14 +50,18 @@ impl Shards {
         }
     }
 
-    /// Hands a batch on, and waits while the shard is busy. False when the shard is gone.
-    pub(crate) fn send(&self, shard: usize, batch: Batch) -> bool {
-        self.senders[shard].send(batch).is_ok()
+    /// Hands a batch on, and waits while the shard is busy. What a shard that is gone does not take is counted.
+    pub(crate) fn send(&self, shard: usize, batch: Batch, counters: &Counters) {
+        if let Err(lost) = self.senders[shard].send(batch) {
+            counters.count_dropped(lost.0.len(), lost.0.octets());
+        }
     }
 
-    /// Hands a batch on; gives it back when the shard is busy.
-    fn try_send(&self, shard: usize, batch: Batch) -> Result<(), Batch> {
-        self.senders[shard].try_send(batch).map_err(TrySendError::into_inner)
+    /// Hands a batch on, unless the shard is busy: then it stays.
+    fn try_send(&self, shard: usize, batch: &mut Batch) {
+        if let Err(refused) = self.senders[shard].try_send(std::mem::take(batch)) {
+            *batch = refused.into_inner();
+        }
     }
 }
 
@@ -88,6 +92,9 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// Receives until told to stop, then what is in the receive buffer. Returns the kernel's drops.
+    ///
+    /// While a shard is busy its batch grows, up to [`MAX_OCTETS`](crate::batch::MAX_OCTETS); what does not fit
+    /// is dropped, and counted.
     pub(crate) fn run(self) -> Option<u64> {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut batches = self.shards.batches();
@@ -103,6 +110,11 @@ impl Receiver {
             self.hand_on(&mut batches);
             if received == 0 {
                 if stopping {
+                    for (shard, batch) in
+                        batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty())
+                    {
+                        self.shards.send(shard, batch, &self.counters);
+                    }
                     return kernel_drops(&self.socket);
                 }
                 self.wait();
@@ -128,8 +140,17 @@ impl Receiver {
                         continue;
                     };
                     let received = Timestamp::from(std::time::SystemTime::now());
-                    batches[self.shards.of(source)].push(source, received, &buffer[..length]);
                     octets += length;
+                    let shard = self.shards.of(source);
+                    let batch = &mut batches[shard];
+                    if !batch.has_room(length) {
+                        self.shards.try_send(shard, batch);
+                    }
+                    if batch.has_room(length) {
+                        batch.push(source, received, &buffer[..length]);
+                    } else {
+                        self.counters.count_dropped(1, length);
+                    }
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     self.count(count, octets);
@@ -153,10 +174,7 @@ impl Receiver {
 
     fn hand_on(&self, batches: &mut [Batch]) {
         for (shard, batch) in batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
-            if let Err(lost) = self.shards.try_send(shard, std::mem::take(batch)) {
-                Counters::add(&self.counters.dropped, lost.len());
-                Counters::add(&self.counters.dropped_octets, lost.octets());
-            }
+            self.shards.try_send(shard, batch);
         }
     }
 
@@ -166,5 +184,86 @@ impl Receiver {
         if let Ok(address) = self.socket.local_addr() {
             let _ = self.events.try_send(Event::Socket { address, error });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::{Receiver as Batches, bounded};
+
+    use super::*;
+    use crate::batch::MAX_OCTETS;
+
+    /// A receiver for one shard, which takes nothing by itself, and somebody who sends to it.
+    fn receiver(queue: usize) -> (Receiver, Batches<Batch>, UdpSocket) {
+        let (sender, batches) = bounded(queue);
+        let (socket, _) = bind("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+        let exporter = UdpSocket::bind("127.0.0.1:0").unwrap();
+        exporter.connect(socket.local_addr().unwrap()).unwrap();
+        let receiver = Receiver {
+            socket,
+            shards: Shards::new(vec![sender]),
+            counters: Arc::default(),
+            stop: Arc::default(),
+            events: bounded(1).0,
+        };
+        (receiver, batches, exporter)
+    }
+
+    #[test]
+    fn what_a_busy_shard_does_not_take_is_kept_up_to_a_bound_and_then_counted() {
+        const LENGTH: usize = 10_000;
+        let (receiver, batches, exporter) = receiver(2);
+        let (mut buffer, mut filling) = (vec![0; MAX_DATAGRAM], receiver.shards.batches());
+        let rounds = 4 * MAX_OCTETS / LENGTH;
+        for _ in 0..rounds {
+            exporter.send(&[0; LENGTH]).unwrap();
+            receiver.receive(&mut buffer, &mut filling).unwrap();
+            receiver.hand_on(&mut filling);
+            assert!(filling[0].octets() <= MAX_OCTETS);
+        }
+        let get = |counter: &std::sync::atomic::AtomicU64| Counters::get(counter) as usize;
+        assert_eq!(get(&receiver.counters.received), rounds);
+        // The queue has a datagram in each of its places; the third batch is as full as may be.
+        let kept = filling[0].len();
+        assert!((MAX_OCTETS / LENGTH - 2..=MAX_OCTETS / LENGTH).contains(&kept), "{kept}");
+        assert_eq!(get(&receiver.counters.dropped), rounds - 2 - kept);
+        assert_eq!(get(&receiver.counters.dropped_octets), (rounds - 2 - kept) * LENGTH);
+
+        // When the shard takes one, what was kept is handed on.
+        batches.recv().unwrap();
+        receiver.hand_on(&mut filling);
+        assert!(filling[0].is_empty());
+        let taken: Vec<_> = batches.try_iter().map(|batch| batch.len()).collect();
+        assert_eq!(taken, [1, kept]);
+    }
+
+    #[test]
+    fn datagrams_without_octets_are_bounded_too() {
+        let (receiver, _batches, exporter) = receiver(1);
+        let (mut buffer, mut filling) = (vec![0; MAX_DATAGRAM], receiver.shards.batches());
+        let rounds = MAX_OCTETS / 16;
+        for _ in 0..rounds {
+            exporter.send(&[]).unwrap();
+            receiver.receive(&mut buffer, &mut filling).unwrap();
+            receiver.hand_on(&mut filling);
+        }
+        let dropped = Counters::get(&receiver.counters.dropped) as usize;
+        assert!(dropped > 0);
+        assert_eq!(filling[0].len() + 1 + dropped, rounds);
+    }
+
+    #[test]
+    fn what_was_kept_goes_to_the_shard_at_the_end() {
+        let (receiver, batches, exporter) = receiver(1);
+        for number in 0..5 * BATCH {
+            exporter.send(&number.to_be_bytes()).unwrap();
+        }
+        receiver.stop.store(true, Ordering::Relaxed);
+        let counters = Arc::clone(&receiver.counters);
+        let thread = std::thread::spawn(|| receiver.run());
+        let taken: usize = batches.iter().map(|batch| batch.len()).sum();
+        thread.join().unwrap();
+        assert_eq!((taken, Counters::get(&counters.dropped)), (5 * BATCH, 0));
     }
 }

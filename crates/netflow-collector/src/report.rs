@@ -69,6 +69,12 @@ impl Counters {
         counter.fetch_add(more as u64, Ordering::Relaxed);
     }
 
+    /// Counts datagrams that no shard takes.
+    pub(crate) fn count_dropped(&self, datagrams: usize, octets: usize) {
+        Self::add(&self.dropped, datagrams);
+        Self::add(&self.dropped_octets, octets);
+    }
+
     pub(crate) fn get(counter: &AtomicU64) -> u64 {
         counter.load(Ordering::Relaxed)
     }
@@ -81,7 +87,7 @@ pub struct Report {
     pub received: u64,
     /// Their octets.
     pub received_octets: u64,
-    /// Datagrams that were dropped since the shards did not keep up.
+    /// Datagrams that were dropped since the shards did not keep up, or had failed.
     pub dropped: u64,
     /// Datagrams that the kernel dropped since the receive buffer was full; `None` when the system does not
     /// tell.
@@ -104,6 +110,9 @@ pub struct Report {
     pub capture: Option<CaptureStatistics>,
     /// Whether the capture could not be read to its end.
     pub capture_failed: bool,
+    /// Names of threads that failed, which is an error of this program. What they had not handed on is lost, and
+    /// the counts here lack theirs.
+    pub failed_threads: Vec<String>,
 }
 
 /// What came from one exporter and observation domain.
