@@ -81,10 +81,21 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     watch.bar.finish_and_clear();
     output::note(summary(&report, &written));
 
+    let failed = failed_threads(&report, &written);
+    for name in &failed {
+        output::error(format_args!(
+            "the thread {name} failed, which is an error of nf: what it had not handed on is lost, and missing above"
+        ));
+    }
     let bad_capture = args.read.is_some() && (report.capture_failed || report.faulty > 0);
     let nothing = args.read.is_some() && report.session.packets == 0 && report.malformed > 0;
     let lost = written.lost_blocks > 0 && !watch.closed_pipe;
-    Ok(if bad_capture || nothing || lost { Outcome::BadInput } else { Outcome::Done })
+    Ok(if bad_capture || nothing || lost || !failed.is_empty() { Outcome::BadInput } else { Outcome::Done })
+}
+
+/// Names of the threads that did not come to their end.
+fn failed_threads<'a>(report: &'a Report, written: &WriterReport) -> Vec<&'a str> {
+    report.failed_threads.iter().map(String::as_str).chain(written.failed.then_some("writer")).collect()
 }
 
 /// The addresses that a host name stands for.
@@ -322,7 +333,9 @@ fn summary(report: &Report, written: &WriterReport) -> String {
     );
     let mut add = |line: String| text.push_str(&format!("\nnf: {line}"));
     let beyond = report.received.saturating_sub(report.session.packets + report.malformed + report.dropped);
-    if beyond > 0 {
+    if beyond > 0 && !report.failed_threads.is_empty() {
+        add(format!("{} went to a thread that failed", count(beyond, "packet")));
+    } else if beyond > 0 {
         add(format!("{} came after the last that was asked for, and were left out", count(beyond, "packet")));
     }
     if report.malformed > 0 {
@@ -407,4 +420,17 @@ fn summary(report: &Report, written: &WriterReport) -> String {
         add(format!("{} more packets from exporters too many to list", report.untracked_packets));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_failed_are_named() {
+        let report = Report { failed_threads: vec!["shard-1".into()], ..Report::default() };
+        let written = WriterReport { failed: true, ..WriterReport::default() };
+        assert_eq!(failed_threads(&report, &written), ["shard-1", "writer"]);
+        assert!(failed_threads(&Report::default(), &WriterReport::default()).is_empty());
+    }
 }

@@ -62,7 +62,8 @@ pub enum CollectorError {
 ///  socket ─ receiver ─┘  (bounded)      └─ shard: Session ─ Output
 /// ```
 ///
-/// Every stage counts what it loses; the [`Report`] says all of it.
+/// Every stage counts what it loses; the [`Report`] says all of it, and which threads failed. When one of
+/// several shards does, the others go on.
 #[derive(Debug)]
 pub struct Collector {
     stop: Arc<AtomicBool>,
@@ -213,17 +214,17 @@ impl Collector {
         let mut report = Report::default();
         let mut drops = Some(0);
         for receiver in self.receivers {
-            let of_one = receiver.join().ok().flatten();
+            let of_one = join(receiver, &mut report).flatten();
             drops = drops.zip(of_one).map(|(sum, more)| sum + more);
         }
         report.kernel_dropped = drops;
         if let Some(feeder) = self.feeder
-            && let Ok((statistics, failed)) = feeder.join()
+            && let Some((statistics, failed)) = join(feeder, &mut report)
         {
             (report.capture, report.capture_failed) = (Some(statistics), failed);
         }
         for shard in self.shards {
-            let Ok(shard) = shard.join() else { continue };
+            let Some(shard) = join(shard, &mut report) else { continue };
             report.add_session(&shard.session);
             report.waiting_sets += shard.waiting.0 as u64;
             report.waiting_octets += shard.waiting.1 as u64;
@@ -240,6 +241,12 @@ impl Collector {
     }
 }
 
+/// What a thread leaves behind; one that failed is named in the report.
+fn join<T>(thread: JoinHandle<T>, report: &mut Report) -> Option<T> {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    thread.join().map_err(|_| report.failed_threads.push(name)).ok()
+}
+
 /// An error with what it says about its cause.
 fn with_cause(error: &CaptureError) -> String {
     match std::error::Error::source(error) {
@@ -253,4 +260,84 @@ fn spawn<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, CollectorError> {
     thread::Builder::new().name(name).spawn(run).map_err(CollectorError::Thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use netflow_templates::{Context, MessageSink};
+    use netflow_wire::{Header, MessageEncoder, v5};
+
+    use super::*;
+
+    /// Fails at the packet with this sequence number; counts the others.
+    struct Failing(u32, Arc<AtomicU64>);
+
+    impl MessageSink for Failing {
+        fn packet(&mut self, context: &Context<'_>) {
+            assert_ne!(context.header.sequence(), Some(self.0), "as this test wants it");
+        }
+
+        fn data(&mut self, _: &Context<'_>, _: netflow_templates::DataSet<'_>) {}
+    }
+
+    impl Output for Failing {
+        fn end_packet(&mut self) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn flush(&mut self) {}
+    }
+
+    /// A capture of v5 packets without records, from exporters with consecutive addresses, each with its
+    /// number as sequence number.
+    fn capture(exporters: u32) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        // Link type 101: IP without a link layer.
+        for word in [0xa1b2_c3d4u32, 0x0002_0004, 0, 0, 65_535, 101] {
+            file.write_all(&word.to_be_bytes()).unwrap();
+        }
+        for number in 0..exporters {
+            let header = v5::Header { sequence: number, ..v5::Header::default() };
+            let payload = MessageEncoder::new(Header::V5(header)).finish();
+            let udp = 8 + payload.len() as u16;
+            let length = 20 + u32::from(udp);
+            for word in [0, 0, length, length, 0x4500_0000 | length, 0, 0x4011_0000, 0x0a00_0000 + number, 1]
+            {
+                file.write_all(&word.to_be_bytes()).unwrap();
+            }
+            for half in [2_055, 2_055, udp, 0] {
+                file.write_all(&half.to_be_bytes()).unwrap();
+            }
+            file.write_all(&payload).unwrap();
+        }
+        file
+    }
+
+    #[test]
+    fn a_shard_that_fails_is_named_and_the_others_go_on() {
+        const EXPORTERS: u32 = 1_000;
+        let file = capture(EXPORTERS);
+        let config = Config::new(Source::Capture(file.path().to_owned()));
+        let taken = Arc::new(AtomicU64::new(0));
+        let outputs = (0..2).map(|_| Failing(3, Arc::clone(&taken))).collect();
+        let collector = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap();
+        let report = collector.stop();
+        assert!(matches!(&report.failed_threads[..], [name] if name.starts_with("shard-")), "{report:?}");
+        assert_eq!(report.received, u64::from(EXPORTERS));
+        // The hash has a random key, but never gives all exporters to one shard.
+        assert_eq!(report.session.packets, report.domains.len() as u64);
+        assert!(report.session.packets > 0);
+        assert!(taken.load(Ordering::Relaxed) >= report.session.packets);
+    }
+
+    #[test]
+    fn nobody_is_named_when_nothing_fails() {
+        let file = capture(10);
+        let config = Config::new(Source::Capture(file.path().to_owned()));
+        let outputs = vec![Failing(u32::MAX, Arc::default())];
+        let report = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap().stop();
+        assert_eq!((report.failed_threads.len(), report.session.packets, report.dropped), (0, 10, 0));
+    }
 }

@@ -44,6 +44,9 @@ pub struct WriterReport {
     pub cut_octets: u64,
     /// Octets of the file's last line, where it had no end. It was given one, so that what follows can be read.
     pub open_line: u64,
+    /// Whether the writer's thread failed, which is an error of this program: what it had not written is lost,
+    /// and the other counts are missing.
+    pub failed: bool,
 }
 
 /// Appends blocks to a file, in a thread of its own.
@@ -135,7 +138,8 @@ impl FileWriter {
     /// [`failures`](Self::failures) were last taken.
     pub fn finish(self) -> (WriterReport, Vec<WriteFailure>) {
         drop(self.blocks);
-        let report = self.thread.join().unwrap_or_default();
+        let report = self.thread.join();
+        let report = report.unwrap_or_else(|_| WriterReport { failed: true, ..WriterReport::default() });
         (report, self.failures.try_iter().collect())
     }
 }
