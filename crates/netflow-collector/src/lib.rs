@@ -20,7 +20,8 @@ mod report;
 mod tail;
 
 pub mod capture;
-pub mod sequence;
+
+pub use netflow_templates::sequence;
 
 pub use config::{Config, Source};
 pub use listener::{PacketListener, ReceivedPacket};

@@ -23,6 +23,8 @@ mod pending;
 mod problem;
 mod timestamp;
 
+pub mod sequence;
+
 pub use clock::Clock;
 pub use data_set::{Column, DataSet, Record};
 pub use element::{DataType, Element, Semantics, Units};
