@@ -20,6 +20,7 @@ pub(crate) enum Command {
     Collect(Collect),
     Analyze(Analyze),
     Decode(Decode),
+    Doctor(Doctor),
     Completions(Completions),
     Man(Man),
 }
@@ -153,6 +154,52 @@ pub(crate) enum DecodeFormat {
     /// A tree for people
     Text,
     /// A JSON object for each export packet
+    Json,
+}
+
+/// Say what is wrong with the export of each router, and what to change on it
+///
+/// Looks at captures of export packets, or listens for --duration: templates, loss by sequence numbers, sampling,
+/// clocks, times of flows, fields, double counting. Flow files are read too; they lack templates and headers, and
+/// what cannot be checked because of that is said. All files are one observation, in the order given.
+///
+/// Exit status: 0 diagnosed, whatever was found; 1 diagnosed, but an input could not be read, or not to its end;
+/// 2 wrong usage, or no export packets.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// pcap or pcapng capture of export packets, raw export packets, or a flow file
+    #[arg(value_name = "FILE", required_unless_present_any = ["file", "listen", "port"])]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// File to read (the same as naming it without -f)
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+
+    /// Address to listen on instead of reading files, such as 0.0.0.0, [::]:4739 or 192.0.2.1:9995
+    #[arg(long, value_name = "ADDR[:PORT]", conflicts_with_all = ["files", "file"])]
+    pub(crate) listen: Vec<String>,
+
+    /// UDP port to listen on [default: 2055 with --listen]
+    #[arg(short, long, conflicts_with_all = ["files", "file"])]
+    pub(crate) port: Option<u16>,
+
+    /// Seconds to listen; Ctrl-C ends earlier
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, conflicts_with_all = ["files", "file"])]
+    pub(crate) duration: u64,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
+    pub(crate) format: DoctorFormat,
+
+    #[command(flatten)]
+    pub(crate) decoding: Decoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorFormat {
+    /// For people: facts and findings of each exporter
+    Text,
+    /// A JSON object a line for each exporter and observation domain
     Json,
 }
 

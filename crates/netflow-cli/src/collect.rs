@@ -99,7 +99,7 @@ fn failed_threads<'a>(report: &'a Report, written: &WriterReport) -> Vec<&'a str
 }
 
 /// The addresses that a host name stands for.
-fn listen_address(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
+pub(crate) fn listen_address(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = (bare, port).to_socket_addrs();
     let address = addresses.ok().and_then(|mut addresses| addresses.next());
@@ -142,7 +142,7 @@ fn threads(args: &Collect) -> usize {
 }
 
 /// What to do about it, behind what is wrong.
-fn explain_start(error: CollectorError) -> anyhow::Error {
+pub(crate) fn explain_start(error: CollectorError) -> anyhow::Error {
     let advice = match &error {
         CollectorError::Bind { address, source } => match source.kind() {
             io::ErrorKind::AddrInUse => {

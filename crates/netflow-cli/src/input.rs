@@ -34,6 +34,19 @@ pub(crate) fn cannot_read(path: &Path) -> String {
     format!("cannot read {}", path.display())
 }
 
+/// Hands `decode` the export packets that follow each other in `octets`, with where each starts: one, or IPFIX
+/// messages. It says how long each is; nothing ends it.
+pub(crate) fn messages(octets: &[u8], mut decode: impl FnMut(usize, &[u8]) -> Option<usize>) {
+    let mut at = 0;
+    // An IPFIX message may be followed by zeros that some exporters fill a datagram with.
+    while at < octets.len() && (at == 0 || octets[at..].iter().any(|&octet| octet != 0)) {
+        match decode(at, &octets[at..]) {
+            Some(length @ 1..) => at += length,
+            _ => break,
+        }
+    }
+}
+
 /// Octets from hex as people paste it: `0x`, spaces, colons, dots and line ends are passed over.
 pub(crate) fn hex(text: &str) -> anyhow::Result<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len() / 2);

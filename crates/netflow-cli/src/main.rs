@@ -11,6 +11,7 @@ mod analyze;
 mod args;
 mod collect;
 mod decode;
+mod doctor;
 mod generate;
 mod input;
 mod output;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Collect(args) => collect::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
     };

@@ -1,0 +1,119 @@
+//! Listening for export packets.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use netflow_collector::{Collector, Config, Event, Inlet, Output, Source};
+use netflow_doctor::{Diagnosis, Doctor};
+use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
+
+use crate::args;
+use crate::collect::{explain_start, listen_address};
+use crate::input;
+use crate::output;
+use crate::signals;
+
+/// The port that is listened on if none is given.
+const PORT: u16 = 2055;
+/// How often time and signals are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Listens as long as it is told to, or until a signal comes.
+pub(super) fn listen(args: &args::Doctor) -> anyhow::Result<Diagnosis> {
+    let mut config = Config::new(Source::Udp(addresses(args)?));
+    config.session = input::session_config(&args.decoding)?;
+    let stop = signals::stop_flag().context("cannot handle signals")?;
+    let inlet = Inlet::open(&config).map_err(explain_start)?;
+    let doctor = Arc::new(Mutex::new(Doctor::new()));
+    let collector = Collector::start(&config, inlet, vec![Patient(Arc::clone(&doctor))]);
+    let collector = collector.map_err(explain_start)?;
+    let addresses: Vec<_> = collector.addresses().iter().map(ToString::to_string).collect();
+    output::note(format_args!(
+        "listening on {} (UDP) for {} s; Ctrl-C ends",
+        addresses.join(", "),
+        args.duration
+    ));
+
+    let until = Instant::now() + Duration::from_secs(args.duration);
+    let events = collector.events().clone();
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) && !collector.is_stopping() {
+        if let Ok(event) = events.recv_timeout(TICK) {
+            told(&doctor, &event);
+        }
+    }
+    let report = collector.stop();
+    events.try_iter().for_each(|event| told(&doctor, &event));
+    let mut doctor = std::mem::take(&mut *lock(&doctor));
+    doctor.dropped_here(report.dropped + report.kernel_dropped.unwrap_or(0));
+    if report.received == 0 {
+        bail!(
+            "nothing came to {}: does the exporter send to this address and port, and does a firewall let it \
+             through? (`tcpdump -ni any udp` shows what arrives)",
+            addresses.join(", ")
+        );
+    }
+    Ok(doctor.finish())
+}
+
+/// The addresses to listen on.
+fn addresses(args: &args::Doctor) -> anyhow::Result<Vec<SocketAddr>> {
+    let port = args.port.unwrap_or(PORT);
+    if args.listen.is_empty() {
+        return listen_address("0.0.0.0", port);
+    }
+    let mut addresses = Vec::new();
+    for text in &args.listen {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => addresses.extend(listen_address(text, port)?),
+        }
+    }
+    Ok(addresses)
+}
+
+fn told(doctor: &Mutex<Doctor>, event: &Event) {
+    match event {
+        Event::Malformed { exporter, error } => lock(doctor).not_export_packet(*exporter, error),
+        Event::Socket { address, error } => output::note(format_args!("{address}: {error}")),
+        _ => {}
+    }
+}
+
+/// What a thread that panicked left behind is as good as it was.
+fn lock(doctor: &Mutex<Doctor>) -> MutexGuard<'_, Doctor> {
+    doctor.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Hands what is decoded to the doctor, who is wanted back at the end.
+struct Patient(Arc<Mutex<Doctor>>);
+
+impl MessageSink for Patient {
+    fn packet(&mut self, context: &Context<'_>) {
+        lock(&self.0).packet(context);
+    }
+
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        lock(&self.0).data(context, set);
+    }
+
+    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        lock(&self.0).options(context, set);
+    }
+
+    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+        lock(&self.0).template(context, change);
+    }
+
+    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+        lock(&self.0).problem(context, problem);
+    }
+}
+
+impl Output for Patient {
+    fn end_packet(&mut self) {}
+
+    fn flush(&mut self) {}
+}

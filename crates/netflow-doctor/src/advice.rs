@@ -1,0 +1,252 @@
+//! What to change.
+
+use std::borrow::Cow;
+
+use netflow_flow::SamplingSource;
+use serde::Serialize;
+
+use crate::fields::{AS_NUMBERS, NEXT_HOP, PREFIX_LENGTHS};
+use crate::finding::{Finding, Kind, Observer};
+
+/// How to change it on one platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// The platform, such as `Cisco IOS`.
+    pub platform: &'static str,
+    /// Lines of its configuration, or a command. What is in capitals is to be replaced.
+    pub lines: &'static [&'static str],
+}
+
+/// What to change because of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// What to change, on any exporter or on the collector.
+    pub change: Cow<'static, str>,
+    /// How, on platforms where it is well known.
+    pub commands: &'static [Command],
+}
+
+const IOS: &str = "Cisco IOS (Flexible NetFlow)";
+const CLASSIC_IOS: &str = "Cisco IOS (classic)";
+const JUNOS: &str = "Junos";
+
+const REFRESH: &[Command] = &[
+    Command { platform: IOS, lines: &["flow exporter NAME", " template data timeout 60"] },
+    Command { platform: CLASSIC_IOS, lines: &["ip flow-export template timeout-rate 1"] },
+    Command {
+        platform: JUNOS,
+        lines: &["set services flow-monitoring version9 template NAME template-refresh-rate seconds 60"],
+    },
+    Command { platform: "softflowd", lines: &["softflowctl send-template"] },
+];
+
+const ACTIVE_TIMEOUT: &[Command] = &[
+    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout active 60"] },
+    Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout active 1"] },
+    Command {
+        platform: JUNOS,
+        lines: &["set services flow-monitoring version9 template NAME flow-active-timeout 60"],
+    },
+    Command { platform: "softflowd", lines: &["softflowd -t maxlife=60"] },
+    Command { platform: "fprobe", lines: &["fprobe -e 60"] },
+];
+
+const CLOCK: &[Command] = &[
+    Command { platform: "Cisco IOS", lines: &["ntp server ADDRESS"] },
+    Command { platform: JUNOS, lines: &["set system ntp server ADDRESS"] },
+];
+
+const SAMPLER_TABLE: &[Command] =
+    &[Command { platform: IOS, lines: &["flow exporter NAME", " option sampler-table"] }];
+
+const SAMPLING: &[Command] = &[
+    Command { platform: IOS, lines: &["sampler NAME", " mode random 1 out-of N"] },
+    Command { platform: JUNOS, lines: &["set forwarding-options sampling instance NAME input rate N"] },
+];
+
+const ROUTING_FIELDS: &[Command] = &[Command {
+    platform: IOS,
+    lines: &[
+        "flow record NAME",
+        " collect routing source as",
+        " collect routing destination as",
+        " collect routing next-hop address ipv4",
+        " collect ipv4 source mask",
+        " collect ipv4 destination mask",
+    ],
+}];
+
+const INTERFACE_FIELDS: &[Command] = &[
+    Command {
+        platform: IOS,
+        lines: &["flow record NAME", " match interface input", " collect interface output"],
+    },
+    Command { platform: "softflowd", lines: &["softflowd -i IFINDEX:INTERFACE"] },
+];
+
+const WANTED_FIELDS: &[Command] = &[Command {
+    platform: IOS,
+    lines: &[
+        "flow record NAME",
+        " match interface input",
+        " match flow direction",
+        " collect interface output",
+        " collect transport tcp flags",
+        " collect counter packets long",
+    ],
+}];
+
+const RECEIVE_BUFFER: &[Command] =
+    &[Command { platform: "Linux, at the collector", lines: &["sysctl -w net.core.rmem_max=67108864"] }];
+
+const ONE_DIRECTION: &[Command] = &[Command {
+    platform: IOS,
+    lines: &["interface NAME", " no ip flow monitor MONITOR output", " ip flow monitor MONITOR input"],
+}];
+
+impl Finding {
+    /// What to change because of it.
+    pub fn advice(&self) -> Advice {
+        let advice = |change: &'static str, commands| Advice { change: Cow::Borrowed(change), commands };
+        match &self.kind {
+            Kind::MissingTemplate { .. } | Kind::LateTemplate { .. } | Kind::TemplateNotRefreshed { .. } => {
+                advice("Send templates again every minute, or every 20 packets.", REFRESH)
+            }
+            Kind::TemplateEveryPacket { .. } => {
+                advice("Send templates every minute rather than with each packet; it saves room.", REFRESH)
+            }
+            Kind::TemplateChanged { .. } => advice(
+                "If the configuration was not changed meanwhile, two exporting processes share an observation \
+                 domain: give each a source ID of its own.",
+                &[],
+            ),
+            Kind::Loss { .. } => advice(
+                "Look for drops between the exporter and here (interface counters, policers, firewalls) and at the \
+                 collector, whose receive buffer may be too small; then export less at once: sample, or spread \
+                 the load over several exporters or collectors.",
+                RECEIVE_BUFFER,
+            ),
+            Kind::DroppedHere { .. } => {
+                advice("Give the collector a larger receive buffer, or less to do.", RECEIVE_BUFFER)
+            }
+            Kind::OwnConvention { .. } => advice(
+                "Nothing has to be changed here; a collector that expects the RFC's way will report loss that did \
+                 not happen.",
+                &[],
+            ),
+            Kind::UnknownConvention => {
+                advice("Update the exporter's software, or count its packets in another way.", &[])
+            }
+            Kind::Reordered { .. } => advice(
+                "Nothing, if it is rare; otherwise have export packets take one path (balance by flow, not by \
+                 packet).",
+                &[],
+            ),
+            Kind::Duplicates { .. } => advice(
+                "Export to each collector once, and capture on one interface: with `-i any` a packet may be \
+                 captured twice.",
+                &[],
+            ),
+            Kind::Restarted { .. } => advice(
+                "Find out why it started again (log, power, memory); what it had in its cache is lost each time.",
+                &[],
+            ),
+            Kind::SamplingContradiction { second, .. } if second.source == SamplingSource::Header => advice(
+                "Set one sampling rate for everything that the exporter exports; until then believe one of them \
+                 (`--sampling N`).",
+                SAMPLING,
+            ),
+            Kind::SamplingContradiction { .. } => advice(
+                "Find out which one is configured, update the exporter's software, and believe that one until then \
+                 (`--sampling N`).",
+                SAMPLING,
+            ),
+            Kind::SamplerUnclear { .. } => advice(
+                "Have records name their sampler (samplerId or selectorId), or use one rate for all interfaces.",
+                SAMPLING,
+            ),
+            Kind::SamplingZero { .. } | Kind::UnknownSampler { .. } => advice(
+                "Have the exporter send its sampling rate in options data; until then say it (`--sampling N`).",
+                SAMPLER_TABLE,
+            ),
+            Kind::SamplingChanges { .. } => advice(
+                "If the configuration was not changed meanwhile, two exporting processes share an observation \
+                 domain: give each one of its own.",
+                &[],
+            ),
+            Kind::SamplingOtherDomain { .. } => advice(
+                "Nothing has to be changed here; a collector that looks in the same domain only will not find the \
+                 rate.",
+                SAMPLER_TABLE,
+            ),
+            Kind::ClockSkew { .. } | Kind::ClockSet { .. } => {
+                advice("Synchronise the clocks of exporter and collector, and keep both in UTC.", CLOCK)
+            }
+            Kind::UptimeStandsStill { .. } | Kind::BootTimeDrifts { .. } => advice(
+                "Export absolute times of flows (version 9 or IPFIX with flowStartMilliseconds), or update the \
+                 exporter's software.",
+                &[Command { platform: "softflowd", lines: &["softflowd -v 9 -A milli"] }],
+            ),
+            Kind::FlowsEndAfterExport { .. }
+            | Kind::FlowsEndBeforeStart { .. }
+            | Kind::FlowsStartLongBefore { .. } => advice(
+                "Export absolute times of flows (flowStartMilliseconds) rather than uptimes, synchronise the clock, \
+                 and update the exporter's software.",
+                CLOCK,
+            ),
+            Kind::FlowsExportedLate { .. } => {
+                advice("Set the inactive timeout to 15 seconds.", INACTIVE_TIMEOUT)
+            }
+            Kind::LongFlows { .. } => advice("Set the active timeout to 60 seconds.", ACTIVE_TIMEOUT),
+            Kind::TimesMissing { .. } => advice(
+                "Add the start and end of flows to what is exported.",
+                &[Command {
+                    platform: IOS,
+                    lines: &[
+                        "flow record NAME",
+                        " collect timestamp sys-uptime first",
+                        " collect timestamp sys-uptime last",
+                    ],
+                }],
+            ),
+            Kind::NeverFilled { fields, .. } => {
+                let is_routing = |field: &&str| [AS_NUMBERS, NEXT_HOP, PREFIX_LENGTHS].contains(field);
+                let commands = match fields.iter().all(|field| is_routing(field)) {
+                    true => ROUTING_FIELDS,
+                    false => INTERFACE_FIELDS,
+                };
+                advice(
+                    "Have the exporter fill them if they are wanted; a host that does not route cannot.",
+                    commands,
+                )
+            }
+            Kind::LackingFields { .. } => {
+                advice("Add them to the records if they are wanted.", WANTED_FIELDS)
+            }
+            Kind::Malformed { .. } => advice(
+                "Update the exporter's software; `nf decode -f` shows where the octets are wrong.",
+                &[],
+            ),
+            Kind::NotExportPackets { .. } => {
+                advice("Send NetFlow or IPFIX to this port, and everything else to another.", &[])
+            }
+            Kind::Quirk { quirk, .. } => advice(quirk.change, quirk.commands),
+            Kind::DoubleCounted { observer: Observer::Interfaces, .. } => advice(
+                "Export flows where they come in only (ingress), on every interface; or count one direction.",
+                ONE_DIRECTION,
+            ),
+            Kind::DoubleCounted { observer: Observer::Exporters { .. }, .. } => {
+                advice("Export at the edge of the network only, or count one exporter at a time.", &[])
+            }
+        }
+    }
+}
+
+const INACTIVE_TIMEOUT: &[Command] = &[
+    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout inactive 15"] },
+    Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout inactive 15"] },
+    Command {
+        platform: JUNOS,
+        lines: &["set services flow-monitoring version9 template NAME flow-inactive-timeout 15"],
+    },
+];

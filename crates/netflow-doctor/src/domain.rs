@@ -1,0 +1,127 @@
+//! All that is kept of one exporter and observation domain.
+
+use std::collections::BTreeSet;
+
+use netflow_templates::Timestamp;
+use netflow_templates::sequence::{SequenceTracker, Units};
+
+use crate::clock::Clocks;
+use crate::diagnosis::{DomainFacts, Source};
+use crate::doctor::DomainKey;
+use crate::fields::Fields;
+use crate::finding::{Kind, Severity};
+use crate::loss;
+use crate::quirks::{Signal, Signals};
+use crate::reading::Observation;
+use crate::sampling::Sampling;
+use crate::templates::Templates;
+use crate::times::FlowTimes;
+
+#[derive(Debug, Default)]
+pub(crate) struct Domain {
+    pub(crate) packets: u64,
+    pub(crate) flows: u64,
+    pub(crate) options: u64,
+    first: Option<Timestamp>,
+    last: Timestamp,
+    pub(crate) templates: Templates,
+    pub(crate) sampling: Sampling,
+    pub(crate) fields: Fields,
+    pub(crate) signals: Signals,
+    tracker: SequenceTracker,
+    clocks: Clocks,
+    times: FlowTimes,
+    malformed: u64,
+    example: Option<String>,
+}
+
+/// What is known about an export packet when it is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packet {
+    pub(crate) version: u16,
+    pub(crate) sequence: Option<u32>,
+    pub(crate) uptime: Option<u32>,
+    pub(crate) export: Timestamp,
+    pub(crate) received: Timestamp,
+    /// Its records; none when some could not be counted.
+    pub(crate) units: Option<Units>,
+}
+
+impl Domain {
+    /// A packet is over; whether it came before.
+    pub(crate) fn packet(&mut self, packet: &Packet) -> bool {
+        self.packets += 1;
+        let received = packet.received;
+        let first = self.first.get_or_insert(received);
+        *first = (*first).min(received);
+        self.last = self.last.max(received);
+        let Packet { version, sequence, uptime, units, .. } = *packet;
+        let step = sequence.map(|sequence| self.tracker.observe(version, sequence, units, received, uptime));
+        let step = step.unwrap_or_default();
+        if !step.duplicate && !step.reordered {
+            self.clocks.note(packet.export, received, uptime, step.restarted);
+        }
+        step.duplicate
+    }
+
+    /// A flow of a packet that came for the first time.
+    pub(crate) fn flow(&mut self, flow: &Observation) {
+        self.flows += 1;
+        self.times.note(flow);
+        self.sampling.note(flow);
+        self.fields.note(flow);
+        self.signals.note(flow);
+    }
+
+    /// Octets of a packet were malformed.
+    pub(crate) fn malformed(&mut self, example: impl FnOnce() -> String) {
+        self.malformed += 1;
+        self.example.get_or_insert_with(example);
+    }
+
+    pub(crate) fn facts(&self, key: &DomainKey) -> DomainFacts {
+        DomainFacts {
+            exporter: key.exporter,
+            domain: key.domain,
+            version: key.version,
+            source: key.source,
+            packets: self.packets,
+            flows: self.flows,
+            options: self.options,
+            first: self.first.unwrap_or_default(),
+            last: self.last,
+            templates: self.templates.facts(self.last),
+            sequence: self.tracker.totals(),
+            convention: self.tracker.convention(),
+            sampling: self.sampling.facts(),
+            clock: self.clocks.facts(),
+        }
+    }
+
+    /// What is wrong. `rates` and `samplers` are those of options data of all domains of the exporter.
+    pub(crate) fn findings(
+        &mut self,
+        key: &DomainKey,
+        rates: &BTreeSet<u64>,
+        samplers: &BTreeSet<u64>,
+        found: &mut impl FnMut(Severity, Kind),
+    ) {
+        let observed = self.facts(key).observed();
+        self.templates.findings(self.packets, observed, found);
+        if !(key.source == Source::Flows && key.version > 8) {
+            loss::findings(key.version, &self.tracker, self.options > 0, found);
+        }
+        self.sampling.findings(rates, samplers, observed, found);
+        self.clocks.findings(self.times.are_relative(), found);
+        self.times.findings(found);
+        self.fields.findings(found);
+        let (estimated, _) = self.times.estimated();
+        self.signals.add(Signal::UptimeWithoutStart, estimated);
+        self.signals.findings(self.packets, found);
+        if self.malformed > 0 {
+            let (packets, of) = (self.malformed, self.packets);
+            let example = self.example.take().unwrap_or_default();
+            found(Severity::Error, Kind::Malformed { packets, of, example });
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Fields that are never filled, and fields that templates lack.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use netflow_templates::{DataSet, Plan};
+use netflow_wire::{element_id as ie, enterprise as pen};
+
+use crate::finding::{Kind, Severity};
+use crate::reading::Observation;
+
+/// Records that must have a field before it is said that it is never filled.
+const ENOUGH: u64 = 50;
+/// Templates looked at for what they lack.
+const TEMPLATES: usize = 256;
+
+/// A field that people want, and the elements that it may be in.
+#[derive(Debug)]
+struct Wanted {
+    name: &'static str,
+    elements: &'static [u16],
+    /// Whether zero in every record means that it is not filled.
+    filled: bool,
+    /// Whether a template of flows without it lacks something.
+    needed: bool,
+}
+
+const INPUT: &str = "input interface";
+const OUTPUT: &str = "output interface";
+const TCP_FLAGS: &str = "TCP flags";
+const PACKETS: &str = "packets";
+/// Names of the fields, as findings have them.
+pub(crate) const AS_NUMBERS: &str = "AS numbers";
+pub(crate) const PREFIX_LENGTHS: &str = "prefix lengths";
+pub(crate) const NEXT_HOP: &str = "next hop";
+
+const WANTED: &[Wanted] = &[
+    Wanted {
+        name: INPUT,
+        elements: &[ie::INGRESS_INTERFACE, ie::INGRESS_PHYSICAL_INTERFACE],
+        filled: true,
+        needed: true,
+    },
+    Wanted {
+        name: OUTPUT,
+        elements: &[ie::EGRESS_INTERFACE, ie::EGRESS_PHYSICAL_INTERFACE],
+        filled: true,
+        needed: true,
+    },
+    Wanted { name: "direction", elements: &[ie::FLOW_DIRECTION], filled: false, needed: true },
+    Wanted { name: TCP_FLAGS, elements: &[ie::TCP_CONTROL_BITS], filled: false, needed: true },
+    Wanted {
+        name: PACKETS,
+        elements: &[ie::PACKET_DELTA_COUNT, ie::PACKET_TOTAL_COUNT, ie::INITIATOR_PACKETS],
+        filled: true,
+        needed: true,
+    },
+    Wanted {
+        name: AS_NUMBERS,
+        elements: &[ie::BGP_SOURCE_AS_NUMBER, ie::BGP_DESTINATION_AS_NUMBER],
+        filled: true,
+        needed: false,
+    },
+    Wanted {
+        name: NEXT_HOP,
+        elements: &[ie::IP_NEXT_HOP_IPV4_ADDRESS, ie::IP_NEXT_HOP_IPV6_ADDRESS],
+        filled: true,
+        needed: false,
+    },
+    Wanted {
+        name: "BGP next hop",
+        elements: &[ie::BGP_NEXT_HOP_IPV4_ADDRESS, ie::BGP_NEXT_HOP_IPV6_ADDRESS],
+        filled: true,
+        needed: false,
+    },
+    Wanted {
+        name: PREFIX_LENGTHS,
+        elements: &[
+            ie::SOURCE_IPV4_PREFIX_LENGTH,
+            ie::DESTINATION_IPV4_PREFIX_LENGTH,
+            ie::SOURCE_IPV6_PREFIX_LENGTH,
+            ie::DESTINATION_IPV6_PREFIX_LENGTH,
+        ],
+        filled: true,
+        needed: false,
+    },
+];
+
+/// What is known about the fields of one domain's flow records.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    /// For each wanted field, records that have it, and whether one was not zero.
+    seen: [(u64, bool); WANTED.len()],
+    tcp: u64,
+    tcp_flags: bool,
+    /// What templates of flows lack.
+    lacking: BTreeMap<u16, Vec<&'static str>>,
+}
+
+impl Fields {
+    pub(crate) fn data(&mut self, set: &DataSet<'_>) {
+        let records = set.len() as u64;
+        for (wanted, (seen, filled)) in WANTED.iter().zip(&mut self.seen) {
+            let is = |enterprise, id: u16| enterprise == pen::IANA && wanted.elements.contains(&id);
+            let mut columns = set
+                .columns()
+                .filter(|column| is(column.field().element().enterprise, column.field().element().id))
+                .peekable();
+            if columns.peek().is_none() {
+                continue;
+            }
+            *seen += records;
+            *filled = *filled
+                || columns.any(|column| {
+                    (0..set.len()).any(|row| column.octets(row).iter().any(|&octet| octet != 0))
+                });
+        }
+        let plan = set.plan();
+        let is_new = !self.lacking.contains_key(&plan.template_id());
+        if plan.template_id() > 0 && is_new && self.lacking.len() < TEMPLATES && is_of_flows(plan) {
+            self.lacking.insert(plan.template_id(), lacking(plan));
+        }
+    }
+
+    pub(crate) fn note(&mut self, flow: &Observation) {
+        if flow.key.is_some_and(|key| key.proto == 6) {
+            self.tcp += 1;
+            self.tcp_flags |= flow.tcp_flags != 0;
+        }
+    }
+
+    pub(crate) fn findings(&self, found: &mut impl FnMut(Severity, Kind)) {
+        let mut fields = Vec::new();
+        let mut records = u64::MAX;
+        for (wanted, &(seen, filled)) in WANTED.iter().zip(&self.seen) {
+            let empty = match wanted.name {
+                // Only TCP has flags.
+                TCP_FLAGS => seen > 0 && self.tcp >= ENOUGH && !self.tcp_flags,
+                _ => wanted.filled && seen >= ENOUGH && !filled,
+            };
+            if empty {
+                fields.push(wanted.name);
+                records = records.min(seen);
+            }
+        }
+        if !fields.is_empty() {
+            found(Severity::Notice, Kind::NeverFilled { fields, records });
+        }
+        let mut alike: BTreeMap<&[&'static str], BTreeSet<u16>> = BTreeMap::new();
+        for (id, lacking) in self.lacking.iter().filter(|(_, lacking)| !lacking.is_empty()) {
+            alike.entry(lacking).or_default().insert(*id);
+        }
+        for (fields, templates) in alike {
+            let (fields, templates) = (fields.to_vec(), templates.into_iter().collect());
+            found(Severity::Notice, Kind::LackingFields { fields, templates });
+        }
+    }
+}
+
+/// Whether records of a template are flows between addresses, rather than events of a firewall or of address
+/// translation, or something else.
+fn is_of_flows(plan: &Plan) -> bool {
+    let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
+    has(&[ie::SOURCE_IPV4_ADDRESS, ie::SOURCE_IPV6_ADDRESS])
+        && has(&[ie::DESTINATION_IPV4_ADDRESS, ie::DESTINATION_IPV6_ADDRESS])
+        && has(&[ie::OCTET_DELTA_COUNT, ie::OCTET_TOTAL_COUNT])
+        && !has(&[ie::FIREWALL_EVENT, ie::NAT_EVENT])
+}
+
+fn lacking(plan: &Plan) -> Vec<&'static str> {
+    let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
+    let has_ports = has(&[ie::SOURCE_TRANSPORT_PORT, ie::TCP_SOURCE_PORT]);
+    let lacks =
+        |wanted: &&Wanted| wanted.needed && !has(wanted.elements) && (wanted.name != TCP_FLAGS || has_ports);
+    WANTED.iter().filter(lacks).map(|wanted| wanted.name).collect()
+}

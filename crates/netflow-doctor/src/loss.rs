@@ -1,0 +1,49 @@
+//! Loss, by sequence numbers.
+
+use netflow_templates::sequence::{Convention, SequenceTotals, SequenceTracker};
+
+use crate::finding::{Kind, Severity};
+
+/// Of so many units one may be lost before it is an error and no longer a warning.
+const TOLERABLE: u64 = 100;
+/// Packets after which an unknown way of counting is worth a word.
+const ENOUGH: u64 = 32;
+
+pub(crate) fn unit(version: u16) -> &'static str {
+    if version == 9 { "packets" } else { "records" }
+}
+
+/// What is wrong with the sequence numbers of one domain. `options` is whether options data came, which only
+/// some ways of counting include.
+pub(crate) fn findings(
+    version: u16,
+    tracker: &SequenceTracker,
+    options: bool,
+    found: &mut impl FnMut(Severity, Kind),
+) {
+    let SequenceTotals { lost, expected, reordered, duplicates, packets, restarts, .. } = tracker.totals();
+    if lost > 0 {
+        let severity =
+            if lost.saturating_mul(TOLERABLE) >= expected { Severity::Error } else { Severity::Warning };
+        found(severity, Kind::Loss { lost, expected, unit: unit(version) });
+    }
+    if duplicates > 0 {
+        found(Severity::Warning, Kind::Duplicates { packets: duplicates, of: packets });
+    }
+    if reordered > 0 {
+        found(Severity::Notice, Kind::Reordered { packets: reordered, of: packets });
+    }
+    if restarts > 0 {
+        found(Severity::Warning, Kind::Restarted { times: restarts });
+    }
+    match tracker.convention() {
+        convention @ (Convention::After | Convention::AfterWithoutOptions) => {
+            found(Severity::Notice, Kind::OwnConvention { convention });
+        }
+        convention @ Convention::BeforeWithoutOptions if options => {
+            found(Severity::Notice, Kind::OwnConvention { convention });
+        }
+        Convention::Other if packets >= ENOUGH => found(Severity::Warning, Kind::UnknownConvention),
+        _ => {}
+    }
+}

@@ -1,0 +1,454 @@
+//! What exporters are known for: a table, and the signs by which its rows are recognised.
+//!
+//! For a new row, add a [`Signal`], note it where it can be seen (below, or in `doctor.rs`), and say in
+//! [`QUIRKS`] what it means.
+
+use netflow_templates::{DataSet, DataType, Plan, Problem};
+use netflow_wire::{Header, SetError, TemplateDefinition, element_id as ie, enterprise as pen};
+use serde::{Serialize, Serializer};
+
+use crate::advice::Command;
+use crate::finding::{Kind, Severity};
+use crate::reading::Observation;
+
+/// A sign of a quirk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// Octets behind the last set belong to none and are not zero.
+    TrailingOctets,
+    /// Octets between two sets belong to none.
+    GapBetweenSets,
+    /// The header's count of v9 is neither that of the records nor that of records and templates.
+    HeaderCount,
+    /// v5 with more records than its 30.
+    ManyRecords,
+    /// What is left behind the records of a set is neither padding nor a record.
+    PaddingNotZero,
+    /// A set id that no RFC gives a meaning.
+    ReservedSet,
+    /// A template was not kept: no fields, or too many without octets.
+    UselessTemplate,
+    /// More templates than are kept.
+    TooManyTemplates,
+    /// A field of variable length in v9.
+    VariableLengthInV9,
+    /// A time in microseconds or nanoseconds that has not eight octets.
+    TimeLength,
+    /// The fraction of NTP times is always below 10^9.
+    NtpFraction,
+    /// Uptimes in IPFIX, and nothing says when the exporter started.
+    UptimeWithoutStart,
+    /// A flow direction that is neither 0 nor 1.
+    InvalidDirection,
+    /// More octets than the packets can have had.
+    ImpossibleCounter,
+    /// A counter that is a negative number in two's complement.
+    NegativeCounter,
+}
+
+/// How many signals there are.
+const SIGNALS: usize = Signal::NegativeCounter as usize + 1;
+/// Times without which nothing is said about their fractions.
+const TIMES: u64 = 32;
+
+/// What a signal is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Packets,
+    Templates,
+    Flows,
+}
+
+/// A row of the table.
+#[derive(Debug, PartialEq)]
+pub struct Quirk {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is recognised by.
+    pub signal: Signal,
+    /// How much it matters.
+    pub severity: Severity,
+    unit: Unit,
+    /// What is odd: the end of a sentence that begins with how often.
+    pub(crate) says: &'static str,
+    /// Exporters that it is known from; empty when it may be any.
+    pub known: &'static str,
+    /// What to change.
+    pub(crate) change: &'static str,
+    pub(crate) commands: &'static [Command],
+}
+
+impl Serialize for Quirk {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name)
+    }
+}
+
+impl Quirk {
+    /// What its signal is counted in.
+    pub(crate) fn unit(&self) -> &'static str {
+        match self.unit {
+            Unit::Packets => "packet",
+            Unit::Templates => "template",
+            Unit::Flows => "flow",
+        }
+    }
+}
+
+/// The quirks that are recognised.
+pub static QUIRKS: &[Quirk] = &[
+    Quirk {
+        name: "trailing_octets",
+        signal: Signal::TrailingOctets,
+        severity: Severity::Notice,
+        unit: Unit::Packets,
+        says: "have octets behind the last set that belong to none",
+        known: "MikroTik RouterOS",
+        change: "Nothing is lost here; other collectors may reject these packets: update the exporter's software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "gap_between_sets",
+        signal: Signal::GapBetweenSets,
+        severity: Severity::Notice,
+        unit: Unit::Packets,
+        says: "have octets between two sets that belong to none",
+        known: "MikroTik RouterOS",
+        change: "Nothing is lost here; other collectors may lose the sets behind: update the exporter's software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "header_count",
+        signal: Signal::HeaderCount,
+        severity: Severity::Notice,
+        unit: Unit::Packets,
+        says: "have a count in the header that is not the number of their records",
+        known: "MikroTik RouterOS and others",
+        change: "Nothing is lost here; collectors that trust the count lose records: update the exporter's software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "many_records",
+        signal: Signal::ManyRecords,
+        severity: Severity::Notice,
+        unit: Unit::Packets,
+        says: "of version 5 have more than 30 records, its most",
+        known: "nflow-generator",
+        change: "Nothing is lost here; other collectors may reject these packets.",
+        commands: &[],
+    },
+    Quirk {
+        name: "padding_not_zero",
+        signal: Signal::PaddingNotZero,
+        severity: Severity::Warning,
+        unit: Unit::Packets,
+        says: "have data that do not fit their template, so records may be read wrongly",
+        known: "",
+        change: "Give every exporting process an observation domain (source ID) of its own, and send templates \
+                 before data when the configuration changes.",
+        commands: &[],
+    },
+    Quirk {
+        name: "reserved_set",
+        signal: Signal::ReservedSet,
+        severity: Severity::Notice,
+        unit: Unit::Packets,
+        says: "have a set whose id no RFC gives a meaning; it was passed over",
+        known: "",
+        change: "Update the exporter's software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "useless_template",
+        signal: Signal::UselessTemplate,
+        severity: Severity::Warning,
+        unit: Unit::Packets,
+        says: "have a template whose records would have no octets",
+        known: "",
+        change: "Remove the record that this template is of from the configuration, or update the exporter's \
+                 software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "too_many_templates",
+        signal: Signal::TooManyTemplates,
+        severity: Severity::Error,
+        unit: Unit::Packets,
+        says: "have a template beyond the number that is kept for one observation domain",
+        known: "",
+        change: "Use fewer kinds of records, or several observation domains.",
+        commands: &[],
+    },
+    Quirk {
+        name: "variable_length_in_v9",
+        signal: Signal::VariableLengthInV9,
+        severity: Severity::Notice,
+        unit: Unit::Templates,
+        says: "have a field of variable length, which version 9 does not know",
+        known: "H3C",
+        change: "They are read as in IPFIX; other collectors may reject them: export IPFIX.",
+        commands: &[],
+    },
+    Quirk {
+        name: "time_length",
+        signal: Signal::TimeLength,
+        severity: Severity::Warning,
+        unit: Unit::Templates,
+        says: "have a time in microseconds or nanoseconds that has not the eight octets of RFC 7011, and cannot \
+               be read",
+        known: "pmacct with nfprobe_tstamp_usec",
+        change: "Export times in milliseconds.",
+        commands: &[Command { platform: "pmacct", lines: &["nfprobe_tstamp_usec: false"] }],
+    },
+    Quirk {
+        name: "ntp_fraction",
+        signal: Signal::NtpFraction,
+        severity: Severity::Warning,
+        unit: Unit::Flows,
+        says: "have times whose fraction is never above 10^9: nanoseconds, where RFC 7011 wants parts of 2^32, so \
+               times are wrong by up to 0.77 s",
+        known: "VPP",
+        change: "Export times in milliseconds, or update the exporter's software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "uptime_without_start",
+        signal: Signal::UptimeWithoutStart,
+        severity: Severity::Warning,
+        unit: Unit::Flows,
+        says: "have times in the exporter's uptime, and nothing says when it started, so times are estimated",
+        known: "softflowd, Cisco IOS-XR",
+        change: "Export absolute times (flowStartMilliseconds), or options data with systemInitTimeMilliseconds.",
+        commands: &[Command { platform: "softflowd", lines: &["softflowd -v 10 -A milli"] }],
+    },
+    Quirk {
+        name: "invalid_direction",
+        signal: Signal::InvalidDirection,
+        severity: Severity::Notice,
+        unit: Unit::Flows,
+        says: "have a direction that is neither 0 (ingress) nor 1 (egress); it was left out",
+        known: "",
+        change: "Do not use the direction of this exporter, or update its software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "impossible_counter",
+        signal: Signal::ImpossibleCounter,
+        severity: Severity::Warning,
+        unit: Unit::Flows,
+        says: "have more octets than their packets can have had (65,535 each)",
+        known: "MikroTik RouterOS",
+        change: "Do not trust the counters of these flows; update the exporter's software.",
+        commands: &[],
+    },
+    Quirk {
+        name: "negative_counter",
+        signal: Signal::NegativeCounter,
+        severity: Severity::Error,
+        unit: Unit::Flows,
+        says: "have a counter near 2^64, which is a negative number that was sent as a positive one",
+        known: "antrea",
+        change: "Update the exporter's software; these flows spoil every sum.",
+        commands: &[],
+    },
+];
+
+/// The signals of one domain.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    seen: [u64; SIGNALS],
+    /// Number of the packet in which a signal was last seen, from 1.
+    packet: [u64; SIGNALS],
+    templates: u64,
+    flows: u64,
+    /// NTP times, those of them with a fraction below 10^9, and with one above zero.
+    ntp: (u64, u64, u64),
+}
+
+impl Signals {
+    pub(crate) fn add(&mut self, signal: Signal, times: u64) {
+        self.seen[signal as usize] += times;
+    }
+
+    /// A signal of a packet, which counts once for each.
+    pub(crate) fn in_packet(&mut self, signal: Signal, packet: u64) {
+        let last = &mut self.packet[signal as usize];
+        if *last != packet + 1 {
+            *last = packet + 1;
+            self.add(signal, 1);
+        }
+    }
+
+    /// Something was wrong in a packet; whether it is a sign of a quirk.
+    pub(crate) fn problem(&mut self, problem: &Problem, packet: u64) -> bool {
+        let signal = match problem {
+            Problem::Set(SetError::Trailing { .. }) => Signal::TrailingOctets,
+            Problem::Set(SetError::Gap { .. }) => Signal::GapBetweenSets,
+            Problem::Padding { .. } => Signal::PaddingNotZero,
+            Problem::ReservedSet { .. } => Signal::ReservedSet,
+            Problem::NoFields { .. } | Problem::EmptyFields { .. } | Problem::EmptyRecord { .. } => {
+                Signal::UselessTemplate
+            }
+            Problem::TooManyTemplates { .. } => Signal::TooManyTemplates,
+            _ => return false,
+        };
+        self.in_packet(signal, packet);
+        true
+    }
+
+    /// A packet ends, with so many records and templates in it.
+    pub(crate) fn header(&mut self, header: &Header, records: u64, templates: u64, packet: u64) {
+        match header {
+            Header::V9(header) => {
+                let count = u64::from(header.count);
+                if count != records && count != records + templates {
+                    self.in_packet(Signal::HeaderCount, packet);
+                }
+            }
+            Header::V5(_) if records > 30 => self.in_packet(Signal::ManyRecords, packet),
+            _ => {}
+        }
+    }
+
+    /// A template that is new.
+    pub(crate) fn template(&mut self, definition: &TemplateDefinition, plan: &Plan, version: u16) {
+        self.templates += 1;
+        let variable = plan.fields().iter().any(|field| field.is_variable());
+        self.add(Signal::VariableLengthInV9, u64::from(version == 9 && variable));
+        let wrong =
+            plan.fields().iter().any(|field| is_ntp(field.element().data_type) && field.length() != 8);
+        self.add(Signal::TimeLength, u64::from(wrong && !definition.options));
+    }
+
+    pub(crate) fn data(&mut self, set: &DataSet<'_>) {
+        // The two that every flow has are enough.
+        let is_start = |id| matches!(id, ie::FLOW_START_MICROSECONDS | ie::FLOW_START_NANOSECONDS);
+        let column = set.columns().find(|column| {
+            let element = column.field().element();
+            element.enterprise == pen::IANA && is_start(element.id) && column.field().length() == 8
+        });
+        let Some(column) = column else { return };
+        let (times, below, above_zero) = &mut self.ntp;
+        for row in 0..set.len() {
+            let Some(fraction) = column.octets(row).last_chunk().map(|octets| u32::from_be_bytes(*octets))
+            else {
+                continue;
+            };
+            *times += 1;
+            *below += u64::from(fraction < 1_000_000_000);
+            *above_zero += u64::from(fraction > 0);
+        }
+    }
+
+    pub(crate) fn note(&mut self, flow: &Observation) {
+        self.flows += 1;
+        if flow.invalid_value {
+            self.add(Signal::InvalidDirection, 1);
+        }
+        if flow.octets > i64::MAX as u64 || flow.packets > i64::MAX as u64 {
+            self.add(Signal::NegativeCounter, 1);
+        } else if flow.packets > 0 && flow.octets > flow.packets.saturating_mul(65_535) {
+            self.add(Signal::ImpossibleCounter, 1);
+        }
+    }
+
+    fn seen(&self, signal: Signal) -> u64 {
+        match signal {
+            Signal::NtpFraction => {
+                let (times, below, above_zero) = self.ntp;
+                // By chance a quarter is below. Whole seconds have no fraction.
+                if times >= TIMES && below == times && above_zero * 2 > times { times } else { 0 }
+            }
+            signal => self.seen[signal as usize],
+        }
+    }
+
+    pub(crate) fn findings(&self, packets: u64, found: &mut impl FnMut(Severity, Kind)) {
+        for quirk in QUIRKS {
+            let of = match quirk.unit {
+                Unit::Packets => packets,
+                Unit::Templates => self.templates,
+                Unit::Flows => self.flows,
+            };
+            let seen = self.seen(quirk.signal);
+            if seen > 0 {
+                found(quirk.severity, Kind::Quirk { quirk, seen, of });
+            }
+        }
+    }
+}
+
+fn is_ntp(data_type: DataType) -> bool {
+    matches!(data_type, DataType::DateTimeMicroseconds | DataType::DateTimeNanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use netflow_wire::{v5, v9};
+
+    use super::*;
+    use crate::testing::flow;
+
+    fn names(signals: &Signals) -> Vec<(&'static str, u64, u64)> {
+        let mut names = Vec::new();
+        signals.findings(10, &mut |_, kind| {
+            if let Kind::Quirk { quirk, seen, of } = kind {
+                names.push((quirk.name, seen, of));
+            }
+        });
+        names
+    }
+
+    #[test]
+    fn every_signal_has_a_row_and_every_row_a_name_of_its_own() {
+        let mut signals: Vec<_> = QUIRKS.iter().map(|quirk| quirk.signal as usize).collect();
+        signals.sort_unstable();
+        assert_eq!(signals, (0..SIGNALS).collect::<Vec<_>>());
+        let mut names: Vec<_> = QUIRKS.iter().map(|quirk| quirk.name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn a_count_in_v9_may_leave_out_templates() {
+        let mut signals = Signals::default();
+        for (packet, count) in [5, 7, 1, 2].into_iter().enumerate() {
+            let header = Header::V9(v9::Header { count, ..v9::Header::default() });
+            signals.header(&header, 5, 2, packet as u64);
+        }
+        assert_eq!(names(&signals), [("header_count", 2, 10)]);
+    }
+
+    #[test]
+    fn more_records_than_v5_allows_are_told() {
+        let mut signals = Signals::default();
+        signals.header(&Header::V5(v5::Header::default()), 30, 0, 0);
+        signals.header(&Header::V5(v5::Header::default()), 128, 0, 1);
+        assert_eq!(names(&signals), [("many_records", 1, 10)]);
+    }
+
+    #[test]
+    fn a_problem_counts_once_a_packet() {
+        let mut signals = Signals::default();
+        let problem = Problem::Set(SetError::Trailing { offset: 45, length: 3 });
+        for packet in [0, 0, 3] {
+            assert!(signals.problem(&problem, packet));
+        }
+        assert!(!signals.problem(&Problem::Set(SetError::Length { id: 256, offset: 20, length: 3 }), 4));
+        assert_eq!(names(&signals), [("trailing_octets", 2, 10)]);
+    }
+
+    #[test]
+    fn counters_that_cannot_be_are_told() {
+        let mut signals = Signals::default();
+        for (packets, octets) in [(1, 65_535), (1, 65_536), (0, 40), (u64::MAX, 5), (2, u64::MAX - 7)] {
+            signals.note(&Observation { packets, octets, ..flow() });
+        }
+        signals.note(&Observation { invalid_value: true, ..flow() });
+        assert_eq!(
+            names(&signals),
+            [("invalid_direction", 1, 6), ("impossible_counter", 1, 6), ("negative_counter", 2, 6)]
+        );
+    }
+}
