@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use netflow_flow::SamplingSource;
 use serde::Serialize;
 
-use crate::fields::{AS_NUMBERS, NEXT_HOP, PREFIX_LENGTHS};
+use crate::fields::{AS_NUMBERS, INPUT, NEXT_HOP, OUTPUT, PREFIX_LENGTHS};
 use crate::finding::{Finding, Kind, Observer};
 
 /// How to change it on one platform.
@@ -64,6 +64,9 @@ const SAMPLING: &[Command] = &[
     Command { platform: JUNOS, lines: &["set forwarding-options sampling instance NAME input rate N"] },
 ];
 
+const FIXED_AS_NUMBERS: &[Command] =
+    &[Command { platform: CLASSIC_IOS, lines: &["ip flow-export version 5 origin-as"] }];
+
 const ROUTING_FIELDS: &[Command] = &[Command {
     platform: IOS,
     lines: &[
@@ -83,6 +86,8 @@ const INTERFACE_FIELDS: &[Command] = &[
     },
     Command { platform: "softflowd", lines: &["softflowd -i IFINDEX:INTERFACE"] },
 ];
+
+const ALL_FIELDS: &[Command] = &[ROUTING_FIELDS[0], INTERFACE_FIELDS[0], INTERFACE_FIELDS[1]];
 
 const WANTED_FIELDS: &[Command] = &[Command {
     platform: IOS,
@@ -210,15 +215,19 @@ impl Finding {
                 }],
             ),
             Kind::NeverFilled { fields, .. } => {
-                let is_routing = |field: &&str| [AS_NUMBERS, NEXT_HOP, PREFIX_LENGTHS].contains(field);
-                let commands = match fields.iter().all(|field| is_routing(field)) {
-                    true => ROUTING_FIELDS,
-                    false => INTERFACE_FIELDS,
+                let has = |names: &[&str]| fields.iter().any(|field| names.contains(field));
+                let is_fixed = self.version.is_some_and(|version| version < 9);
+                let routing = has(&[AS_NUMBERS, NEXT_HOP, PREFIX_LENGTHS]);
+                let commands = match (is_fixed, has(&[INPUT, OUTPUT])) {
+                    (true, _) if has(&[AS_NUMBERS]) => FIXED_AS_NUMBERS,
+                    (true, _) => &[],
+                    (false, true) if routing => ALL_FIELDS,
+                    (false, true) => INTERFACE_FIELDS,
+                    (false, false) => ROUTING_FIELDS,
                 };
-                advice(
-                    "Have the exporter fill them if they are wanted; a host that does not route cannot.",
-                    commands,
-                )
+                let change =
+                    "Have the exporter fill them if they are wanted; a host that does not route cannot.";
+                advice(change, commands)
             }
             Kind::LackingFields { .. } => {
                 advice("Add them to the records if they are wanted.", WANTED_FIELDS)

@@ -77,6 +77,12 @@ pub struct DomainFacts {
 }
 
 impl DomainFacts {
+    /// Whether all checks could be made: the source holds what they need, and enough came to tell loss.
+    pub fn is_complete(&self) -> bool {
+        self.source.not_possible(self.version).is_empty()
+            && !matches!(self.convention, Convention::Unknown | Convention::Other)
+    }
+
     /// The name of the way in which sequence numbers count, such as `before` or `after_without_options`.
     pub fn convention_name(&self) -> &'static str {
         convention_as_str(self.convention)

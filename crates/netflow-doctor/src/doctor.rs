@@ -197,12 +197,8 @@ impl Doctor {
             let sequence = matches!(packet.version, 5 | 7 | 8).then_some(flow.sequence);
             packet = Packet { sequence, uptime: None, export: flow.export, ..packet };
         } else if !current.uncounted {
-            domain.signals.header(
-                header,
-                current.records + current.options,
-                current.templates,
-                current.number,
-            );
+            let counts = [current.records, current.options, current.templates];
+            domain.signals.header(header, counts, current.number);
         }
         domain.options += current.options;
         let duplicate = domain.packet(&packet);

@@ -113,10 +113,10 @@ impl Domain {
         }
         self.sampling.findings(rates, samplers, observed, found);
         self.clocks.findings(self.times.are_relative(), found);
-        self.times.findings(found);
+        let skew = self.clocks.facts().skew.unwrap_or_default().abs();
+        self.times.findings(skew, self.signals.seen(Signal::TimeLength) > 0, found);
         self.fields.findings(found);
-        let (estimated, _) = self.times.estimated();
-        self.signals.add(Signal::UptimeWithoutStart, estimated);
+        self.signals.add(Signal::UptimeWithoutStart, self.times.estimated());
         self.signals.findings(self.packets, found);
         if self.malformed > 0 {
             let (packets, of) = (self.malformed, self.packets);

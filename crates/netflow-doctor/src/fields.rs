@@ -24,11 +24,10 @@ struct Wanted {
     needed: bool,
 }
 
-const INPUT: &str = "input interface";
-const OUTPUT: &str = "output interface";
 const TCP_FLAGS: &str = "TCP flags";
-const PACKETS: &str = "packets";
 /// Names of the fields, as findings have them.
+pub(crate) const INPUT: &str = "input interface";
+pub(crate) const OUTPUT: &str = "output interface";
 pub(crate) const AS_NUMBERS: &str = "AS numbers";
 pub(crate) const PREFIX_LENGTHS: &str = "prefix lengths";
 pub(crate) const NEXT_HOP: &str = "next hop";
@@ -47,9 +46,15 @@ const WANTED: &[Wanted] = &[
         needed: true,
     },
     Wanted { name: "direction", elements: &[ie::FLOW_DIRECTION], filled: false, needed: true },
-    Wanted { name: TCP_FLAGS, elements: &[ie::TCP_CONTROL_BITS], filled: false, needed: true },
     Wanted {
-        name: PACKETS,
+        name: TCP_FLAGS,
+        // Or how often each was seen, as Open vSwitch says it.
+        elements: &[ie::TCP_CONTROL_BITS, ie::TCP_SYN_TOTAL_COUNT],
+        filled: false,
+        needed: true,
+    },
+    Wanted {
+        name: "packets",
         elements: &[ie::PACKET_DELTA_COUNT, ie::PACKET_TOTAL_COUNT, ie::INITIATOR_PACKETS],
         filled: true,
         needed: true,
@@ -85,6 +90,14 @@ const WANTED: &[Wanted] = &[
     },
 ];
 
+/// What a template lacks.
+#[derive(Debug)]
+struct Lacking {
+    fields: Vec<&'static str>,
+    /// Whether records were of TCP, which alone has flags.
+    tcp: bool,
+}
+
 /// What is known about the fields of one domain's flow records.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
@@ -93,7 +106,7 @@ pub(crate) struct Fields {
     tcp: u64,
     tcp_flags: bool,
     /// What templates of flows lack.
-    lacking: BTreeMap<u16, Vec<&'static str>>,
+    lacking: BTreeMap<u16, Lacking>,
 }
 
 impl Fields {
@@ -114,10 +127,13 @@ impl Fields {
                     (0..set.len()).any(|row| column.octets(row).iter().any(|&octet| octet != 0))
                 });
         }
-        let plan = set.plan();
-        let is_new = !self.lacking.contains_key(&plan.template_id());
-        if plan.template_id() > 0 && is_new && self.lacking.len() < TEMPLATES && is_of_flows(plan) {
-            self.lacking.insert(plan.template_id(), lacking(plan));
+        let (plan, id) = (set.plan(), set.plan().template_id());
+        let is_new = !self.lacking.contains_key(&id);
+        if is_new && id > 0 && self.lacking.len() < TEMPLATES && is_of_flows(plan) {
+            self.lacking.insert(id, Lacking { fields: lacking(plan), tcp: false });
+        }
+        if let Some(lacking) = self.lacking.get_mut(&id).filter(|lacking| !lacking.tcp) {
+            lacking.tcp = has_tcp(set);
         }
     }
 
@@ -145,12 +161,15 @@ impl Fields {
         if !fields.is_empty() {
             found(Severity::Notice, Kind::NeverFilled { fields, records });
         }
-        let mut alike: BTreeMap<&[&'static str], BTreeSet<u16>> = BTreeMap::new();
-        for (id, lacking) in self.lacking.iter().filter(|(_, lacking)| !lacking.is_empty()) {
-            alike.entry(lacking).or_default().insert(*id);
+        let mut alike: BTreeMap<Vec<&'static str>, BTreeSet<u16>> = BTreeMap::new();
+        for (id, Lacking { fields, tcp }) in &self.lacking {
+            let fields: Vec<_> = fields.iter().copied().filter(|&name| *tcp || name != TCP_FLAGS).collect();
+            if !fields.is_empty() {
+                alike.entry(fields).or_default().insert(*id);
+            }
         }
         for (fields, templates) in alike {
-            let (fields, templates) = (fields.to_vec(), templates.into_iter().collect());
+            let templates = templates.into_iter().collect();
             found(Severity::Notice, Kind::LackingFields { fields, templates });
         }
     }
@@ -159,17 +178,28 @@ impl Fields {
 /// Whether records of a template are flows between addresses, rather than events of a firewall or of address
 /// translation, or something else.
 fn is_of_flows(plan: &Plan) -> bool {
+    /// NF_F_FW_EVENT and NF_F_FW_EXT_EVENT of Cisco's ASA, in v9.
+    const ASA_EVENTS: [u16; 2] = [40_005, 33_002];
     let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
     has(&[ie::SOURCE_IPV4_ADDRESS, ie::SOURCE_IPV6_ADDRESS])
         && has(&[ie::DESTINATION_IPV4_ADDRESS, ie::DESTINATION_IPV6_ADDRESS])
         && has(&[ie::OCTET_DELTA_COUNT, ie::OCTET_TOTAL_COUNT])
         && !has(&[ie::FIREWALL_EVENT, ie::NAT_EVENT])
+        && !has(&ASA_EVENTS)
 }
 
 fn lacking(plan: &Plan) -> Vec<&'static str> {
     let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
-    let has_ports = has(&[ie::SOURCE_TRANSPORT_PORT, ie::TCP_SOURCE_PORT]);
-    let lacks =
-        |wanted: &&Wanted| wanted.needed && !has(wanted.elements) && (wanted.name != TCP_FLAGS || has_ports);
+    let lacks = |wanted: &&Wanted| wanted.needed && !has(wanted.elements);
     WANTED.iter().filter(lacks).map(|wanted| wanted.name).collect()
+}
+
+/// Whether one of the records is of TCP.
+fn has_tcp(set: &DataSet<'_>) -> bool {
+    let mut columns = set.columns();
+    let protocol = columns.find(|column| {
+        let element = column.field().element();
+        (element.enterprise, element.id) == (pen::IANA, ie::PROTOCOL_IDENTIFIER)
+    });
+    protocol.is_some_and(|column| (0..set.len()).any(|row| column.octets(row) == [6]))
 }

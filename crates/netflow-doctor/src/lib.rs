@@ -29,7 +29,8 @@ pub use diagnosis::{Diagnosis, DomainFacts, Source};
 pub use doctor::{Doctor, Overflow};
 pub use finding::{Finding, Kind, Observer, Severity};
 pub use quirks::{QUIRKS, Quirk, Signal};
-pub use sampling::{RateSaid, SamplingFacts};
+pub use sampling::{RateSaid, RateUsed, SamplingFacts};
+pub use sentence::Seconds;
 pub use templates::TemplateFacts;
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub enum Signal {
     TrailingOctets,
     /// Octets between two sets belong to none.
     GapBetweenSets,
-    /// The header's count of v9 is neither that of the records nor that of records and templates.
+    /// The header's count of v9 is not that of the records, with or without those of options and templates.
     HeaderCount,
     /// v5 with more records than its 30.
     ManyRecords,
@@ -70,7 +70,7 @@ pub struct Quirk {
     /// How much it matters.
     pub severity: Severity,
     unit: Unit,
-    /// What is odd: the end of a sentence that begins with how often.
+    /// What is odd: the beginning of a sentence that ends with how often.
     pub(crate) says: &'static str,
     /// Exporters that it is known from; empty when it may be any.
     pub known: &'static str,
@@ -103,7 +103,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::TrailingOctets,
         severity: Severity::Notice,
         unit: Unit::Packets,
-        says: "have octets behind the last set that belong to none",
+        says: "Octets at the end belong to no set and no record",
         known: "MikroTik RouterOS",
         change: "Nothing is lost here; other collectors may reject these packets: update the exporter's software.",
         commands: &[],
@@ -113,7 +113,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::GapBetweenSets,
         severity: Severity::Notice,
         unit: Unit::Packets,
-        says: "have octets between two sets that belong to none",
+        says: "Octets between two sets belong to none",
         known: "MikroTik RouterOS",
         change: "Nothing is lost here; other collectors may lose the sets behind: update the exporter's software.",
         commands: &[],
@@ -123,7 +123,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::HeaderCount,
         severity: Severity::Notice,
         unit: Unit::Packets,
-        says: "have a count in the header that is not the number of their records",
+        says: "The count in the header is not the number of records",
         known: "MikroTik RouterOS and others",
         change: "Nothing is lost here; collectors that trust the count lose records: update the exporter's software.",
         commands: &[],
@@ -133,7 +133,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::ManyRecords,
         severity: Severity::Notice,
         unit: Unit::Packets,
-        says: "of version 5 have more than 30 records, its most",
+        says: "Version 5 has at most 30 records, and here are more",
         known: "nflow-generator",
         change: "Nothing is lost here; other collectors may reject these packets.",
         commands: &[],
@@ -143,7 +143,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::PaddingNotZero,
         severity: Severity::Warning,
         unit: Unit::Packets,
-        says: "have data that do not fit their template, so records may be read wrongly",
+        says: "Data do not fit their template, so records may be read wrongly",
         known: "",
         change: "Give every exporting process an observation domain (source ID) of its own, and send templates \
                  before data when the configuration changes.",
@@ -154,7 +154,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::ReservedSet,
         severity: Severity::Notice,
         unit: Unit::Packets,
-        says: "have a set whose id no RFC gives a meaning; it was passed over",
+        says: "A set has an id that no RFC gives a meaning, and was passed over",
         known: "",
         change: "Update the exporter's software.",
         commands: &[],
@@ -164,7 +164,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::UselessTemplate,
         severity: Severity::Warning,
         unit: Unit::Packets,
-        says: "have a template whose records would have no octets",
+        says: "A template would make records without octets",
         known: "",
         change: "Remove the record that this template is of from the configuration, or update the exporter's \
                  software.",
@@ -175,7 +175,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::TooManyTemplates,
         severity: Severity::Error,
         unit: Unit::Packets,
-        says: "have a template beyond the number that is kept for one observation domain",
+        says: "Templates are more than are kept for one observation domain",
         known: "",
         change: "Use fewer kinds of records, or several observation domains.",
         commands: &[],
@@ -185,7 +185,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::VariableLengthInV9,
         severity: Severity::Notice,
         unit: Unit::Templates,
-        says: "have a field of variable length, which version 9 does not know",
+        says: "A field has variable length, which version 9 does not know",
         known: "H3C",
         change: "They are read as in IPFIX; other collectors may reject them: export IPFIX.",
         commands: &[],
@@ -195,8 +195,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::TimeLength,
         severity: Severity::Warning,
         unit: Unit::Templates,
-        says: "have a time in microseconds or nanoseconds that has not the eight octets of RFC 7011, and cannot \
-               be read",
+        says: "A time in microseconds or nanoseconds has not the eight octets of RFC 7011, and cannot be read",
         known: "pmacct with nfprobe_tstamp_usec",
         change: "Export times in milliseconds.",
         commands: &[Command { platform: "pmacct", lines: &["nfprobe_tstamp_usec: false"] }],
@@ -206,7 +205,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::NtpFraction,
         severity: Severity::Warning,
         unit: Unit::Flows,
-        says: "have times whose fraction is never above 10^9: nanoseconds, where RFC 7011 wants parts of 2^32, so \
+        says: "The fraction of times is never above 10^9: nanoseconds, where RFC 7011 wants parts of 2^32, so \
                times are wrong by up to 0.77 s",
         known: "VPP",
         change: "Export times in milliseconds, or update the exporter's software.",
@@ -217,7 +216,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::UptimeWithoutStart,
         severity: Severity::Warning,
         unit: Unit::Flows,
-        says: "have times in the exporter's uptime, and nothing says when it started, so times are estimated",
+        says: "Times are in the exporter's uptime, and nothing says when it started, so they are estimated",
         known: "softflowd, Cisco IOS-XR",
         change: "Export absolute times (flowStartMilliseconds), or options data with systemInitTimeMilliseconds.",
         commands: &[Command { platform: "softflowd", lines: &["softflowd -v 10 -A milli"] }],
@@ -227,7 +226,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::InvalidDirection,
         severity: Severity::Notice,
         unit: Unit::Flows,
-        says: "have a direction that is neither 0 (ingress) nor 1 (egress); it was left out",
+        says: "The direction is neither 0 (ingress) nor 1 (egress), and was left out",
         known: "",
         change: "Do not use the direction of this exporter, or update its software.",
         commands: &[],
@@ -237,7 +236,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::ImpossibleCounter,
         severity: Severity::Warning,
         unit: Unit::Flows,
-        says: "have more octets than their packets can have had (65,535 each)",
+        says: "Octets are more than their packets can have had (65,535 each)",
         known: "MikroTik RouterOS",
         change: "Do not trust the counters of these flows; update the exporter's software.",
         commands: &[],
@@ -247,7 +246,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::NegativeCounter,
         severity: Severity::Error,
         unit: Unit::Flows,
-        says: "have a counter near 2^64, which is a negative number that was sent as a positive one",
+        says: "A counter is near 2^64, which is a negative number that was sent as a positive one",
         known: "antrea",
         change: "Update the exporter's software; these flows spoil every sum.",
         commands: &[],
@@ -297,12 +296,14 @@ impl Signals {
         true
     }
 
-    /// A packet ends, with so many records and templates in it.
-    pub(crate) fn header(&mut self, header: &Header, records: u64, templates: u64, packet: u64) {
+    /// A packet ends, with so many flow records, options records and templates in it.
+    pub(crate) fn header(&mut self, header: &Header, counts: [u64; 3], packet: u64) {
+        let [records, options, templates] = counts;
         match header {
             Header::V9(header) => {
-                let count = u64::from(header.count);
-                if count != records && count != records + templates {
+                // softflowd leaves out templates and options.
+                let sums = [0, options, templates, options + templates].map(|more| records + more);
+                if !sums.contains(&header.count.into()) {
                     self.in_packet(Signal::HeaderCount, packet);
                 }
             }
@@ -353,7 +354,7 @@ impl Signals {
         }
     }
 
-    fn seen(&self, signal: Signal) -> u64 {
+    pub(crate) fn seen(&self, signal: Signal) -> u64 {
         match signal {
             Signal::NtpFraction => {
                 let (times, below, above_zero) = self.ntp;
@@ -411,11 +412,11 @@ mod tests {
     }
 
     #[test]
-    fn a_count_in_v9_may_leave_out_templates() {
+    fn a_count_in_v9_may_leave_out_templates_and_options() {
         let mut signals = Signals::default();
-        for (packet, count) in [5, 7, 1, 2].into_iter().enumerate() {
+        for (packet, count) in [4, 5, 7, 1, 2].into_iter().enumerate() {
             let header = Header::V9(v9::Header { count, ..v9::Header::default() });
-            signals.header(&header, 5, 2, packet as u64);
+            signals.header(&header, [4, 1, 2], packet as u64);
         }
         assert_eq!(names(&signals), [("header_count", 2, 10)]);
     }
@@ -423,8 +424,8 @@ mod tests {
     #[test]
     fn more_records_than_v5_allows_are_told() {
         let mut signals = Signals::default();
-        signals.header(&Header::V5(v5::Header::default()), 30, 0, 0);
-        signals.header(&Header::V5(v5::Header::default()), 128, 0, 1);
+        signals.header(&Header::V5(v5::Header::default()), [30, 0, 0], 0);
+        signals.header(&Header::V5(v5::Header::default()), [128, 0, 0], 1);
         assert_eq!(names(&signals), [("many_records", 1, 10)]);
     }
 

@@ -14,8 +14,8 @@ use crate::reading::Observation;
 const RATES: usize = 16;
 /// Samplers and interfaces kept of one domain.
 const SAMPLERS: usize = 256;
-/// Seconds within which options data have come from common exporters.
-const LONG: f64 = 1_800.0;
+/// Seconds within which common exporters send their options data.
+const LONG: f64 = 600.0;
 
 /// Elements that say an interval, or part of it, which cannot be zero.
 const INTERVALS: [u16; 4] = [
@@ -227,7 +227,7 @@ impl Sampling {
         }
         let is_assumed = self.used.keys().any(|(_, source)| *source == SamplingSource::Assumed);
         if let Some(&sampler) = self.named.difference(samplers).next().filter(|_| is_assumed) {
-            let severity = if observed >= LONG { Severity::Error } else { Severity::Warning };
+            let severity = if observed >= LONG { Severity::Warning } else { Severity::Notice };
             found(severity, Kind::UnknownSampler { sampler, observed });
         }
         if let Some(known) = self.options.values().max_by_key(|known| known.changes)

@@ -19,21 +19,21 @@ impl fmt::Display for Kind {
         match self {
             Self::MissingTemplate { template_id, sets, octets, observed } => write!(
                 f,
-                "Template {template_id} did not come within {}: {} of {octets} octets cannot be decoded.",
-                Time(*observed),
+                "Template {template_id} did not come{}: {} of {octets} octets cannot be decoded.",
+                Within(*observed),
                 Count(*sets, "data set")
             ),
             Self::LateTemplate { template_id, sets, waited } => write!(
                 f,
                 "{} had to wait for template {template_id}, up to {}.",
                 Count(*sets, "data set"),
-                Time(*waited)
+                Seconds(*waited)
             ),
             Self::TemplateNotRefreshed { template_id, since } => write!(
                 f,
                 "Template {template_id} was not sent again for {}: a collector that starts now cannot decode its \
                  data.",
-                Time(*since)
+                Seconds(*since)
             ),
             Self::TemplateEveryPacket { template_id, packets, of } => {
                 write!(f, "Template {template_id} is in {}.", Share(*packets, *of, "packet"))
@@ -91,8 +91,8 @@ impl fmt::Display for Kind {
             ),
             Self::UnknownSampler { sampler, observed } => write!(
                 f,
-                "Records name sampler {sampler}, which no options data described within {}: the rate is taken as 1.",
-                Time(*observed)
+                "Records name sampler {sampler}, which no options data described{}: the rate is taken as 1.",
+                Within(*observed)
             ),
             Self::SamplingChanges { before, after, changes } => write!(
                 f,
@@ -107,7 +107,7 @@ impl fmt::Display for Kind {
             Self::ClockSkew { seconds } => write!(
                 f,
                 "The exporter's clock is {} {} the collector's{}.",
-                Time(seconds.abs()),
+                Seconds(seconds.abs()),
                 if *seconds > 0.0 { "ahead of" } else { "behind" },
                 if is_time_zone(*seconds) {
                     ", a whole number of half hours: a time zone, perhaps"
@@ -119,22 +119,27 @@ impl fmt::Display for Kind {
                 f,
                 "The uptime in the headers stands still, while the export time moved by {}: times of flows that are \
                  given in it may be wrong by as much.",
-                Time(*seconds)
+                Seconds(*seconds)
             ),
             Self::BootTimeDrifts { drift, over } => write!(
                 f,
                 "Export time and uptime moved apart by {} in {}: times of flows that are given in uptime drift.",
-                Time(drift.abs()),
-                Time(*over)
+                Seconds(drift.abs()),
+                Seconds(*over)
             ),
             Self::ClockSet { seconds } => write!(
                 f,
                 "The exporter's clock was set {} by {}.",
                 if *seconds > 0.0 { "forward" } else { "back" },
-                Time(seconds.abs())
+                Seconds(seconds.abs())
             ),
             Self::FlowsEndAfterExport { flows, of, most } => {
-                write!(f, "{} end after their export, by up to {}.", Share(*flows, *of, "flow"), Time(*most))
+                write!(
+                    f,
+                    "{} end after their export, by up to {}.",
+                    Share(*flows, *of, "flow"),
+                    Seconds(*most)
+                )
             }
             Self::FlowsEndBeforeStart { flows, of } => {
                 write!(f, "{} end before they start.", Share(*flows, *of, "flow"))
@@ -143,19 +148,19 @@ impl fmt::Display for Kind {
                 f,
                 "{} start more than a day before their export, by up to {}.",
                 Share(*flows, *of, "flow"),
-                Time(*most)
+                Seconds(*most)
             ),
             Self::FlowsExportedLate { flows, of, most } => write!(
                 f,
                 "{} were over for more than 10 min when they were exported, for up to {}.",
                 Share(*flows, *of, "flow"),
-                Time(*most)
+                Seconds(*most)
             ),
             Self::LongFlows { flows, of, longest } => write!(
                 f,
                 "{} last longer than 5 min, up to {}: their octets appear all at once, long after they were sent.",
                 Share(*flows, *of, "flow"),
-                Time(*longest)
+                Seconds(*longest)
             ),
             Self::TimesMissing { flows, of } => write!(f, "{} have no times.", Share(*flows, *of, "flow")),
             Self::NeverFilled { fields, records } => {
@@ -181,9 +186,9 @@ impl fmt::Display for Kind {
                 if *datagrams == 1 { "" } else { "s" }
             ),
             Self::Quirk { quirk, seen, of } => {
-                write!(f, "{} {}", Share(*seen, *of, quirk.unit()), quirk.says)?;
+                write!(f, "{}: {}", quirk.says, Share(*seen, *of, quirk.unit()))?;
                 if !quirk.known.is_empty() {
-                    write!(f, " (known from {})", quirk.known)?;
+                    write!(f, ", as known from {}", quirk.known)?;
                 }
                 f.write_str(".")
             }
@@ -269,10 +274,20 @@ impl fmt::Display for Times {
     }
 }
 
-/// A length of time in seconds, for people.
-struct Time(f64);
+/// How long something was waited for, if it was for some time.
+struct Within(f64);
 
-impl fmt::Display for Time {
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1.0 { Ok(()) } else { write!(f, " within {}", Seconds(self.0)) }
+    }
+}
+
+/// A length of time in seconds; its text is for people, in a unit that suits it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seconds(pub f64);
+
+impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0;
         match seconds.round() {
@@ -326,7 +341,8 @@ mod tests {
 
     #[test]
     fn lengths_of_time_have_a_unit_that_suits_them() {
-        let texts = [0.25, 59.6, 119.0, 600.0, 7_200.0, 200_000.0].map(|seconds| Time(seconds).to_string());
+        let texts =
+            [0.25, 59.6, 119.0, 600.0, 7_200.0, 200_000.0].map(|seconds| Seconds(seconds).to_string());
         assert_eq!(texts, ["0.2 s", "60 s", "119 s", "10.0 min", "2.0 h", "2.3 days"]);
     }
 }

@@ -14,6 +14,8 @@ const LATE: i64 = 600 * 1_000_000_000;
 const LONG: i64 = 330 * 1_000_000_000;
 /// Nanoseconds before its export at which a flow may start.
 const LONG_BEFORE: i64 = 24 * 3_600 * 1_000_000_000;
+/// Seconds of skew that may explain wrong times, and by which it may miss them.
+const SKEW: f64 = 300.0;
 /// Flows that last long before that is told: a few may have other reasons.
 const SOME: u64 = 3;
 
@@ -85,18 +87,21 @@ impl FlowTimes {
         self.relative > 0
     }
 
-    /// Flows whose times are guessed, as nothing says when the exporter started; and all.
-    pub(crate) fn estimated(&self) -> (u64, u64) {
-        (self.estimated, self.flows)
+    /// Flows whose times are guessed, as nothing says when the exporter started. None, if it was said later.
+    pub(crate) fn estimated(&self) -> u64 {
+        if self.relative > 0 { 0 } else { self.estimated }
     }
 
-    pub(crate) fn findings(&self, found: &mut impl FnMut(Severity, Kind)) {
+    /// What is wrong. What the `skew` of the exporter's clock explains, in seconds, is not told again; nor that
+    /// times are missing, where they are `unreadable`.
+    pub(crate) fn findings(&self, skew: f64, unreadable: bool, found: &mut impl FnMut(Severity, Kind)) {
         let of = self.flows;
+        let explained = |tally: &Tally| skew >= SKEW && (tally.most() - skew).abs() <= SKEW;
         if self.reversed.matters(of) {
             let flows = self.reversed.flows;
             found(Severity::Warning, Kind::FlowsEndBeforeStart { flows, of });
         }
-        if self.after.matters(of) {
+        if self.after.matters(of) && !explained(&self.after) {
             let (flows, most) = (self.after.flows, self.after.most());
             found(Severity::Warning, Kind::FlowsEndAfterExport { flows, of, most });
         }
@@ -104,7 +109,7 @@ impl FlowTimes {
             let (flows, most) = (self.before.flows, self.before.most());
             found(Severity::Warning, Kind::FlowsStartLongBefore { flows, of, most });
         }
-        if self.late.matters(of) {
+        if self.late.matters(of) && !explained(&self.late) {
             let (flows, most) = (self.late.flows, self.late.most());
             found(Severity::Notice, Kind::FlowsExportedLate { flows, of, most });
         }
@@ -113,7 +118,7 @@ impl FlowTimes {
             let (flows, longest) = (self.long.flows, self.long.most());
             found(Severity::Warning, Kind::LongFlows { flows, of, longest });
         }
-        if self.missing >= SOME && self.missing * 100 >= of {
+        if !unreadable && self.missing >= SOME && self.missing * 100 >= of {
             found(Severity::Notice, Kind::TimesMissing { flows: self.missing, of });
         }
     }
@@ -137,7 +142,7 @@ mod tests {
             });
         }
         let mut kinds = Vec::new();
-        all.findings(&mut |_, kind| kinds.push(kind));
+        all.findings(0.0, false, &mut |_, kind| kinds.push(kind));
         kinds
     }
 
@@ -170,11 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_wrong_clock_explains_is_not_told_twice() {
+        let mut all = FlowTimes::default();
+        let end = Some(EXPORT.saturating_add_nanos(86_000_000_000_000));
+        (0..4).for_each(|_| all.note(&Observation { start: end, end, ..flow() }));
+        let count = |skew| {
+            let mut count = 0;
+            all.findings(skew, false, &mut |_, _| count += 1);
+            count
+        };
+        assert_eq!((count(86_010.0), count(10.0), count(600.0)), (0, 1, 1));
+    }
+
+    #[test]
     fn flows_without_times_are_told() {
         let mut all = FlowTimes::default();
         (0..4).for_each(|_| all.note(&Observation { time_quality: TimeQuality::Missing, ..flow() }));
         let mut kinds = Vec::new();
-        all.findings(&mut |_, kind| kinds.push(kind));
+        all.findings(0.0, false, &mut |_, kind| kinds.push(kind));
         assert_eq!(kinds, [Kind::TimesMissing { flows: 4, of: 4 }]);
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use netflow_doctor::{Diagnosis, DomainFacts, Finding, Source, TemplateFacts};
+use netflow_doctor::{Command, Diagnosis, DomainFacts, Finding, Seconds, Source, TemplateFacts};
 use netflow_templates::Timestamp;
 use netflow_templates::sequence::Convention;
 
@@ -16,6 +16,7 @@ const RATES: usize = 3;
 
 /// Writes facts and findings by exporter and domain, then the findings that are about no domain in particular.
 pub(super) fn write(diagnosis: &Diagnosis, out: &mut impl Write) -> io::Result<()> {
+    let mut told = Told::default();
     for (index, facts) in diagnosis.domains.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -24,22 +25,28 @@ pub(super) fn write(diagnosis: &Diagnosis, out: &mut impl Write) -> io::Result<(
         for (name, line) in self::facts(facts) {
             writeln!(out, "  {name:<10} {line}")?;
         }
-        findings(diagnosis.of_domain(facts), facts, out)?;
-    }
-    let mut of_exporter = None;
-    for finding in diagnosis.of_no_domain() {
-        if of_exporter != Some(finding.exporter) {
-            of_exporter = Some(finding.exporter);
-            let space = if diagnosis.domains.is_empty() { "" } else { "\n" };
-            writeln!(out, "{space}{}, all domains", subject(finding.exporter))?;
+        if told.findings(diagnosis.of_domain(facts), out)? == 0 {
+            writeln!(out, "  good       {}", good(facts))?;
         }
-        self::finding(finding, out)?;
+    }
+    let mut of_no_domain: Vec<_> = diagnosis.of_no_domain().collect();
+    of_no_domain.sort_by_key(|finding| finding.exporter);
+    for (index, alike) in of_no_domain.chunk_by(|one, other| one.exporter == other.exporter).enumerate() {
+        if index > 0 || !diagnosis.domains.is_empty() {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}, all domains", subject(alike[0].exporter))?;
+        told.findings(alike.iter().copied(), out)?;
     }
     Ok(())
 }
 
 fn subject(exporter: Option<IpAddr>) -> String {
-    exporter.map_or_else(|| "All exporters".to_owned(), |exporter| format!("Exporter {exporter}"))
+    match exporter {
+        Some(exporter) if exporter.is_unspecified() => "Unknown exporter".to_owned(),
+        Some(exporter) => format!("Exporter {exporter}"),
+        None => "All exporters".to_owned(),
+    }
 }
 
 fn heading(facts: &DomainFacts, out: &mut impl Write) -> io::Result<()> {
@@ -113,14 +120,10 @@ fn template(template: &TemplateFacts) -> String {
         count(template.sent, "time")
     ));
     if let Some(interval) = template.interval {
-        line.push_str(&format!(", every {}", seconds(interval)));
+        line.push_str(&format!(", every {}", Seconds(interval)));
     }
-    line.push_str(&format!(", last {} before the end", seconds(age)));
+    line.push_str(&format!(", last {} before the end", Seconds(age)));
     line
-}
-
-fn seconds(seconds: f64) -> String {
-    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
 }
 
 fn loss(facts: &DomainFacts) -> Option<String> {
@@ -164,8 +167,11 @@ fn sampling(facts: &DomainFacts) -> Option<String> {
 fn clock(facts: &DomainFacts) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(skew) = facts.clock.skew {
-        let direction = if skew < 0.0 { "behind" } else { "ahead of" };
-        parts.push(format!("{} {direction} the collector's", seconds(skew.abs())));
+        parts.push(match skew {
+            -2.0..=2.0 => "in step with the collector's".to_owned(),
+            ..0.0 => format!("{} behind the collector's", Seconds(-skew)),
+            _ => format!("{} ahead of the collector's", Seconds(skew)),
+        });
     }
     if let Some(boot) = facts.clock.boot {
         parts.push(format!("started {:.0}", Timestamp::from_secs(boot as i64)));
@@ -176,31 +182,40 @@ fn clock(facts: &DomainFacts) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn findings<'a>(
-    findings: impl Iterator<Item = &'a Finding>,
-    facts: &DomainFacts,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let mut any = false;
-    for found in findings {
-        any = true;
-        finding(found, out)?;
-    }
-    if any {
-        return Ok(());
-    }
-    match facts.source.not_possible(facts.version) {
-        [] => writeln!(out, "  good: everything was checked, and nothing is wrong"),
-        _ => writeln!(out, "  good: nothing is wrong with what could be checked"),
+fn good(facts: &DomainFacts) -> &'static str {
+    if facts.is_complete() {
+        "everything was checked, and nothing is wrong"
+    } else {
+        "nothing is wrong with what could be checked"
     }
 }
 
-fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
-    let advice = finding.advice();
-    writeln!(out, "  {}: {finding}", finding.severity.as_str())?;
-    writeln!(out, "      {}", advice.change)?;
-    for command in advice.commands {
-        writeln!(out, "      {}: {}", command.platform, command.lines.join(" /"))?;
+/// What was said before: commands are told once.
+#[derive(Default)]
+struct Told(Vec<&'static [Command]>);
+
+impl Told {
+    /// Writes findings, and behind those with the same advice what to change; says how many they were.
+    fn findings<'a>(
+        &mut self,
+        findings: impl Iterator<Item = &'a Finding>,
+        out: &mut impl Write,
+    ) -> io::Result<usize> {
+        let findings: Vec<_> = findings.map(|finding| (finding, finding.advice())).collect();
+        for alike in findings.chunk_by(|(_, one), (_, other)| one == other) {
+            for (finding, _) in alike {
+                writeln!(out, "  {:<10} {finding}", finding.severity.as_str())?;
+            }
+            let advice = &alike[0].1;
+            writeln!(out, "{:13}{}", "", advice.change)?;
+            if advice.commands.is_empty() || self.0.contains(&advice.commands) {
+                continue;
+            }
+            self.0.push(advice.commands);
+            for command in advice.commands {
+                writeln!(out, "{:13}{}: {}", "", command.platform, command.lines.join(" /"))?;
+            }
+        }
+        Ok(findings.len())
     }
-    Ok(())
 }
