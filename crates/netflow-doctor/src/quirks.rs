@@ -70,6 +70,8 @@ pub struct Quirk {
     /// How much it matters.
     pub severity: Severity,
     unit: Unit,
+    /// Percentage of the unit that must show the signal: less may be chance.
+    least: u64,
     /// What is odd: the beginning of a sentence that ends with how often.
     pub(crate) says: &'static str,
     /// Exporters that it is known from; empty when it may be any.
@@ -103,6 +105,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::TrailingOctets,
         severity: Severity::Notice,
         unit: Unit::Packets,
+        least: 0,
         says: "Octets at the end belong to no set and no record",
         known: "MikroTik RouterOS",
         change: "Nothing is lost here; other collectors may reject these packets: update the exporter's software.",
@@ -113,6 +116,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::GapBetweenSets,
         severity: Severity::Notice,
         unit: Unit::Packets,
+        least: 0,
         says: "Octets between two sets belong to none",
         known: "MikroTik RouterOS",
         change: "Nothing is lost here; other collectors may lose the sets behind: update the exporter's software.",
@@ -123,6 +127,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::HeaderCount,
         severity: Severity::Notice,
         unit: Unit::Packets,
+        least: 50,
         says: "The count in the header is not the number of records",
         known: "MikroTik RouterOS and others",
         change: "Nothing is lost here; collectors that trust the count lose records: update the exporter's software.",
@@ -133,6 +138,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::ManyRecords,
         severity: Severity::Notice,
         unit: Unit::Packets,
+        least: 0,
         says: "Version 5 has at most 30 records, and here are more",
         known: "nflow-generator",
         change: "Nothing is lost here; other collectors may reject these packets.",
@@ -143,6 +149,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::PaddingNotZero,
         severity: Severity::Warning,
         unit: Unit::Packets,
+        least: 0,
         says: "Data do not fit their template, so records may be read wrongly",
         known: "",
         change: "Give every exporting process an observation domain (source ID) of its own, and send templates \
@@ -154,6 +161,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::ReservedSet,
         severity: Severity::Notice,
         unit: Unit::Packets,
+        least: 0,
         says: "A set has an id that no RFC gives a meaning, and was passed over",
         known: "",
         change: "Update the exporter's software.",
@@ -164,6 +172,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::UselessTemplate,
         severity: Severity::Warning,
         unit: Unit::Packets,
+        least: 0,
         says: "A template would make records without octets",
         known: "",
         change: "Remove the record that this template is of from the configuration, or update the exporter's \
@@ -175,6 +184,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::TooManyTemplates,
         severity: Severity::Error,
         unit: Unit::Packets,
+        least: 0,
         says: "Templates are more than are kept for one observation domain",
         known: "",
         change: "Use fewer kinds of records, or several observation domains.",
@@ -185,6 +195,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::VariableLengthInV9,
         severity: Severity::Notice,
         unit: Unit::Templates,
+        least: 0,
         says: "A field has variable length, which version 9 does not know",
         known: "H3C",
         change: "They are read as in IPFIX; other collectors may reject them: export IPFIX.",
@@ -195,6 +206,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::TimeLength,
         severity: Severity::Warning,
         unit: Unit::Templates,
+        least: 0,
         says: "A time in microseconds or nanoseconds has not the eight octets of RFC 7011, and cannot be read",
         known: "pmacct with nfprobe_tstamp_usec",
         change: "Export times in milliseconds.",
@@ -205,6 +217,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::NtpFraction,
         severity: Severity::Warning,
         unit: Unit::Flows,
+        least: 0,
         says: "The fraction of times is never above 10^9: nanoseconds, where RFC 7011 wants parts of 2^32, so \
                times are wrong by up to 0.77 s",
         known: "VPP",
@@ -216,6 +229,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::UptimeWithoutStart,
         severity: Severity::Warning,
         unit: Unit::Flows,
+        least: 0,
         says: "Times are in the exporter's uptime, and nothing says when it started, so they are estimated",
         known: "softflowd, Cisco IOS-XR",
         change: "Export absolute times (flowStartMilliseconds), or options data with systemInitTimeMilliseconds.",
@@ -226,6 +240,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::InvalidDirection,
         severity: Severity::Notice,
         unit: Unit::Flows,
+        least: 0,
         says: "The direction is neither 0 (ingress) nor 1 (egress), and was left out",
         known: "",
         change: "Do not use the direction of this exporter, or update its software.",
@@ -236,6 +251,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::ImpossibleCounter,
         severity: Severity::Warning,
         unit: Unit::Flows,
+        least: 0,
         says: "Octets are more than their packets can have had (65,535 each)",
         known: "MikroTik RouterOS",
         change: "Do not trust the counters of these flows; update the exporter's software.",
@@ -246,6 +262,7 @@ pub static QUIRKS: &[Quirk] = &[
         signal: Signal::NegativeCounter,
         severity: Severity::Error,
         unit: Unit::Flows,
+        least: 0,
         says: "A counter is near 2^64, which is a negative number that was sent as a positive one",
         known: "antrea",
         change: "Update the exporter's software; these flows spoil every sum.",
@@ -373,7 +390,7 @@ impl Signals {
                 Unit::Flows => self.flows,
             };
             let seen = self.seen(quirk.signal);
-            if seen > 0 {
+            if seen > 0 && seen * 100 >= of * quirk.least {
                 found(quirk.severity, Kind::Quirk { quirk, seen, of });
             }
         }
@@ -414,11 +431,14 @@ mod tests {
     #[test]
     fn a_count_in_v9_may_leave_out_templates_and_options() {
         let mut signals = Signals::default();
-        for (packet, count) in [4, 5, 7, 1, 2].into_iter().enumerate() {
+        for (packet, count) in [4, 5, 7, 6, 1, 2].into_iter().enumerate() {
             let header = Header::V9(v9::Header { count, ..v9::Header::default() });
             signals.header(&header, [4, 1, 2], packet as u64);
         }
-        assert_eq!(names(&signals), [("header_count", 2, 10)]);
+        assert_eq!(names(&signals), [], "two of ten may be templates that are counted otherwise");
+        let header = Header::V9(v9::Header { count: 1, ..v9::Header::default() });
+        (6..9).for_each(|packet| signals.header(&header, [4, 1, 2], packet));
+        assert_eq!(names(&signals), [("header_count", 5, 10)]);
     }
 
     #[test]

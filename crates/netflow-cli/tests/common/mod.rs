@@ -267,6 +267,33 @@ pub(crate) fn datagrams(capture: &Path) -> Vec<Vec<u8>> {
     datagrams
 }
 
+/// A pcap file of UDP datagrams to port 2055: from where, when (nanoseconds since the Unix epoch), and what.
+pub(crate) fn pcap<'a>(datagrams: impl IntoIterator<Item = (std::net::Ipv4Addr, i64, &'a [u8])>) -> Vec<u8> {
+    const RAW_IP: u32 = 101;
+    let mut file = Vec::new();
+    file.extend(0xa1b2_3c4d_u32.to_le_bytes());
+    file.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend(65_535u32.to_le_bytes());
+    file.extend(RAW_IP.to_le_bytes());
+    for (source, time, payload) in datagrams {
+        let length = 20 + 8 + payload.len();
+        let (seconds, nanos) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
+        for number in [seconds as u32, nanos as u32, length as u32, length as u32] {
+            file.extend(number.to_le_bytes());
+        }
+        file.extend([0x45, 0]);
+        file.extend((length as u16).to_be_bytes());
+        file.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+        file.extend(source.octets());
+        file.extend([192, 0, 2, 200]);
+        for number in [40_000, 2_055, (8 + payload.len()) as u16, 0] {
+            file.extend(number.to_be_bytes());
+        }
+        file.extend(payload);
+    }
+    file
+}
+
 /// Octets from hex.
 pub(crate) fn octets(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(|digit| !digit.is_ascii_whitespace()).collect();
