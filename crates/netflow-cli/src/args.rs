@@ -175,7 +175,7 @@ pub(crate) struct Doctor {
     #[arg(short, long = "file", value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
 
-    /// Address to listen on instead of reading files, such as 0.0.0.0, [::]:4739 or 192.0.2.1:9995
+    /// Address to listen on instead of reading files, such as `0.0.0.0`, `[::]:4739` or `192.0.2.1:9995`
     #[arg(long, value_name = "ADDR[:PORT]", conflicts_with_all = ["files", "file"])]
     pub(crate) listen: Vec<String>,
 

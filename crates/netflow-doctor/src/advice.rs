@@ -30,25 +30,59 @@ const IOS: &str = "Cisco IOS (Flexible NetFlow)";
 const CLASSIC_IOS: &str = "Cisco IOS (classic)";
 const JUNOS: &str = "Junos";
 
-const REFRESH: &[Command] = &[
-    Command { platform: IOS, lines: &["flow exporter NAME", " template data timeout 60"] },
+const IOS_REFRESH: Command =
+    Command { platform: IOS, lines: &["flow exporter NAME", " template data timeout 60"] };
+const SOFTFLOWD_REFRESH: Command = Command { platform: "softflowd", lines: &["softflowctl send-template"] };
+
+const REFRESH_V9: &[Command] = &[
+    IOS_REFRESH,
     Command { platform: CLASSIC_IOS, lines: &["ip flow-export template timeout-rate 1"] },
     Command {
         platform: JUNOS,
         lines: &["set services flow-monitoring version9 template NAME template-refresh-rate seconds 60"],
     },
-    Command { platform: "softflowd", lines: &["softflowctl send-template"] },
+    SOFTFLOWD_REFRESH,
 ];
 
-const ACTIVE_TIMEOUT: &[Command] = &[
-    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout active 60"] },
-    Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout active 1"] },
+const REFRESH_IPFIX: &[Command] = &[
+    IOS_REFRESH,
+    Command {
+        platform: JUNOS,
+        lines: &["set services flow-monitoring version-ipfix template NAME template-refresh-rate seconds 60"],
+    },
+    SOFTFLOWD_REFRESH,
+];
+
+const IOS_ACTIVE: Command =
+    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout active 60"] };
+const CLASSIC_ACTIVE: Command = Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout active 1"] };
+const SOFTFLOWD_ACTIVE: Command = Command { platform: "softflowd", lines: &["softflowd -t maxlife=60"] };
+
+const ACTIVE_TIMEOUT_FIXED: &[Command] =
+    &[IOS_ACTIVE, CLASSIC_ACTIVE, SOFTFLOWD_ACTIVE, Command { platform: "fprobe", lines: &["fprobe -e 60"] }];
+
+const ACTIVE_TIMEOUT_V9: &[Command] = &[
+    IOS_ACTIVE,
+    CLASSIC_ACTIVE,
     Command {
         platform: JUNOS,
         lines: &["set services flow-monitoring version9 template NAME flow-active-timeout 60"],
     },
-    Command { platform: "softflowd", lines: &["softflowd -t maxlife=60"] },
-    Command { platform: "fprobe", lines: &["fprobe -e 60"] },
+    SOFTFLOWD_ACTIVE,
+];
+
+const ACTIVE_TIMEOUT_IPFIX: &[Command] = &[
+    IOS_ACTIVE,
+    Command {
+        platform: JUNOS,
+        lines: &["set services flow-monitoring version-ipfix template NAME flow-active-timeout 60"],
+    },
+    SOFTFLOWD_ACTIVE,
+];
+
+const INACTIVE_TIMEOUT: &[Command] = &[
+    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout inactive 15"] },
+    Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout inactive 15"] },
 ];
 
 const CLOCK: &[Command] = &[
@@ -115,11 +149,12 @@ impl Finding {
         let advice = |change: &'static str, commands| Advice { change: Cow::Borrowed(change), commands };
         match &self.kind {
             Kind::MissingTemplate { .. } | Kind::LateTemplate { .. } | Kind::TemplateNotRefreshed { .. } => {
-                advice("Send templates again every minute, or every 20 packets.", REFRESH)
+                advice("Send templates again every minute, or every 20 packets.", self.refresh())
             }
-            Kind::TemplateEveryPacket { .. } => {
-                advice("Send templates every minute rather than with each packet; it saves room.", REFRESH)
-            }
+            Kind::TemplateEveryPacket { .. } => advice(
+                "Send templates every minute rather than with each packet; it saves room.",
+                self.refresh(),
+            ),
             Kind::TemplateChanged { .. } => advice(
                 "If the configuration was not changed meanwhile, two exporting processes share an observation \
                  domain: give each a source ID of its own.",
@@ -202,7 +237,14 @@ impl Finding {
             Kind::FlowsExportedLate { .. } => {
                 advice("Set the inactive timeout to 15 seconds.", INACTIVE_TIMEOUT)
             }
-            Kind::LongFlows { .. } => advice("Set the active timeout to 60 seconds.", ACTIVE_TIMEOUT),
+            Kind::LongFlows { .. } => {
+                let commands = match self.version {
+                    Some(9) => ACTIVE_TIMEOUT_V9,
+                    Some(10) => ACTIVE_TIMEOUT_IPFIX,
+                    _ => ACTIVE_TIMEOUT_FIXED,
+                };
+                advice("Set the active timeout to 60 seconds.", commands)
+            }
             Kind::TimesMissing { .. } => advice(
                 "Add the start and end of flows to what is exported.",
                 &[Command {
@@ -249,13 +291,31 @@ impl Finding {
             }
         }
     }
+
+    fn refresh(&self) -> &'static [Command] {
+        if self.version == Some(10) { REFRESH_IPFIX } else { REFRESH_V9 }
+    }
 }
 
-const INACTIVE_TIMEOUT: &[Command] = &[
-    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout inactive 15"] },
-    Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout inactive 15"] },
-    Command {
-        platform: JUNOS,
-        lines: &["set services flow-monitoring version9 template NAME flow-inactive-timeout 15"],
-    },
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+
+    fn platforms(version: u16, kind: Kind) -> Vec<&'static str> {
+        let (severity, exporter, domain) = (Severity::Warning, None, Some(1));
+        let finding = Finding { severity, exporter, domain, version: Some(version), kind };
+        finding.advice().commands.iter().map(|command| command.platform).collect()
+    }
+
+    #[test]
+    fn commands_suit_the_version() {
+        let long = |version| platforms(version, Kind::LongFlows { flows: 3, of: 3, longest: 400.0 });
+        assert!(long(5).contains(&"fprobe") && !long(5).contains(&JUNOS));
+        assert!(long(9).contains(&JUNOS) && !long(9).contains(&"fprobe"));
+        let empty =
+            |version| platforms(version, Kind::NeverFilled { fields: vec![AS_NUMBERS, INPUT], records: 50 });
+        assert_eq!(empty(5), [CLASSIC_IOS]);
+        assert_eq!(empty(9), [IOS, IOS, "softflowd"]);
+    }
+}

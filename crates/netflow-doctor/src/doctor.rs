@@ -16,7 +16,7 @@ use crate::finding::{Finding, Kind, Severity};
 use crate::reading::{Observation, Reader};
 
 /// Exporters' domains that are kept, some KiB each and more for their templates.
-const MAX_DOMAINS: usize = 2_048;
+const MAX_DOMAINS: usize = 1_024;
 /// Exporters whose datagrams are no export packets that are kept.
 const MAX_FOREIGN: usize = 1_024;
 
@@ -76,6 +76,8 @@ struct Current {
     templates: u64,
     uncounted: bool,
     malformed: bool,
+    /// Data do not fit their template, which may be because the packet is malformed.
+    misfit: Option<Problem>,
     flows: Vec<Observation>,
 }
 
@@ -200,6 +202,9 @@ impl Doctor {
             let counts = [current.records, current.options, current.templates];
             domain.signals.header(header, counts, current.number);
         }
+        if let Some(misfit) = current.misfit.filter(|_| !current.malformed) {
+            domain.signals.problem(&misfit, current.number);
+        }
         domain.options += current.options;
         let duplicate = domain.packet(&packet);
         if !duplicate {
@@ -252,6 +257,7 @@ impl Current {
             templates: 0,
             uncounted: false,
             malformed: false,
+            misfit: None,
             flows: Vec::new(),
         }
     }
@@ -325,18 +331,22 @@ impl MessageSink for Doctor {
             }
             _ => false,
         };
-        let is_quirk = !cut_off && domain.signals.problem(&problem, context.packet);
+        let current = self.current.as_mut().filter(|current| current.number == context.packet);
+        // Of a late set the packet is over, and what else is wrong with it was told.
+        let misfit = matches!(problem, Problem::Padding { .. }) && !cut_off && current.is_some();
+        let is_quirk = !misfit && !cut_off && domain.signals.problem(&problem, context.packet);
         let is_malformed = problem.is_malformed() && !is_quirk && !cut_off;
         let is_uncounted = missing || problem.is_malformed();
-        let Some(current) = self.current.as_mut().filter(|current| current.number == context.packet) else {
-            return;
-        };
+        let Some(current) = current else { return };
+        if misfit {
+            current.misfit = Some(problem);
+        }
         current.uncounted |= is_uncounted;
-        if is_malformed
-            && !std::mem::replace(&mut current.malformed, true)
-            && let Some(domain) = self.domains.get_mut(&key)
-        {
+        if is_malformed && !std::mem::replace(&mut current.malformed, true) {
             domain.malformed(|| problem.to_string());
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Templates: which ones came, how often, and which ones did not.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use netflow_templates::Timestamp;
 use netflow_wire::TemplateDefinition;
@@ -48,8 +49,9 @@ pub struct TemplateFacts {
 #[derive(Debug, Default)]
 struct Template {
     options: bool,
-    /// Elements and lengths of the fields.
-    fields: Vec<(u32, u16, u16)>,
+    fields: usize,
+    /// A hash of its fields: templates may be long, and only whether they change matters.
+    fingerprint: u64,
     records: u64,
     last_data: Timestamp,
     sent: u64,
@@ -106,11 +108,11 @@ impl Templates {
         usable: bool,
     ) {
         let Some(template) = self.entry(definition.template_id) else { return };
-        let fields = definition.fields.iter().map(|field| (field.enterprise, field.id, field.length));
-        if !fields.clone().eq(template.fields.iter().copied()) || template.options != definition.options {
+        let fingerprint = fingerprint(definition);
+        if template.fingerprint != fingerprint {
             template.changes += u64::from(template.sent > 0);
-            template.fields = fields.collect();
-            template.options = definition.options;
+            template.fingerprint = fingerprint;
+            (template.fields, template.options) = (definition.fields.len(), definition.options);
         }
         if template.sent == 0 {
             (template.first_sent, template.packets_before) = (received, packets);
@@ -149,7 +151,7 @@ impl Templates {
         let facts = |(&template_id, template): (&u16, &Template)| TemplateFacts {
             template_id,
             options: template.options,
-            fields: template.fields.len(),
+            fields: template.fields,
             records: template.records,
             sent: template.sent,
             interval: (template.sent > 1).then(|| {
@@ -193,4 +195,10 @@ impl Templates {
             }
         }
     }
+}
+
+fn fingerprint(definition: &TemplateDefinition) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (definition.options, definition.scope_count, &definition.fields).hash(&mut hasher);
+    hasher.finish()
 }
