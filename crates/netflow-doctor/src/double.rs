@@ -41,7 +41,7 @@ impl Sighting {
             true => flow.export.as_nanos().saturating_sub(flow.received.as_nanos()),
             false => 0,
         };
-        let ahead = if ahead.abs() > 5 * NEAR { ahead } else { 0 };
+        let ahead = if ahead.unsigned_abs() > 5 * NEAR.unsigned_abs() { ahead } else { 0 };
         let at = |time: Option<Timestamp>| time.unwrap_or(flow.export).as_nanos().saturating_sub(ahead);
         Self {
             exporter: flow.exporter,

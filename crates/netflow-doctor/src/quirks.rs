@@ -1,7 +1,7 @@
 //! What exporters are known for: a table, and the signs by which its rows are recognised.
 //!
 //! For a new row, add a [`Signal`], note it where it can be seen (below, or in `doctor.rs`), and say in
-//! [`QUIRKS`] what it means.
+//! [`QUIRKS`] (`quirks/table.rs`) what it means.
 
 use netflow_templates::{DataSet, DataType, Plan, Problem};
 use netflow_wire::{Header, SetError, TemplateDefinition, element_id as ie, enterprise as pen};
@@ -10,6 +10,10 @@ use serde::{Serialize, Serializer};
 use crate::advice::Command;
 use crate::finding::{Kind, Severity};
 use crate::reading::Observation;
+
+mod table;
+
+pub use table::QUIRKS;
 
 /// A sign of a quirk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,178 +101,6 @@ impl Quirk {
         }
     }
 }
-
-/// The quirks that are recognised.
-pub static QUIRKS: &[Quirk] = &[
-    Quirk {
-        name: "trailing_octets",
-        signal: Signal::TrailingOctets,
-        severity: Severity::Notice,
-        unit: Unit::Packets,
-        least: 0,
-        says: "Octets at the end belong to no set and no record",
-        known: "MikroTik RouterOS",
-        change: "Nothing is lost here; other collectors may reject these packets: update the exporter's software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "gap_between_sets",
-        signal: Signal::GapBetweenSets,
-        severity: Severity::Notice,
-        unit: Unit::Packets,
-        least: 0,
-        says: "Octets between two sets belong to none",
-        known: "MikroTik RouterOS",
-        change: "Nothing is lost here; other collectors may lose the sets behind: update the exporter's software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "header_count",
-        signal: Signal::HeaderCount,
-        severity: Severity::Notice,
-        unit: Unit::Packets,
-        least: 50,
-        says: "The count in the header is not the number of records",
-        known: "MikroTik RouterOS and others",
-        change: "Nothing is lost here; collectors that trust the count lose records: update the exporter's software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "many_records",
-        signal: Signal::ManyRecords,
-        severity: Severity::Notice,
-        unit: Unit::Packets,
-        least: 0,
-        says: "Version 5 has at most 30 records, and here are more",
-        known: "nflow-generator",
-        change: "Nothing is lost here; other collectors may reject these packets.",
-        commands: &[],
-    },
-    Quirk {
-        name: "padding_not_zero",
-        signal: Signal::PaddingNotZero,
-        severity: Severity::Warning,
-        unit: Unit::Packets,
-        least: 0,
-        says: "Data do not fit their template, so records may be read wrongly",
-        known: "",
-        change: "Give every exporting process an observation domain (source ID) of its own, and send templates \
-                 before data when the configuration changes.",
-        commands: &[],
-    },
-    Quirk {
-        name: "reserved_set",
-        signal: Signal::ReservedSet,
-        severity: Severity::Notice,
-        unit: Unit::Packets,
-        least: 0,
-        says: "A set has an id that no RFC gives a meaning, and was passed over",
-        known: "",
-        change: "Update the exporter's software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "useless_template",
-        signal: Signal::UselessTemplate,
-        severity: Severity::Warning,
-        unit: Unit::Packets,
-        least: 0,
-        says: "A template would make records without octets",
-        known: "",
-        change: "Remove the record that this template is of from the configuration, or update the exporter's \
-                 software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "too_many_templates",
-        signal: Signal::TooManyTemplates,
-        severity: Severity::Error,
-        unit: Unit::Packets,
-        least: 0,
-        says: "Templates are more than are kept for one observation domain",
-        known: "",
-        change: "Use fewer kinds of records, or several observation domains.",
-        commands: &[],
-    },
-    Quirk {
-        name: "variable_length_in_v9",
-        signal: Signal::VariableLengthInV9,
-        severity: Severity::Notice,
-        unit: Unit::Templates,
-        least: 0,
-        says: "A field has variable length, which version 9 does not know",
-        known: "H3C",
-        change: "They are read as in IPFIX; other collectors may reject them: export IPFIX.",
-        commands: &[],
-    },
-    Quirk {
-        name: "time_length",
-        signal: Signal::TimeLength,
-        severity: Severity::Warning,
-        unit: Unit::Templates,
-        least: 0,
-        says: "A time in microseconds or nanoseconds has not the eight octets of RFC 7011, and cannot be read",
-        known: "pmacct with nfprobe_tstamp_usec",
-        change: "Export times in milliseconds.",
-        commands: &[Command { platform: "pmacct", lines: &["nfprobe_tstamp_usec: false"] }],
-    },
-    Quirk {
-        name: "ntp_fraction",
-        signal: Signal::NtpFraction,
-        severity: Severity::Warning,
-        unit: Unit::Flows,
-        least: 0,
-        says: "The fraction of times is never above 10^9: nanoseconds, where RFC 7011 wants parts of 2^32, so \
-               times are wrong by up to 0.77 s",
-        known: "VPP",
-        change: "Export times in milliseconds, or update the exporter's software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "uptime_without_start",
-        signal: Signal::UptimeWithoutStart,
-        severity: Severity::Warning,
-        unit: Unit::Flows,
-        least: 0,
-        says: "Times are in the exporter's uptime, and nothing says when it started, so they are estimated",
-        known: "softflowd, Cisco IOS-XR",
-        change: "Export absolute times (flowStartMilliseconds), or options data with systemInitTimeMilliseconds.",
-        commands: &[Command { platform: "softflowd", lines: &["softflowd -v 10 -A milli"] }],
-    },
-    Quirk {
-        name: "invalid_direction",
-        signal: Signal::InvalidDirection,
-        severity: Severity::Notice,
-        unit: Unit::Flows,
-        least: 0,
-        says: "The direction is neither 0 (ingress) nor 1 (egress), and was left out",
-        known: "",
-        change: "Do not use the direction of this exporter, or update its software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "impossible_counter",
-        signal: Signal::ImpossibleCounter,
-        severity: Severity::Warning,
-        unit: Unit::Flows,
-        least: 0,
-        says: "Octets are more than their packets can have had (65,535 each)",
-        known: "MikroTik RouterOS",
-        change: "Do not trust the counters of these flows; update the exporter's software.",
-        commands: &[],
-    },
-    Quirk {
-        name: "negative_counter",
-        signal: Signal::NegativeCounter,
-        severity: Severity::Error,
-        unit: Unit::Flows,
-        least: 0,
-        says: "A counter is near 2^64, which is a negative number that was sent as a positive one",
-        known: "antrea",
-        change: "Update the exporter's software; these flows spoil every sum.",
-        commands: &[],
-    },
-];
 
 /// The signals of one domain.
 #[derive(Debug, Default)]

@@ -11,6 +11,8 @@ use crate::output::count;
 
 /// Templates that are listed of one domain.
 const TEMPLATES: usize = 12;
+/// Seconds below which a length of time says nothing about a template.
+const SHORT: f64 = 0.1;
 /// Rates that are listed of one domain.
 const RATES: usize = 3;
 
@@ -119,10 +121,12 @@ fn template(template: &TemplateFacts) -> String {
         count(template.records, "record"),
         count(template.sent, "time")
     ));
-    if let Some(interval) = template.interval {
+    if let Some(interval) = template.interval.filter(|&interval| interval >= SHORT) {
         line.push_str(&format!(", every {}", Seconds(interval)));
     }
-    line.push_str(&format!(", last {} before the end", Seconds(age)));
+    if age >= SHORT {
+        line.push_str(&format!(", last {} before the end", Seconds(age)));
+    }
     line
 }
 

@@ -367,3 +367,33 @@ fn made_up_exporters_and_templates_do_not_fill_the_memory() {
     let beyond = Overflow { packets: 3_000 - MAX_DOMAINS as u64, templates: 768 - 256 };
     assert_eq!(diagnosis.overflow, beyond);
 }
+
+#[test]
+fn damaged_packets_are_diagnosed_without_a_panic() {
+    let mut random = 7_u64;
+    let mut below = |end: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % end
+    };
+    let mut packets: Vec<_> = (0..20).map(|n| packet(n, n, n.is_multiple_of(5)).1).collect();
+    packets.extend(messages(|before, _, _| before).into_iter().map(|(_, packet)| packet));
+    packets.push(flows(50, 6).1);
+    let mut session = Session::new();
+    let mut doctor = Doctor::new();
+    for _ in 0..20_000 {
+        let mut packet = packets[below(packets.len())].clone();
+        for _ in 0..below(4) {
+            let at = below(packet.len());
+            packet[at] = below(256) as u8;
+        }
+        packet.truncate(packet.len() - if below(4) == 0 { below(packet.len()) } else { 0 });
+        let received =
+            Timestamp::from_nanos(below(1 << 31) as i64 * if below(2) == 0 { 1 } else { 4_000_000_000 });
+        if let Err(error) = session.decode(ROUTER, received, &packet, &mut doctor) {
+            doctor.not_export_packet(ROUTER, &error);
+        }
+    }
+    for finding in doctor.finish().findings {
+        assert!(!finding.to_string().is_empty() && !finding.advice().change.is_empty());
+    }
+}
