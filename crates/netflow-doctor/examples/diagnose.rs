@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("  {}: {finding}", finding.severity.as_str());
             let advice = finding.advice();
             println!("    {}", advice.change);
-            for command in advice.commands {
+            for command in &*advice.commands {
                 println!("    {}: {}", command.platform, command.lines.join(" /"));
             }
         }

@@ -5,16 +5,22 @@ use std::borrow::Cow;
 use netflow_flow::SamplingSource;
 use serde::Serialize;
 
-use crate::fields::{AS_NUMBERS, INPUT, NEXT_HOP, OUTPUT, PREFIX_LENGTHS};
+use crate::fields::{self, AS_NUMBERS, INPUT, OUTPUT};
 use crate::finding::{Finding, Kind, Observer};
 
 /// How to change it on one platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Command {
     /// The platform, such as `Cisco IOS`.
     pub platform: &'static str,
     /// Lines of its configuration, or a command. What is in capitals is to be replaced.
-    pub lines: &'static [&'static str],
+    pub lines: Cow<'static, [&'static str]>,
+}
+
+impl Command {
+    pub(crate) const fn new(platform: &'static str, lines: &'static [&'static str]) -> Self {
+        Self { platform, lines: Cow::Borrowed(lines) }
+    }
 }
 
 /// What to change because of a finding.
@@ -23,130 +29,96 @@ pub struct Advice {
     /// What to change, on any exporter or on the collector.
     pub change: Cow<'static, str>,
     /// How, on platforms where it is well known.
-    pub commands: &'static [Command],
+    pub commands: Cow<'static, [Command]>,
 }
 
 const IOS: &str = "Cisco IOS (Flexible NetFlow)";
 const CLASSIC_IOS: &str = "Cisco IOS (classic)";
 const JUNOS: &str = "Junos";
 
-const IOS_REFRESH: Command =
-    Command { platform: IOS, lines: &["flow exporter NAME", " template data timeout 60"] };
-const SOFTFLOWD_REFRESH: Command = Command { platform: "softflowd", lines: &["softflowctl send-template"] };
+const IOS_REFRESH: Command = Command::new(IOS, &["flow exporter NAME", " template data timeout 60"]);
+const SOFTFLOWD_REFRESH: Command = Command::new("softflowd", &["softflowctl send-template"]);
 
 const REFRESH_V9: &[Command] = &[
     IOS_REFRESH,
-    Command { platform: CLASSIC_IOS, lines: &["ip flow-export template timeout-rate 1"] },
-    Command {
-        platform: JUNOS,
-        lines: &["set services flow-monitoring version9 template NAME template-refresh-rate seconds 60"],
-    },
+    Command::new(CLASSIC_IOS, &["ip flow-export template timeout-rate 1"]),
+    Command::new(
+        JUNOS,
+        &["set services flow-monitoring version9 template NAME template-refresh-rate seconds 60"],
+    ),
     SOFTFLOWD_REFRESH,
 ];
 
 const REFRESH_IPFIX: &[Command] = &[
     IOS_REFRESH,
-    Command {
-        platform: JUNOS,
-        lines: &["set services flow-monitoring version-ipfix template NAME template-refresh-rate seconds 60"],
-    },
+    Command::new(
+        JUNOS,
+        &["set services flow-monitoring version-ipfix template NAME template-refresh-rate seconds 60"],
+    ),
     SOFTFLOWD_REFRESH,
 ];
 
-const IOS_ACTIVE: Command =
-    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout active 60"] };
-const CLASSIC_ACTIVE: Command = Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout active 1"] };
-const SOFTFLOWD_ACTIVE: Command = Command { platform: "softflowd", lines: &["softflowd -t maxlife=60"] };
+const IOS_ACTIVE: Command = Command::new(IOS, &["flow monitor NAME", " cache timeout active 60"]);
+const CLASSIC_ACTIVE: Command = Command::new(CLASSIC_IOS, &["ip flow-cache timeout active 1"]);
+const SOFTFLOWD_ACTIVE: Command = Command::new("softflowd", &["softflowd -t maxlife=60"]);
 
 const ACTIVE_TIMEOUT_FIXED: &[Command] =
-    &[IOS_ACTIVE, CLASSIC_ACTIVE, SOFTFLOWD_ACTIVE, Command { platform: "fprobe", lines: &["fprobe -e 60"] }];
+    &[IOS_ACTIVE, CLASSIC_ACTIVE, SOFTFLOWD_ACTIVE, Command::new("fprobe", &["fprobe -e 60"])];
 
 const ACTIVE_TIMEOUT_V9: &[Command] = &[
     IOS_ACTIVE,
     CLASSIC_ACTIVE,
-    Command {
-        platform: JUNOS,
-        lines: &["set services flow-monitoring version9 template NAME flow-active-timeout 60"],
-    },
+    Command::new(JUNOS, &["set services flow-monitoring version9 template NAME flow-active-timeout 60"]),
     SOFTFLOWD_ACTIVE,
 ];
 
 const ACTIVE_TIMEOUT_IPFIX: &[Command] = &[
     IOS_ACTIVE,
-    Command {
-        platform: JUNOS,
-        lines: &["set services flow-monitoring version-ipfix template NAME flow-active-timeout 60"],
-    },
+    Command::new(JUNOS, &["set services flow-monitoring version-ipfix template NAME flow-active-timeout 60"]),
     SOFTFLOWD_ACTIVE,
 ];
 
 const INACTIVE_TIMEOUT: &[Command] = &[
-    Command { platform: IOS, lines: &["flow monitor NAME", " cache timeout inactive 15"] },
-    Command { platform: CLASSIC_IOS, lines: &["ip flow-cache timeout inactive 15"] },
+    Command::new(IOS, &["flow monitor NAME", " cache timeout inactive 15"]),
+    Command::new(CLASSIC_IOS, &["ip flow-cache timeout inactive 15"]),
 ];
 
 const CLOCK: &[Command] = &[
-    Command { platform: "Cisco IOS", lines: &["ntp server ADDRESS"] },
-    Command { platform: JUNOS, lines: &["set system ntp server ADDRESS"] },
+    Command::new("Cisco IOS", &["ntp server ADDRESS"]),
+    Command::new(JUNOS, &["set system ntp server ADDRESS"]),
 ];
 
-const SAMPLER_TABLE: &[Command] =
-    &[Command { platform: IOS, lines: &["flow exporter NAME", " option sampler-table"] }];
+const SAMPLER_TABLE: &[Command] = &[Command::new(IOS, &["flow exporter NAME", " option sampler-table"])];
 
 const SAMPLING: &[Command] = &[
-    Command { platform: IOS, lines: &["sampler NAME", " mode random 1 out-of N"] },
-    Command { platform: JUNOS, lines: &["set forwarding-options sampling instance NAME input rate N"] },
+    Command::new(IOS, &["sampler NAME", " mode random 1 out-of N"]),
+    Command::new(JUNOS, &["set forwarding-options sampling instance NAME input rate N"]),
 ];
 
-const FIXED_AS_NUMBERS: &[Command] =
-    &[Command { platform: CLASSIC_IOS, lines: &["ip flow-export version 5 origin-as"] }];
-
-const ROUTING_FIELDS: &[Command] = &[Command {
-    platform: IOS,
-    lines: &[
-        "flow record NAME",
-        " collect routing source as",
-        " collect routing destination as",
-        " collect routing next-hop address ipv4",
-        " collect ipv4 source mask",
-        " collect ipv4 destination mask",
-    ],
-}];
-
-const INTERFACE_FIELDS: &[Command] = &[
-    Command {
-        platform: IOS,
-        lines: &["flow record NAME", " match interface input", " collect interface output"],
-    },
-    Command { platform: "softflowd", lines: &["softflowd -i IFINDEX:INTERFACE"] },
-];
-
-const ALL_FIELDS: &[Command] = &[ROUTING_FIELDS[0], INTERFACE_FIELDS[0], INTERFACE_FIELDS[1]];
-
-const WANTED_FIELDS: &[Command] = &[Command {
-    platform: IOS,
-    lines: &[
-        "flow record NAME",
-        " match interface input",
-        " match flow direction",
-        " collect interface output",
-        " collect transport tcp flags",
-        " collect counter packets long",
-    ],
-}];
+const FIXED_AS_NUMBERS: &[Command] = &[Command::new(CLASSIC_IOS, &["ip flow-export version 5 origin-as"])];
 
 const RECEIVE_BUFFER: &[Command] =
-    &[Command { platform: "Linux, at the collector", lines: &["sysctl -w net.core.rmem_max=67108864"] }];
+    &[Command::new("Linux, at the collector", &["sysctl -w net.core.rmem_max=67108864"])];
 
-const ONE_DIRECTION: &[Command] = &[Command {
-    platform: IOS,
-    lines: &["interface NAME", " no ip flow monitor MONITOR output", " ip flow monitor MONITOR input"],
-}];
+const ABSOLUTE_TIMES: &[Command] = &[Command::new("softflowd", &["softflowd -v 9 -A milli"])];
+
+const TIMES: &[Command] = &[Command::new(
+    IOS,
+    &["flow record NAME", " collect timestamp sys-uptime first", " collect timestamp sys-uptime last"],
+)];
+
+const ONE_DIRECTION: &[Command] = &[Command::new(
+    IOS,
+    &["interface NAME", " no ip flow monitor MONITOR output", " ip flow monitor MONITOR input"],
+)];
 
 impl Finding {
     /// What to change because of it.
     pub fn advice(&self) -> Advice {
-        let advice = |change: &'static str, commands| Advice { change: Cow::Borrowed(change), commands };
+        let advice = |change: &'static str, commands: &'static [Command]| Advice {
+            change: Cow::Borrowed(change),
+            commands: Cow::Borrowed(commands),
+        };
         match &self.kind {
             Kind::MissingTemplate { .. } | Kind::LateTemplate { .. } | Kind::TemplateNotRefreshed { .. } => {
                 advice("Send templates again every minute, or every 20 packets.", self.refresh())
@@ -225,7 +197,7 @@ impl Finding {
             Kind::UptimeStandsStill { .. } | Kind::BootTimeDrifts { .. } => advice(
                 "Export absolute times of flows (version 9 or IPFIX with flowStartMilliseconds), or update the \
                  exporter's software.",
-                &[Command { platform: "softflowd", lines: &["softflowd -v 9 -A milli"] }],
+                ABSOLUTE_TIMES,
             ),
             Kind::FlowsEndAfterExport { .. }
             | Kind::FlowsEndBeforeStart { .. }
@@ -245,35 +217,21 @@ impl Finding {
                 };
                 advice("Set the active timeout to 60 seconds.", commands)
             }
-            Kind::TimesMissing { .. } => advice(
-                "Add the start and end of flows to what is exported.",
-                &[Command {
-                    platform: IOS,
-                    lines: &[
-                        "flow record NAME",
-                        " collect timestamp sys-uptime first",
-                        " collect timestamp sys-uptime last",
-                    ],
-                }],
-            ),
+            Kind::TimesMissing { .. } => advice("Add the start and end of flows to what is exported.", TIMES),
             Kind::NeverFilled { fields, .. } => {
-                let has = |names: &[&str]| fields.iter().any(|field| names.contains(field));
-                let is_fixed = self.version.is_some_and(|version| version < 9);
-                let routing = has(&[AS_NUMBERS, NEXT_HOP, PREFIX_LENGTHS]);
-                let commands = match (is_fixed, has(&[INPUT, OUTPUT])) {
-                    (true, _) if has(&[AS_NUMBERS]) => FIXED_AS_NUMBERS,
-                    (true, _) => &[],
-                    (false, true) if routing => ALL_FIELDS,
-                    (false, true) => INTERFACE_FIELDS,
-                    (false, false) => ROUTING_FIELDS,
-                };
                 let change =
                     "Have the exporter fill them if they are wanted; a host that does not route cannot.";
-                advice(change, commands)
+                let is_fixed = self.version.is_some_and(|version| version < 9);
+                match is_fixed {
+                    true if fields.contains(&AS_NUMBERS) => advice(change, FIXED_AS_NUMBERS),
+                    true => advice(change, &[]),
+                    false => Advice { change: Cow::Borrowed(change), commands: record_fields(fields).into() },
+                }
             }
-            Kind::LackingFields { .. } => {
-                advice("Add them to the records if they are wanted.", WANTED_FIELDS)
-            }
+            Kind::LackingFields { fields, .. } => Advice {
+                change: Cow::Borrowed("Add them to the records if they are wanted."),
+                commands: record_fields(fields).into(),
+            },
             Kind::Malformed { .. } => advice(
                 "Update the exporter's software; `nf decode -f` shows where the octets are wrong.",
                 &[],
@@ -297,6 +255,17 @@ impl Finding {
     }
 }
 
+/// How fields come into the records of v9 and IPFIX.
+fn record_fields(names: &[&str]) -> Vec<Command> {
+    let mut lines = vec!["flow record NAME"];
+    lines.extend(fields::ios_lines(names));
+    let mut commands = vec![Command { platform: IOS, lines: lines.into() }];
+    if names.iter().any(|name| [INPUT, OUTPUT].contains(name)) {
+        commands.push(Command::new("softflowd", &["softflowd -i IFINDEX:INTERFACE"]));
+    }
+    commands
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +285,12 @@ mod tests {
         let empty =
             |version| platforms(version, Kind::NeverFilled { fields: vec![AS_NUMBERS, INPUT], records: 50 });
         assert_eq!(empty(5), [CLASSIC_IOS]);
-        assert_eq!(empty(9), [IOS, IOS, "softflowd"]);
+        assert_eq!(empty(9), [IOS, "softflowd"]);
+    }
+
+    #[test]
+    fn commands_name_the_fields_that_are_lacking_and_no_others() {
+        let lines = record_fields(&["direction", "TCP flags"]).remove(0).lines;
+        assert_eq!(*lines, ["flow record NAME", " match flow direction", " collect transport tcp flags"]);
     }
 }

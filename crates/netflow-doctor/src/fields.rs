@@ -22,6 +22,8 @@ struct Wanted {
     filled: bool,
     /// Whether a template of flows without it lacks something.
     needed: bool,
+    /// How it comes into a flow record of Cisco IOS (Flexible NetFlow).
+    ios: &'static [&'static str],
 }
 
 const TCP_FLAGS: &str = "TCP flags";
@@ -29,8 +31,6 @@ const TCP_FLAGS: &str = "TCP flags";
 pub(crate) const INPUT: &str = "input interface";
 pub(crate) const OUTPUT: &str = "output interface";
 pub(crate) const AS_NUMBERS: &str = "AS numbers";
-pub(crate) const PREFIX_LENGTHS: &str = "prefix lengths";
-pub(crate) const NEXT_HOP: &str = "next hop";
 
 const WANTED: &[Wanted] = &[
     Wanted {
@@ -38,47 +38,60 @@ const WANTED: &[Wanted] = &[
         elements: &[ie::INGRESS_INTERFACE, ie::INGRESS_PHYSICAL_INTERFACE],
         filled: true,
         needed: true,
+        ios: &[" match interface input"],
     },
     Wanted {
         name: OUTPUT,
         elements: &[ie::EGRESS_INTERFACE, ie::EGRESS_PHYSICAL_INTERFACE],
         filled: true,
         needed: true,
+        ios: &[" collect interface output"],
     },
-    Wanted { name: "direction", elements: &[ie::FLOW_DIRECTION], filled: false, needed: true },
+    Wanted {
+        name: "direction",
+        elements: &[ie::FLOW_DIRECTION],
+        filled: false,
+        needed: true,
+        ios: &[" match flow direction"],
+    },
     Wanted {
         name: TCP_FLAGS,
         // Or how often each was seen, as Open vSwitch says it.
         elements: &[ie::TCP_CONTROL_BITS, ie::TCP_SYN_TOTAL_COUNT],
         filled: false,
         needed: true,
+        ios: &[" collect transport tcp flags"],
     },
     Wanted {
         name: "packets",
         elements: &[ie::PACKET_DELTA_COUNT, ie::PACKET_TOTAL_COUNT, ie::INITIATOR_PACKETS],
         filled: true,
         needed: true,
+        ios: &[" collect counter packets long"],
     },
     Wanted {
         name: AS_NUMBERS,
         elements: &[ie::BGP_SOURCE_AS_NUMBER, ie::BGP_DESTINATION_AS_NUMBER],
         filled: true,
         needed: false,
+        ios: &[" collect routing source as", " collect routing destination as"],
     },
     Wanted {
-        name: NEXT_HOP,
+        name: "next hop",
         elements: &[ie::IP_NEXT_HOP_IPV4_ADDRESS, ie::IP_NEXT_HOP_IPV6_ADDRESS],
         filled: true,
         needed: false,
+        ios: &[" collect routing next-hop address ipv4"],
     },
     Wanted {
         name: "BGP next hop",
         elements: &[ie::BGP_NEXT_HOP_IPV4_ADDRESS, ie::BGP_NEXT_HOP_IPV6_ADDRESS],
         filled: true,
         needed: false,
+        ios: &[" collect routing next-hop address ipv4 bgp"],
     },
     Wanted {
-        name: PREFIX_LENGTHS,
+        name: "prefix lengths",
         elements: &[
             ie::SOURCE_IPV4_PREFIX_LENGTH,
             ie::DESTINATION_IPV4_PREFIX_LENGTH,
@@ -87,6 +100,7 @@ const WANTED: &[Wanted] = &[
         ],
         filled: true,
         needed: false,
+        ios: &[" collect ipv4 source mask", " collect ipv4 destination mask"],
     },
 ];
 
@@ -104,7 +118,6 @@ pub(crate) struct Fields {
     /// For each wanted field, records that have it, and whether one was not zero.
     seen: [(u64, bool); WANTED.len()],
     tcp: u64,
-    tcp_flags: bool,
     /// What templates of flows lack.
     lacking: BTreeMap<u16, Lacking>,
 }
@@ -140,7 +153,6 @@ impl Fields {
     pub(crate) fn note(&mut self, flow: &Observation) {
         if flow.key.is_some_and(|key| key.proto == 6) {
             self.tcp += 1;
-            self.tcp_flags |= flow.tcp_flags != 0;
         }
     }
 
@@ -150,7 +162,7 @@ impl Fields {
         for (wanted, &(seen, filled)) in WANTED.iter().zip(&self.seen) {
             let empty = match wanted.name {
                 // Only TCP has flags.
-                TCP_FLAGS => seen > 0 && self.tcp >= ENOUGH && !self.tcp_flags,
+                TCP_FLAGS => seen > 0 && self.tcp >= ENOUGH && !filled,
                 _ => wanted.filled && seen >= ENOUGH && !filled,
             };
             if empty {
@@ -173,6 +185,11 @@ impl Fields {
             found(Severity::Notice, Kind::LackingFields { fields, templates });
         }
     }
+}
+
+/// Lines of a flow record of Cisco IOS for fields, by their names.
+pub(crate) fn ios_lines(names: &[&str]) -> impl Iterator<Item = &'static str> {
+    WANTED.iter().filter(|wanted| names.contains(&wanted.name)).flat_map(|wanted| wanted.ios.iter().copied())
 }
 
 /// Whether records of a template are flows between addresses, rather than events of a firewall or of address

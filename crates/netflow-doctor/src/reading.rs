@@ -24,7 +24,6 @@ pub(crate) struct Observation {
     pub(crate) key: Option<FlowKey>,
     pub(crate) direction: Option<u8>,
     pub(crate) interfaces: (u32, u32),
-    pub(crate) tcp_flags: u16,
     pub(crate) rate: u64,
     pub(crate) rate_source: SamplingSource,
     /// A value was left out that its element does not allow.
@@ -82,7 +81,6 @@ impl From<&Flow> for Observation {
             key,
             direction: flow.direction,
             interfaces: (flow.in_if, flow.out_if),
-            tcp_flags: flow.tcp_flags,
             rate: flow.sampling_rate,
             rate_source: flow.sampling_source,
             invalid_value: Quality(flow.quality).contains(Quality::INVALID_VALUE),

@@ -31,7 +31,6 @@ pub(crate) fn flow() -> Observation {
         }),
         direction: None,
         interfaces: (1, 2),
-        tcp_flags: 0x1b,
         rate: 1,
         rate_source: SamplingSource::Assumed,
         invalid_value: false,

@@ -196,7 +196,7 @@ fn good(facts: &DomainFacts) -> &'static str {
 
 /// What was said before: commands are told once.
 #[derive(Default)]
-struct Told(Vec<&'static [Command]>);
+struct Told(Vec<Vec<Command>>);
 
 impl Told {
     /// Writes findings, and behind those with the same advice what to change; says how many they were.
@@ -212,11 +212,11 @@ impl Told {
             }
             let advice = &alike[0].1;
             writeln!(out, "{:13}{}", "", advice.change)?;
-            if advice.commands.is_empty() || self.0.contains(&advice.commands) {
+            if advice.commands.is_empty() || self.0.iter().any(|told| told[..] == *advice.commands) {
                 continue;
             }
-            self.0.push(advice.commands);
-            for command in advice.commands {
+            self.0.push(advice.commands.to_vec());
+            for command in &*advice.commands {
                 writeln!(out, "{:13}{}: {}", "", command.platform, command.lines.join(" /"))?;
             }
         }

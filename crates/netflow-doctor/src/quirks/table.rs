@@ -116,7 +116,7 @@ pub static QUIRKS: &[Quirk] = &[
         says: "A time in microseconds or nanoseconds has not the eight octets of RFC 7011, and cannot be read",
         known: "pmacct with nfprobe_tstamp_usec",
         change: "Export times in milliseconds.",
-        commands: &[Command { platform: "pmacct", lines: &["nfprobe_tstamp_usec: false"] }],
+        commands: &[Command::new("pmacct", &["nfprobe_tstamp_usec: false"])],
     },
     Quirk {
         name: "ntp_fraction",
@@ -139,7 +139,7 @@ pub static QUIRKS: &[Quirk] = &[
         says: "Times are in the exporter's uptime, and nothing says when it started, so they are estimated",
         known: "softflowd, Cisco IOS-XR",
         change: "Export absolute times (flowStartMilliseconds), or options data with systemInitTimeMilliseconds.",
-        commands: &[Command { platform: "softflowd", lines: &["softflowd -v 10 -A milli"] }],
+        commands: &[Command::new("softflowd", &["softflowd -v 10 -A milli"])],
     },
     Quirk {
         name: "invalid_direction",
