@@ -56,7 +56,7 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
 
-    /// Take export packets from a pcap or pcapng file instead of a socket
+    /// Take export packets from a file instead of a socket: pcap, pcapng, or IPFIX messages (RFC 5655)
     #[arg(long, value_name = "FILE")]
     pub(crate) read: Option<PathBuf>,
 

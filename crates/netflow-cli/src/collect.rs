@@ -87,7 +87,8 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
             "the thread {name} failed, which is an error of nf: what it had not handed on is lost, and missing above"
         ));
     }
-    let bad_capture = args.read.is_some() && (report.capture_failed || report.faulty > 0);
+    let skipped = report.ipfix_file.is_some_and(|file| file.skipped > 0);
+    let bad_capture = args.read.is_some() && (report.capture_failed || report.faulty > 0 || skipped);
     let nothing = args.read.is_some() && report.session.packets == 0 && report.malformed > 0;
     let lost = written.lost_blocks > 0 && !watch.closed_pipe;
     Ok(if bad_capture || nothing || lost || !failed.is_empty() { Outcome::BadInput } else { Outcome::Done })
@@ -341,6 +342,11 @@ fn summary(report: &Report, written: &WriterReport) -> String {
     if report.malformed > 0 {
         add(format!("{} were no export packets, or cut off in the header", report.malformed));
     }
+    if let Some(file) = report.ipfix_file
+        && file.skipped > 0
+    {
+        add(format!("{} of the file belong to no message, and were skipped", count(file.skipped, "octet")));
+    }
     if report.faulty > 0 {
         add(format!("{} had something wrong in them; the rest of each was decoded", report.faulty));
     }
@@ -363,7 +369,9 @@ fn summary(report: &Report, written: &WriterReport) -> String {
         Some(drops) => {
             add(format!("{} dropped by the kernel: the receive buffer was full", count(drops, "packet")))
         }
-        None if report.capture.is_none() => add("the system does not tell what it dropped".into()),
+        None if report.capture.is_none() && report.ipfix_file.is_none() => {
+            add("the system does not tell what it dropped".into())
+        }
         None => {}
     }
     if written.cut_octets > 0 {

@@ -12,7 +12,9 @@ use netflow_templates::SessionConfig;
 pub enum Source {
     /// UDP sockets bound to these addresses. `[::]` takes IPv4 too.
     Udp(Vec<SocketAddr>),
-    /// The UDP payloads, and the IPFIX messages in TCP streams, of a pcap or pcapng file.
+    /// The UDP payloads, and the IPFIX messages in TCP streams, of a pcap or pcapng file; or the messages of an
+    /// IPFIX file (RFC 5655), which is recognised by its content or by the ending `.ipfix`. Such a file does not
+    /// say who sent them: their exporter is `0.0.0.0`, and they are received at their export time.
     Capture(PathBuf),
 }
 

@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_templates::Session;
 
-use crate::capture::{CaptureError, CaptureReader, CaptureStatistics};
+use crate::capture::CaptureError;
 use crate::config::{Config, Source};
-use crate::feeder::Feeder;
+use crate::feeder::{self, Feed, FeedStatistics, Feeder};
 use crate::receiver::{Receiver, Shards, bind};
 use crate::report::{Counters, Event, Report};
 use crate::shard::{Limit, Output, Shard, ShardReport};
@@ -41,7 +41,7 @@ pub enum CollectorError {
         /// The system's error.
         source: io::Error,
     },
-    /// What was opened is no capture.
+    /// What was opened is neither a capture nor a file of IPFIX messages.
     #[error("cannot read {}: {}", path.display(), with_cause(source))]
     Capture {
         /// The file.
@@ -72,15 +72,15 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     receive_buffers: Vec<usize>,
     receivers: Vec<JoinHandle<Option<u64>>>,
-    feeder: Option<JoinHandle<(CaptureStatistics, bool)>>,
+    feeder: Option<JoinHandle<(FeedStatistics, bool)>>,
     shards: Vec<JoinHandle<ShardReport>>,
 }
 
-/// Where packets come from, opened: the sockets are bound, or the capture has a header that can be read.
+/// Where packets come from, opened: the sockets are bound, or the file has a start that can be read.
 #[derive(Debug)]
 pub struct Inlet {
     sockets: Vec<(UdpSocket, usize)>,
-    capture: Option<CaptureReader<File>>,
+    file: Option<Feed>,
 }
 
 impl Inlet {
@@ -90,7 +90,7 @@ impl Inlet {
     /// # Errors
     /// When a socket cannot be bound, or the capture not be opened.
     pub fn open(config: &Config) -> Result<Self, CollectorError> {
-        let mut inlet = Self { sockets: Vec::new(), capture: None };
+        let mut inlet = Self { sockets: Vec::new(), file: None };
         match &config.source {
             Source::Udp(addresses) => {
                 for &address in addresses {
@@ -102,7 +102,7 @@ impl Inlet {
                 let opened = File::open(path);
                 let file = opened.map_err(|source| CollectorError::Open { path: path.clone(), source })?;
                 let failed = |source| CollectorError::Capture { path: path.clone(), source };
-                inlet.capture = Some(CaptureReader::new(file).map_err(failed)?);
+                inlet.file = Some(feeder::begin(path, file).map_err(failed)?);
             }
         }
         Ok(inlet)
@@ -119,7 +119,7 @@ impl Collector {
     /// If there are no outputs.
     pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
         assert!(!outputs.is_empty(), "a collector needs an output");
-        let Inlet { sockets, capture } = inlet;
+        let Inlet { sockets, file } = inlet;
         let stop = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let (event_sender, events) = bounded(EVENTS);
@@ -148,11 +148,11 @@ impl Collector {
         }
         let ways = Shards::new(senders);
 
-        let feeder = match capture {
-            Some(capture) => {
+        let feeder = match file {
+            Some(feed) => {
                 let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
                 let feeder =
-                    Feeder { capture, shards: ways.clone(), counters, stop, events: event_sender.clone() };
+                    Feeder { feed, shards: ways.clone(), counters, stop, events: event_sender.clone() };
                 Some(spawn("capture".into(), move || feeder.run())?)
             }
             None => None,
@@ -221,7 +221,11 @@ impl Collector {
         if let Some(feeder) = self.feeder
             && let Some((statistics, failed)) = join(feeder, &mut report)
         {
-            (report.capture, report.capture_failed) = (Some(statistics), failed);
+            match statistics {
+                FeedStatistics::Capture(statistics) => report.capture = Some(statistics),
+                FeedStatistics::Messages(statistics) => report.ipfix_file = Some(statistics),
+            }
+            report.capture_failed = failed;
         }
         for shard in self.shards {
             let Some(shard) = join(shard, &mut report) else { continue };

@@ -7,6 +7,7 @@ use netflow_templates::{Exporter, Problem, SessionStatistics};
 use netflow_wire::WireError;
 
 use crate::capture::{CaptureError, CaptureStatistics};
+use crate::ipfix_file::IpfixFileStatistics;
 use crate::sequence::{Convention, SequenceTotals};
 
 /// Something that happened, told while the collector runs. Events are dropped when nobody takes them; the
@@ -108,7 +109,9 @@ pub struct Report {
     pub untracked_packets: u64,
     /// What was in the capture, if packets came from one.
     pub capture: Option<CaptureStatistics>,
-    /// Whether the capture could not be read to its end.
+    /// What was in the file of IPFIX messages, if packets came from one.
+    pub ipfix_file: Option<IpfixFileStatistics>,
+    /// Whether the capture or file could not be read to its end.
     pub capture_failed: bool,
     /// Names of threads that failed, which is an error of this program. What they had not handed on is lost, and
     /// the counts here lack theirs.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use netflow_flow::SamplingSource;
-use netflow_templates::{Context, DataSet, DomainOptions};
+use netflow_templates::{Context, DataSet, RateOf};
 use netflow_wire::{Header, element_id as ie, enterprise as pen};
 use serde::{Serialize, Serializer};
 
@@ -61,14 +61,6 @@ pub struct RateUsed {
     pub flows: u64,
 }
 
-/// What a rate in options data is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Of {
-    Domain,
-    Sampler(u64),
-    Interface(u32),
-}
-
 #[derive(Debug)]
 struct OptionsRate {
     rate: u64,
@@ -81,7 +73,7 @@ struct OptionsRate {
 pub(crate) struct Sampling {
     used: BTreeMap<(u64, SamplingSource), u64>,
     header: BTreeSet<u64>,
-    options: BTreeMap<Of, OptionsRate>,
+    options: BTreeMap<RateOf, OptionsRate>,
     /// Options records with an interval of zero.
     zero: u64,
     /// Samplers that records name.
@@ -132,15 +124,12 @@ impl Sampling {
         }
         let learned = context.options.domain(context.exporter.address, context.domain());
         if let Some(learned) = learned.filter(|_| is_about_sampling) {
-            self.learned(learned);
+            self.learned(&learned.rates());
         }
     }
 
-    fn learned(&mut self, learned: &DomainOptions) {
-        let domain = learned.sampling.map(|rate| (Of::Domain, rate));
-        let samplers = learned.samplers.iter().map(|(&sampler, &rate)| (Of::Sampler(sampler), rate));
-        let interfaces = learned.interface_sampling.iter().map(|(&of, &rate)| (Of::Interface(of), rate));
-        for (of, rate) in domain.into_iter().chain(samplers).chain(interfaces).take(SAMPLERS) {
+    fn learned(&mut self, rates: &[(RateOf, u64)]) {
+        for &(of, rate) in rates.iter().take(SAMPLERS) {
             if self.options.len() >= SAMPLERS && !self.options.contains_key(&of) {
                 continue;
             }
@@ -173,7 +162,7 @@ impl Sampling {
     /// The samplers that options data describe.
     pub(crate) fn described(&self) -> impl Iterator<Item = u64> {
         self.options.keys().filter_map(|of| match of {
-            Of::Sampler(sampler) => Some(*sampler),
+            RateOf::Sampler(sampler) => Some(*sampler),
             _ => None,
         })
     }
@@ -260,22 +249,6 @@ mod tests {
     use super::*;
     use crate::testing::flow;
 
-    fn options(rates: &[(Of, u64)]) -> DomainOptions {
-        let mut options = DomainOptions::default();
-        for &(of, rate) in rates {
-            match of {
-                Of::Domain => options.sampling = Some(rate),
-                Of::Sampler(sampler) => {
-                    options.samplers.insert(sampler, rate);
-                }
-                Of::Interface(interface) => {
-                    options.interface_sampling.insert(interface, rate);
-                }
-            }
-        }
-        options
-    }
-
     fn note(sampling: &mut Sampling, rate: u64, rate_source: SamplingSource) {
         sampling.note(&Observation { rate, rate_source, ..flow() });
     }
@@ -293,7 +266,7 @@ mod tests {
         note(&mut sampling, 1, SamplingSource::Assumed);
         assert_eq!(findings(&sampling), []);
         let mut sampling = Sampling::default();
-        sampling.learned(&options(&[(Of::Sampler(1), 100), (Of::Sampler(2), 1_000)]));
+        sampling.learned(&[(RateOf::Sampler(1), 100), (RateOf::Sampler(2), 1_000)]);
         note(&mut sampling, 100, SamplingSource::Options);
         note(&mut sampling, 1_000, SamplingSource::Record);
         assert_eq!(findings(&sampling), []);
@@ -304,7 +277,7 @@ mod tests {
         let said = |source, rate| RateSaid { source, rate };
         let first = said(SamplingSource::Options, 1_000);
         let mut sampling = Sampling::default();
-        sampling.learned(&options(&[(Of::Domain, 1_000)]));
+        sampling.learned(&[(RateOf::Domain, 1_000)]);
         note(&mut sampling, 512, SamplingSource::Record);
         let second = said(SamplingSource::Record, 512);
         assert_eq!(findings(&sampling), [Kind::SamplingContradiction { first, second }]);
@@ -335,7 +308,7 @@ mod tests {
         let mut sampling = Sampling::default();
         // Before the options came nothing was known.
         note(&mut sampling, 1, SamplingSource::Assumed);
-        sampling.learned(&options(&[(Of::Sampler(1), 100), (Of::Sampler(2), 1_000)]));
+        sampling.learned(&[(RateOf::Sampler(1), 100), (RateOf::Sampler(2), 1_000)]);
         (0..3).for_each(|_| note(&mut sampling, 1, SamplingSource::Assumed));
         assert_eq!(findings(&sampling), [Kind::SamplerUnclear { rates: vec![100, 1_000], flows: 3 }]);
     }
@@ -344,7 +317,7 @@ mod tests {
     fn a_rate_that_changes_back_and_forth_is_told() {
         let mut sampling = Sampling::default();
         for rate in [100, 200, 100] {
-            sampling.learned(&options(&[(Of::Domain, rate)]));
+            sampling.learned(&[(RateOf::Domain, rate)]);
         }
         assert_eq!(findings(&sampling), [Kind::SamplingChanges { before: 200, after: 100, changes: 2 }]);
     }
@@ -353,7 +326,7 @@ mod tests {
     fn a_sampler_that_no_options_describe_is_told() {
         let mut sampling = Sampling::default();
         sampling.named.extend([1, 7]);
-        sampling.learned(&options(&[(Of::Sampler(1), 100)]));
+        sampling.learned(&[(RateOf::Sampler(1), 100)]);
         note(&mut sampling, 1, SamplingSource::Assumed);
         assert_eq!(findings(&sampling), [Kind::UnknownSampler { sampler: 7, observed: 60.0 }]);
     }

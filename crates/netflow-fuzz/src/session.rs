@@ -16,6 +16,8 @@ const LIMITS: Limits = Limits {
     all_template_octets: 10 << 10,
     pending_octets: 2 << 10,
     pending_age: Duration::from_secs(60),
+    exporter_options_octets: 8 << 10,
+    options_octets: 20 << 10,
     template_lifetime: Some(Duration::from_secs(600)),
 };
 /// Octets of a step's head in a script.

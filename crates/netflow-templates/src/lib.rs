@@ -30,7 +30,7 @@ pub use data_set::{Column, DataSet, Record};
 pub use element::{DataType, Element, Semantics, Units};
 pub use encoding::Value;
 pub use list::{List, ListItem, ListSemantic};
-pub use options::{DomainOptions, Found, Options};
+pub use options::{DomainOptions, Found, Options, RateOf};
 pub use plan::{Field, Naming, Plan};
 pub use problem::{DescriptionFault, Problem};
 pub use registry::{Registry, RegistryError};

@@ -30,6 +30,18 @@ pub struct Found<T> {
     pub other_domain: bool,
 }
 
+/// What a sampling rate in options data is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RateOf {
+    /// The observation domain: neither a sampler nor an interface was named.
+    Domain,
+    /// A sampler (samplerId, selectorId).
+    Sampler(u64),
+    /// An interface, by ifIndex.
+    Interface(u32),
+}
+
 /// What options data of an exporter mean for one of its observation domains.
 ///
 /// What was said for the domain itself is believed before all else. What it does not know is taken from the
@@ -93,6 +105,13 @@ impl<'a> DomainOptions<'a> {
             Agreed::On(rate) => Some(rate),
             Agreed::Not | Agreed::Unknown => None,
         }
+    }
+
+    /// The rates that the domain's own options data gave, in order. This goes through all that the exporter said.
+    pub fn rates(&self) -> Vec<(RateOf, u64)> {
+        let mut rates: Vec<_> = self.exporter.rates(self.domain).collect();
+        rates.sort_unstable();
+        rates
     }
 
     /// Whether the exporter gave names to any numbers.

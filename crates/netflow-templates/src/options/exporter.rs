@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::RateOf;
 use super::elements::{DescribedElements, Description};
 use crate::memory::{allocation, hash_entry, hash_table, tree, tree_entry, vec_entry};
 
@@ -238,6 +239,22 @@ impl ExporterOptions {
             (Some(_), Some(_)) => Agreed::Not,
             (None, _) => Agreed::Unknown,
         }
+    }
+
+    /// The rates that a domain gave, in no order.
+    pub(super) fn rates(&self, domain: u32) -> impl Iterator<Item = (RateOf, u64)> {
+        self.facts.iter().filter(move |((of, _), _)| *of == domain).filter_map(|((_, subject), fact)| {
+            let of = match subject {
+                Subject::Rate => RateOf::Domain,
+                Subject::SamplerRate(sampler) => RateOf::Sampler(*sampler),
+                Subject::InterfaceRate(interface) => RateOf::Interface(*interface),
+                _ => return None,
+            };
+            match fact {
+                Fact::Number(rate) => Some((of, *rate)),
+                Fact::Name(_) => None,
+            }
+        })
     }
 
     /// A domain's rate for records that name no sampler.
