@@ -346,7 +346,7 @@ impl<'a> Printer<'a> {
             match args.format {
                 ReportFormat::Text => {
                     write_line(&mut text, connection, services, &names, &self.zone)?;
-                    out.write_all(text.as_bytes())?;
+                    output::line(out, text.trim_end_matches('\n'))?;
                     text.clear();
                 }
                 ReportFormat::Json => Row::new(connection, services, &names).write_json(out)?,
@@ -355,7 +355,7 @@ impl<'a> Printer<'a> {
         }
         for connection in unpaired {
             write_unpaired(&mut text, connection, &names)?;
-            out.write_all(text.as_bytes())?;
+            output::line(out, text.trim_end_matches('\n'))?;
             text.clear();
         }
         Ok(())

@@ -79,7 +79,9 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
         watch.write_failed(failure);
     }
     watch.bar.finish_and_clear();
-    output::note(summary(&report, &written));
+    for line in summary(&report, &written) {
+        output::note(line);
+    }
 
     let failed = failed_threads(&report, &written);
     for name in &failed {
@@ -323,16 +325,16 @@ impl Watch {
 }
 
 /// What was received, decoded, waiting and lost.
-fn summary(report: &Report, written: &WriterReport) -> String {
-    let mut text = format!(
+fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
+    let mut lines = vec![format!(
         "{} received: {} decoded, {}, {}; {} written",
         count(report.received, "packet"),
         report.session.packets,
         count(report.session.records, "flow"),
         count(report.session.options_records, "options record"),
         count(written.octets, "octet"),
-    );
-    let mut add = |line: String| text.push_str(&format!("\nnf: {line}"));
+    )];
+    let mut add = |line: String| lines.push(line);
     let beyond = report.received.saturating_sub(report.session.packets + report.malformed + report.dropped);
     if beyond > 0 && !report.failed_threads.is_empty() {
         add(format!("{} went to a thread that failed", count(beyond, "packet")));
@@ -427,7 +429,7 @@ fn summary(report: &Report, written: &WriterReport) -> String {
     if report.untracked_packets > 0 {
         add(format!("{} more packets from exporters too many to list", report.untracked_packets));
     }
-    text
+    lines
 }
 
 #[cfg(test)]
