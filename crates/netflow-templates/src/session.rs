@@ -20,6 +20,8 @@ use crate::registry::Registry;
 use crate::table::{DomainKey, Learned, TableLimits, TemplateScope, TemplateTable};
 use crate::timestamp::Timestamp;
 
+mod lend;
+
 /// Who sent an export packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Exporter {
@@ -456,7 +458,7 @@ impl Session {
         definition: &TemplateDefinition,
         sink: &mut impl MessageSink,
     ) {
-        let &TemplateDefinition { template_id, options, scope_count, offset, .. } = definition;
+        let &TemplateDefinition { template_id, offset, .. } = definition;
         let is_ipfix = matches!(packet.header, Header::Ipfix(_));
         if definition.is_withdrawal() {
             if !is_ipfix {
@@ -477,15 +479,8 @@ impl Session {
             self.table.withdraw(packet.key, template_id);
             return self.problem(packet, Problem::EmptyFields { template_id, offset, fields }, sink);
         }
-        let limits = self.table_limits();
-        let elements = KnownElements::new(&self.config.registry, &self.options, packet.exporter.address);
-        let compile = || {
-            let element = |pen, id| elements.element(pen, id);
-            let fields = &definition.fields;
-            Plan::compile_with(element, packet.naming(), template_id, options, scope_count, fields)
-        };
         let learned =
-            self.table.learn(packet.key, definition, packet.received, &limits, self.elements, compile);
+            self.learn(packet.exporter.address, packet.key, packet.naming(), packet.received, definition);
         let new = match learned {
             Learned::Same => false,
             Learned::New | Learned::Changed => true,
@@ -508,6 +503,26 @@ impl Session {
         if let Some(plan) = plan {
             self.decode_waiting(packet, &plan, sink);
         }
+    }
+
+    /// Has the table learn a template, which must have fields.
+    fn learn(
+        &mut self,
+        exporter: IpAddr,
+        key: DomainKey,
+        naming: Naming,
+        received: Timestamp,
+        definition: &TemplateDefinition,
+    ) -> Learned {
+        let &TemplateDefinition { template_id, options, scope_count, .. } = definition;
+        let limits = self.table_limits();
+        let version = self.options.elements_version(exporter);
+        let elements = KnownElements::new(&self.config.registry, &self.options, exporter);
+        let compile = || {
+            let element = |pen, id| elements.element(pen, id);
+            Plan::compile_with(element, naming, template_id, options, scope_count, &definition.fields)
+        };
+        self.table.learn(key, definition, received, &limits, version, compile)
     }
 
     /// Decodes the sets that waited for `plan`, oldest first.
