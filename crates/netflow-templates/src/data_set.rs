@@ -375,6 +375,24 @@ impl<'a> Record<'a> {
         self.octets().map(move |(field, octets)| (field, set.decode(field, octets)))
     }
 
+    /// Fields and where their values are, from the start of the export packet, in the template's order. The
+    /// octets of length of a value of variable length are between the value before it and itself.
+    pub fn places(&self) -> impl Iterator<Item = (&'a Field, std::ops::Range<usize>)> + use<'a> {
+        let Self { set, row } = *self;
+        set.plan.fields().iter().map(move |field| {
+            let (start, length) = if set.spans.is_empty() {
+                (row * set.plan.shortest_record() + field.offset, usize::from(field.length()))
+            } else {
+                let (spans, at) = (set.row_spans(row), 2 * field.segment);
+                match field.is_variable() {
+                    true => (spans[at + 1] as usize, (spans[at + 2] - spans[at + 1]) as usize),
+                    false => (spans[at] as usize + field.offset, field.length().into()),
+                }
+            };
+            (field, set.offset + start..set.offset + start + length)
+        })
+    }
+
     /// The scope fields and their values; none in a flow record.
     pub fn scopes(&self) -> impl Iterator<Item = (&'a Field, Value<'a>)> + use<'a> {
         self.values().take(self.set.plan.scope_count())
@@ -476,5 +494,11 @@ mod tests {
         let set = DataSet::lay(&plan, &[1, b'a', 6, 0, 7], 20, &mut spans, &mut |_| {});
         let ranges: Vec<_> = set.records().map(|record| record.range()).collect();
         assert_eq!(ranges, [20..23, 23..25]);
+        let places = |record: Record<'_>| record.places().map(|(_, place)| place).collect::<Vec<_>>();
+        let all: Vec<_> = set.records().map(places).collect();
+        assert_eq!(all, [[21..22, 22..23], [24..24, 24..25]]);
+        let (mut spans, plan) = (Vec::new(), self::plan(&[(7, 2), (4, 1)]));
+        let set = DataSet::lay(&plan, &[0, 80, 6, 0, 53, 17], 20, &mut spans, &mut |_| {});
+        assert_eq!(set.records().map(places).last(), Some(vec![23..25, 25..26]));
     }
 }
