@@ -133,13 +133,20 @@ pub(crate) enum ReportFormat {
 /// All inputs are decoded in order (HEX first, then files), with one template table.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Decode {
-    /// One export packet each, as hex; spaces, colons and 0x are allowed. `-` reads one packet a line from stdin
+    /// Export packets as hex in any spelling (spaces, colons, 0x, \x, C arrays), or dumps of tcpdump -x, xxd,
+    /// hexdump -C and Wireshark; headers of Ethernet, IP and UDP are stepped over. `-` reads stdin, a packet a line
+    /// or dumps. What is no hex may be the name of a file
     #[arg(value_name = "HEX")]
     pub(crate) hex: Vec<String>,
 
-    /// pcap or pcapng capture, or raw octets: one export packet or IPFIX messages one after the other
+    /// pcap or pcapng capture; IPFIX messages one after the other (RFC 5655); one raw export packet; or text with
+    /// hex as above
     #[arg(short, long = "file", value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
+
+    /// Borrow templates and names from a file of the same kinds, for exporters that did not send theirs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template_from: Vec<PathBuf>,
 
     /// How to print
     #[arg(long, value_enum, default_value_t = DecodeFormat::Text)]

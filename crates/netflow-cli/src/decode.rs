@@ -1,34 +1,46 @@
 //! `nf decode`: explains export packets.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
+use std::time::SystemTime;
 
-use anyhow::Context as _;
-use netflow_collector::capture::{CaptureReader, looks_like_capture};
 use netflow_flow::PacketWriter;
-use netflow_templates::{Exporter, Problem, Session, Timestamp};
-use netflow_wire::WireError;
+use netflow_templates::{Problem, Session, Timestamp};
+use netflow_wire::{WireError, ipfix};
 
 use crate::Outcome;
 use crate::args::{Decode, DecodeFormat};
-use crate::input;
-use crate::output;
+use crate::output::{self, count};
 
 mod text;
 
-use text::TextWriter;
+mod body;
+mod header;
+mod meaning;
+mod record;
 
-/// The sender of a packet that came without one.
-const NOBODY: Exporter = Exporter { address: std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
+mod explain;
+mod oddities;
+mod origin;
+mod tree;
+
+mod input;
+mod library;
+
+use input::{NOBODY, Packet, Taker};
+use library::Library;
+use origin::Origins;
+use text::{TextSink, TextWriter};
 
 pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
     if args.hex.is_empty() && args.file.is_empty() {
         anyhow::bail!("nothing to decode: give hex, `-` to read hex from stdin, or --file FILE");
     }
+    let config = crate::input::session_config(&args.decoding)?;
     let mut decoder = Decoder {
-        session: Session::with_config(input::session_config(&args.decoding)?),
+        library: Library::read(&args.template_from, &config)?,
+        session: Session::with_config(config),
+        origins: Origins::default(),
         writer: Writer::new(args.format),
         out: BufWriter::new(io::stdout().lock()),
         text: Vec::new(),
@@ -37,28 +49,35 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
         undecoded: 0,
     };
     let mut unreadable = 0;
-    for (index, hex) in args.hex.iter().enumerate() {
-        if hex == "-" {
-            decoder.stdin()?;
-        } else {
-            decoder.hex(hex, &format!("packet {} of the command line", index + 1))?;
-        }
-    }
-    for path in &args.file {
-        if let Err(error) = decoder.file(path) {
-            if output::is_closed_pipe(&error) {
-                return Err(error);
-            }
+    let mut input = |result: anyhow::Result<()>| match result {
+        Err(error) if output::is_closed_pipe(&error) => Err(error),
+        Err(error) => {
             output::error(format_args!("{error:#}"));
             unreadable += 1;
+            Ok(())
         }
+        Ok(()) => Ok(()),
+    };
+    for (index, hex) in args.hex.iter().enumerate() {
+        input(match hex.as_str() {
+            "-" => input::stdin(&mut decoder),
+            hex => input::argument(index + 1, hex, &mut decoder),
+        })?;
+    }
+    for path in &args.file {
+        input(input::file(path, &mut decoder))?;
     }
     decoder.out.flush()?;
     if decoder.undecoded > 0 {
         let (sets, octets) = decoder.session.waiting();
         output::note(format_args!(
-            "{} came without a template; {sets} of {octets} octets still wait for one",
-            output::count(decoder.undecoded, "data set")
+            "{} came without a template; {sets} of {octets} octets still wait for one{}",
+            count(decoder.undecoded, "data set"),
+            if sets > 0 && args.template_from.is_empty() {
+                " (--template-from FILE lends templates)"
+            } else {
+                ""
+            }
         ));
     }
     if unreadable > 0 && decoder.packets == 0 && decoder.bad == 0 {
@@ -70,28 +89,15 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
 
 /// How packets are printed.
 enum Writer {
-    Text(TextWriter),
+    Text(Box<TextWriter>),
     Json(PacketWriter),
 }
 
 impl Writer {
     fn new(format: DecodeFormat) -> Self {
         match format {
-            DecodeFormat::Text => Self::Text(TextWriter::default()),
+            DecodeFormat::Text => Self::Text(Box::default()),
             DecodeFormat::Json => Self::Json(PacketWriter::new()),
-        }
-    }
-
-    fn decode(
-        &mut self,
-        session: &mut Session,
-        exporter: Exporter,
-        received: Timestamp,
-        octets: &[u8],
-    ) -> Result<usize, WireError> {
-        match self {
-            Self::Text(text) => session.decode(exporter, received, octets, text),
-            Self::Json(json) => session.decode(exporter, received, octets, json),
         }
     }
 
@@ -101,18 +107,12 @@ impl Writer {
             Self::Json(json) => json.problems(),
         }
     }
-
-    /// Writes the packet that was decoded, of `length` octets.
-    fn write(&mut self, length: usize, out: &mut Vec<u8>) {
-        match self {
-            Self::Text(text) => text.write(length, out),
-            Self::Json(json) => json.write_packet(out),
-        }
-    }
 }
 
 struct Decoder<W> {
     session: Session,
+    library: Library,
+    origins: Origins,
     writer: Writer,
     out: W,
     text: Vec<u8>,
@@ -121,107 +121,80 @@ struct Decoder<W> {
     undecoded: u64,
 }
 
-impl<W: Write> Decoder<W> {
-    fn hex(&mut self, text: &str, place: &str) -> anyhow::Result<()> {
-        match input::hex(text) {
-            Ok(octets) => {
-                self.messages(NOBODY, Timestamp::from(std::time::SystemTime::now()), &octets, place)
-            }
-            Err(error) => {
-                self.bad += 1;
-                output::error(format_args!("{place}: {error}"));
-                Ok(())
-            }
-        }
-    }
-
-    fn stdin(&mut self) -> anyhow::Result<()> {
-        for (number, line) in io::stdin().lock().lines().enumerate() {
-            let line = line.context("cannot read stdin")?;
-            if !line.trim().is_empty() {
-                self.hex(&line, &format!("line {} of stdin", number + 1))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let mut file = BufReader::new(File::open(path).with_context(|| input::cannot_read(path))?);
-        let start = file.fill_buf().with_context(|| input::cannot_read(path))?;
-        if start.is_empty() {
-            anyhow::bail!("{} is empty", path.display());
-        }
-        if looks_like_capture(start) {
-            return self.capture(path, file);
-        }
-        let mut octets = Vec::new();
-        file.read_to_end(&mut octets).with_context(|| input::cannot_read(path))?;
-        self.messages(
-            NOBODY,
-            Timestamp::from(std::time::SystemTime::now()),
-            &octets,
-            &path.display().to_string(),
-        )
-    }
-
-    fn capture(&mut self, path: &Path, file: impl Read) -> anyhow::Result<()> {
-        let name = path.display().to_string();
-        let mut capture = CaptureReader::new(file).with_context(|| name.clone())?;
-        while let Some(datagram) = capture.next_datagram().with_context(|| name.clone())? {
-            let place = format!("{name}: frame {}", datagram.frame);
-            self.messages(datagram.source.into(), datagram.time, datagram.payload, &place)?;
-        }
-        let statistics = capture.statistics();
-        if statistics.datagrams == 0 {
-            output::note(format_args!(
-                "{name}: no UDP packets in {}",
-                output::count(statistics.frames, "frame")
-            ));
-        }
-        if statistics.truncated > 0 {
-            output::note(format_args!(
-                "{name}: {} cut off by the capture's snap length",
-                output::count(statistics.truncated, "packet")
-            ));
-        }
-        Ok(())
-    }
-
-    /// Decodes export packets that follow each other: one, or IPFIX messages.
-    fn messages(
-        &mut self,
-        exporter: Exporter,
-        received: Timestamp,
-        octets: &[u8],
-        place: &str,
-    ) -> anyhow::Result<()> {
+impl<W: Write> Taker for Decoder<W> {
+    /// Decodes what was given as one packet: one, or IPFIX messages that follow each other.
+    fn packet(&mut self, packet: &Packet<'_>) -> anyhow::Result<()> {
         let mut at = 0;
-        while at < octets.len() {
+        while at < packet.octets.len() {
+            let rest = &packet.octets[at..];
             // An IPFIX message may be followed by zeros that some exporters fill a datagram with.
-            if at > 0 && octets[at..].iter().all(|&octet| octet == 0) {
+            if at > 0 && rest.iter().all(|&octet| octet == 0) {
                 break;
             }
-            let place = if at > 0 { format!("{place}, octet {at}") } else { place.to_owned() };
-            match self.writer.decode(&mut self.session, exporter, received, &octets[at..]) {
-                Ok(length) => {
-                    self.packets += 1;
-                    self.problems(exporter, &place);
-                    self.writer.write(length, &mut self.text);
-                    self.out.write_all(&self.text)?;
-                    self.text.clear();
-                    at += length;
-                }
-                Err(error) => {
-                    self.bad += 1;
-                    output::error(format_args!("{place}: {error}"));
-                    break;
-                }
+            let place =
+                if at > 0 { format!("{}, octet {at}", packet.place) } else { packet.place.to_owned() };
+            if at > 0 && !rest.starts_with(&ipfix::VERSION.to_be_bytes()) {
+                self.bad(&format!(
+                    "{place}: {} behind the length that the message before gives are no other message",
+                    count(rest.len() as u64, "octet")
+                ));
+                break;
             }
+            let packet = Packet { octets: rest, place: &place, ..*packet };
+            let Some(length) = self.message(&packet)? else { break };
+            at += length;
         }
         Ok(())
     }
 
-    fn problems(&mut self, exporter: Exporter, place: &str) {
+    fn bad(&mut self, what: &str) {
+        self.bad += 1;
+        output::error(what);
+    }
+}
+
+impl<W: Write> Decoder<W> {
+    /// Decodes the packet at the start of what was given, and writes it. Returns its length; none when nothing
+    /// could be decoded.
+    fn message(&mut self, packet: &Packet<'_>) -> anyhow::Result<Option<usize>> {
+        let received = packet.received.unwrap_or_else(|| Timestamp::from(SystemTime::now()));
+        let Packet { exporter, octets, place, .. } = *packet;
+        self.library.lend(&mut self.session, &mut self.origins, exporter, received, octets);
+        let decoded: Result<usize, WireError> = match &mut self.writer {
+            Writer::Text(writer) => {
+                let (origins, library) = (&mut self.origins, &self.library);
+                let mut sink = TextSink { writer, origins, library, octets, place };
+                self.session.decode(exporter, received, octets, &mut sink)
+            }
+            Writer::Json(json) => self.session.decode(exporter, received, octets, json),
+        };
+        match &decoded {
+            Ok(length) => {
+                self.packets += 1;
+                self.problems(packet);
+                match &mut self.writer {
+                    Writer::Text(text) => text.write(packet, octets, *length, &self.origins, &mut self.text),
+                    Writer::Json(json) => json.write_packet(&mut self.text),
+                }
+            }
+            Err(error) => {
+                Taker::bad(self, &format!("{place}: {error}"));
+                if let Writer::Text(_) = self.writer {
+                    TextWriter::write_unreadable(packet, octets, error, &mut self.text);
+                }
+            }
+        }
+        self.out.write_all(&self.text)?;
+        self.text.clear();
+        // What is pasted, or piped by a program that runs, is answered at once.
+        if packet.received.is_none() {
+            self.out.flush()?;
+        }
+        Ok(decoded.ok())
+    }
+
+    fn problems(&mut self, packet: &Packet<'_>) {
+        let Packet { exporter, place, .. } = *packet;
         let mut malformed = false;
         for problem in self.writer.problems() {
             if let Problem::MissingTemplate { .. } = problem {
@@ -229,10 +202,11 @@ impl<W: Write> Decoder<W> {
                 continue;
             }
             malformed |= problem.is_malformed();
-            if exporter == NOBODY {
-                output::error(format_args!("{place}: {problem}"));
-            } else {
-                output::error(format_args!("{place} from {}: {problem}", SocketAddr::from(exporter)));
+            match exporter {
+                NOBODY => output::error(format_args!("{place}: {problem}")),
+                exporter => {
+                    output::error(format_args!("{place} from {}: {problem}", SocketAddr::from(exporter)))
+                }
             }
         }
         self.bad += u64::from(malformed);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use netflow_templates::{Registry, SessionConfig, TemplateScope};
 
 use crate::args::{self, Decoding};
@@ -44,42 +44,5 @@ pub(crate) fn messages(octets: &[u8], mut decode: impl FnMut(usize, &[u8]) -> Op
             Some(length @ 1..) => at += length,
             _ => break,
         }
-    }
-}
-
-/// Octets from hex as people paste it: `0x`, spaces, colons, dots and line ends are passed over.
-pub(crate) fn hex(text: &str) -> anyhow::Result<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len() / 2);
-    let mut half = None;
-    for part in text.split([' ', '\t', '\n', '\r', ':', '.', ',', '-']) {
-        let part = part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")).unwrap_or(part);
-        for digit in part.chars() {
-            let Some(value) = digit.to_digit(16) else { bail!("'{digit}' is no hexadecimal digit") };
-            match half.take() {
-                Some(high) => octets.push(((high << 4) | value) as u8),
-                None => half = Some(value),
-            }
-        }
-    }
-    if half.is_some() {
-        bail!("an odd number of hexadecimal digits: the last octet has only one");
-    }
-    if octets.is_empty() {
-        bail!("no hexadecimal digits");
-    }
-    Ok(octets)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hex_as_people_paste_it() {
-        assert_eq!(hex("0x00 05:00-1e\n0X01").unwrap(), [0, 5, 0, 0x1e, 1]);
-        assert_eq!(hex("0005001e").unwrap(), [0, 5, 0, 0x1e]);
-        assert!(hex("0005g").is_err());
-        assert!(hex("000").is_err());
-        assert!(hex(" ").is_err());
     }
 }

@@ -12,9 +12,11 @@ mod args;
 mod collect;
 mod decode;
 mod doctor;
+mod frame;
 mod generate;
 mod input;
 mod output;
+mod paste;
 mod signals;
 
 use args::{Args, Command};

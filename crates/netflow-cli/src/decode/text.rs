@@ -1,22 +1,218 @@
-//! Export packets as a tree for people.
+//! Export packets as a tree for people: every octet with its meaning, and what is wrong or odd.
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::collections::HashSet;
+use std::net::IpAddr;
 
-use netflow_flow::{ApplicationId, header_fields, protocol_name};
 use netflow_templates::{
-    Clock, Context, DataSet, DataType, Exporter, Field, MessageSink, Plan, Problem, Record, TemplateChange,
-    Timestamp, Units, Value,
+    Clock, Context, DataSet, DomainOptions, Exporter, MessageSink, Options, Problem, TemplateChange,
+    Timestamp,
 };
-use netflow_wire::{Header, TemplateDefinition, VARIABLE_LENGTH, element_id as ie, enterprise};
+use netflow_wire::{Header, Message, SetError, SetHeader, SetKind, WireError};
 
-/// Collects what a session decodes of one export packet, and writes it as a tree.
+use super::body::{Body, Piece, raw, title, withdrawal};
+use super::explain;
+use super::header;
+use super::input::Packet;
+use super::library::Library;
+use super::meaning::{Names, Numbered, Scene};
+use super::oddities::{Counts, Oddities, Seen};
+use super::origin::{Origin, Origins};
+use super::record;
+use super::tree::{Mark, Tree};
+use crate::output::count;
+
+/// Writes packets as text. Between packets it remembers sequence numbers.
 #[derive(Debug, Default)]
 pub(super) struct TextWriter {
-    packet: Option<(u64, Exporter, Timestamp, Header)>,
-    body: Vec<u8>,
+    packet: Option<Current>,
+    pieces: Vec<Piece>,
+    withdrawn: Vec<(u16, usize)>,
+    /// Sets of earlier packets, which waited for a template of this one.
+    late: Tree,
+    /// All problems, and those of the packet itself.
     problems: Vec<Problem>,
-    flows: usize,
+    own_problems: Vec<Problem>,
+    counts: Counts,
+    oddities: Oddities,
+    /// Missing templates that were told at length: exporter, domain and id.
+    told: HashSet<(IpAddr, u32, u16)>,
+}
+
+/// The packet that is decoded.
+#[derive(Debug, Clone, Copy)]
+struct Current {
+    number: u64,
+    header: Header,
+    received: Timestamp,
+    exporter: Exporter,
+}
+
+/// Takes what a session decodes of one packet.
+pub(super) struct TextSink<'a> {
+    pub(super) writer: &'a mut TextWriter,
+    pub(super) origins: &'a mut Origins,
+    pub(super) library: &'a Library,
+    pub(super) octets: &'a [u8],
+    pub(super) place: &'a str,
+}
+
+/// What options data of an exporter said, or of the exporter that a template was borrowed from.
+struct Lookup<'a> {
+    options: &'a Options,
+    exporter: IpAddr,
+    domain: u32,
+    borrowed: &'a Options,
+    lender: Option<(IpAddr, u32)>,
+}
+
+impl<'a> Lookup<'a> {
+    fn find<T>(&self, look: impl Fn(&DomainOptions<'a>) -> Option<T>) -> Option<T> {
+        let own = self.options.domain(self.exporter, self.domain);
+        let lent = || self.lender.and_then(|(lender, domain)| self.borrowed.domain(lender, domain));
+        own.and_then(|own| look(&own)).or_else(|| look(&lent()?))
+    }
+}
+
+impl Names for Lookup<'_> {
+    fn name(&self, of: Numbered) -> Option<String> {
+        let name = self.find(|options| match of {
+            Numbered::Interface(index) => options.interface_name(index),
+            Numbered::Vrf(id) => options.vrf_name(id),
+            Numbered::Application(id) => options.application_name(id),
+        });
+        name.map(str::to_owned)
+    }
+}
+
+impl TextSink<'_> {
+    fn set(&mut self, context: &Context<'_>, set: &DataSet<'_>) {
+        let plan = set.plan();
+        let origin = self.origins.of(plan);
+        let lender = origin.filter(|origin| origin.packet.is_none());
+        let names = Lookup {
+            options: context.options,
+            exporter: context.exporter.address,
+            domain: context.domain(),
+            borrowed: self.library.options(),
+            lender: lender.map(|origin| (origin.exporter.address, origin.domain)),
+        };
+        let system_init = context.clock.system_init.or_else(|| names.find(DomainOptions::system_init));
+        let clock = match context.header {
+            Header::Ipfix(_) => Clock { system_init, ..context.clock },
+            _ => context.clock,
+        };
+        let scene = Scene { clock, names: &names, protocol: None };
+        let mut tree = Tree::default();
+        let kind = if plan.is_options() { "options record" } else { "flow record" };
+        let length = match plan.record_len() {
+            Some(length) => format!("of {length} octets"),
+            None => "of variable length".to_owned(),
+        };
+        let whence = match (origin, plan.template_id()) {
+            (Some(origin), _) => origin.called(context.packet),
+            (None, 0) => "built-in layout".to_owned(),
+            (None, id) => format!("template {id} of an earlier packet"),
+        };
+        let records = format!("{} {length}, {whence}", count(set.len() as u64, kind));
+        match (context.late, plan.template_id()) {
+            (true, id) => {
+                let packet = context.packet + 1;
+                tree.heading(
+                    0,
+                    set.offset(),
+                    &format!("late: data set {id} of packet {packet}, which waited, offsets in that packet; {records}"),
+                );
+            }
+            (false, 0) => {
+                let version = context.header.version();
+                let guide = format!("Cisco, NetFlow Services Solutions Guide, v{version} record");
+                tree.heading(0, set.offset(), &format!("{records}  [{guide}]"));
+            }
+            (false, _) => tree.heading(1, set.offset(), &records),
+        }
+        let mut end = set.offset();
+        for (index, record) in set.records().enumerate() {
+            let range = record.range();
+            let (number, octets) = (index + 1, range.len());
+            tree.heading(2, range.start, &format!("record {number} of {}, {octets} octets", set.len()));
+            record::record(&mut tree, &scene, &record, plan);
+            end = range.end;
+        }
+        match context.late {
+            true => self.writer.late.append(&mut tree),
+            false => self.writer.pieces.push(Piece { start: set.offset(), end, tree }),
+        }
+    }
+}
+
+impl MessageSink for TextSink<'_> {
+    fn packet(&mut self, context: &Context<'_>) {
+        let writer = &mut *self.writer;
+        let Context { packet: number, exporter, received, .. } = *context;
+        writer.packet = Some(Current { number, header: *context.header, received, exporter });
+        writer.pieces.clear();
+        writer.withdrawn.clear();
+        writer.late = Tree::default();
+        writer.problems.clear();
+        writer.own_problems.clear();
+        writer.counts = Counts::default();
+    }
+
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        if !context.late {
+            self.writer.counts.flows += set.len();
+        }
+        self.set(context, &set);
+    }
+
+    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        if !context.late {
+            self.writer.counts.options += set.len();
+        }
+        self.set(context, &set);
+    }
+
+    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+        match change {
+            TemplateChange::Sent { definition, plan, new } => {
+                let mut tree = Tree::default();
+                let ipfix = matches!(context.header, Header::Ipfix(_));
+                let start = definition.offset;
+                let end = record::template(&mut tree, self.octets, definition, plan, ipfix, new);
+                self.writer.pieces.push(Piece { start, end, tree });
+                self.writer.counts.templates += 1;
+                if let Some(plan) = plan
+                    && new
+                {
+                    let origin = Origin {
+                        template_id: definition.template_id,
+                        exporter: context.exporter,
+                        domain: context.domain(),
+                        version: context.header.version(),
+                        packet: Some(context.packet),
+                        place: self.place.to_owned(),
+                        offset: start,
+                    };
+                    self.origins.sent(plan.id(), origin);
+                }
+            }
+            TemplateChange::Withdrawn { template_id, count } => {
+                self.writer.withdrawn.push((template_id, count));
+                self.writer.counts.withdrawals += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+        if context.late {
+            let packet = context.packet + 1;
+            self.writer.late.remark(explain::mark(&problem, &[]), &format!("in packet {packet}: {problem}."));
+        } else {
+            self.writer.own_problems.push(problem);
+        }
+        self.writer.problems.push(problem);
+    }
 }
 
 impl TextWriter {
@@ -24,229 +220,133 @@ impl TextWriter {
         &self.problems
     }
 
-    pub(super) fn write(&mut self, length: usize, out: &mut Vec<u8>) {
-        let Some((number, exporter, received, header)) = self.packet.take() else { return };
-        let name = match header {
-            Header::Ipfix(_) => "IPFIX message".to_owned(),
-            _ => format!("NetFlow v{} export packet", header.version()),
+    /// Writes the packet that was decoded, of `length` octets, of all that were given.
+    pub(super) fn write(
+        &mut self,
+        packet: &Packet<'_>,
+        given: &[u8],
+        length: usize,
+        origins: &Origins,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(current) = self.packet.take() else { return };
+        let Ok(message) = Message::parse(given) else { return };
+        let octets = &given[..length];
+        let whole = |problem: &Problem| {
+            matches!(problem, Problem::Set(SetError::Count { .. }) | Problem::GivenUp { .. })
         };
-        line(out, format_args!("{name} {}, {length} octets", number + 1));
-        if exporter.port != 0 {
-            line(out, format_args!("  from {} at {received}", SocketAddr::from(exporter)));
+        let problems = self.own_problems.iter().copied();
+        let (of_packet, mut problems): (Vec<_>, Vec<_>) = problems.partition(whole);
+        problems.sort_by_key(explain::offset);
+        let mut told = std::mem::take(&mut self.told);
+        let mut body = Body {
+            tree: Tree::default(),
+            octets,
+            header: current.header,
+            origins,
+            exporter: current.exporter,
+            problems: problems.into_iter().peekable(),
+            told: &mut told,
+        };
+        let name = header::name(current.header.version());
+        title(&mut body.tree, packet, &format!("{name} {}", current.number + 1), length, current.exporter);
+        header::write(&mut body.tree, current.header.version(), octets);
+        of_packet.iter().for_each(|problem| body.tell(problem));
+        if packet.truncated {
+            let text = "the capture kept only the first octets of this packet (its snap length): capture with \
+                        tcpdump -s 0.";
+            body.tree.remark(Mark::Fault, text);
         }
-        line(out, format_args!("  header, {} octets", header.len()));
-        for (name, value) in header_fields(&header) {
-            let meaning = header_meaning(&header, name, value);
-            line(out, format_args!("    {name:<22} {value}{meaning}"));
+        let Current { header, received, exporter, .. } = current;
+        let (captured, counts, problems) = (packet.received.is_some(), self.counts, &self.own_problems[..]);
+        self.oddities.tell(&mut body.tree, &Seen { header, exporter, received, captured, counts, problems });
+
+        self.pieces.sort_by_key(|piece| piece.start);
+        let mut pieces = std::mem::take(&mut self.pieces).into_iter().peekable();
+        let mut withdrawn = std::mem::take(&mut self.withdrawn).into_iter();
+        let mut at = current.header.len();
+        for set in message.sets().filter_map(Result::ok) {
+            let fixed = matches!(set.kind, SetKind::Fixed(_));
+            let start = set.offset - if fixed { 0 } else { SetHeader::LEN };
+            body.gap(at, start, false);
+            if !fixed {
+                body.set_header(&set, start);
+            }
+            let end = set.offset + set.body.len();
+            let mut inside = Vec::new();
+            while let Some(piece) = pieces.next_if(|piece| piece.start < end) {
+                inside.push(piece);
+            }
+            if matches!(set.kind, SetKind::Template | SetKind::OptionsTemplate) {
+                let all = set.templates().filter_map(Result::ok);
+                let gone = all.filter(|definition| definition.is_withdrawal());
+                if matches!(current.header, Header::Ipfix(_)) {
+                    inside.extend(
+                        gone.zip(withdrawn.by_ref()).map(|(definition, (id, count))| {
+                            withdrawal(octets, definition.offset, id, count)
+                        }),
+                    );
+                    inside.sort_by_key(|piece| piece.start);
+                }
+            }
+            at = set.offset;
+            for mut piece in inside {
+                body.gap(at, piece.start, true);
+                body.tree.append(&mut piece.tree);
+                at = piece.end.max(at);
+            }
+            body.gap(at, end, true);
+            at = end;
         }
-        out.append(&mut self.body);
-        for problem in self.problems.drain(..) {
-            line(out, format_args!("  ! {problem}"));
+        body.gap(at, octets.len(), false);
+        if given.len() > length && given[length..].iter().all(|&octet| octet == 0) {
+            let zeros = count((given.len() - length) as u64, "zero");
+            let text = format!(
+                "{zeros} follow the message's length ({length}, offset 2) in its datagram: filling, which is ignored."
+            );
+            body.tree.remark(Mark::Odd, &text);
         }
-        line(out, format_args!("  {} flow records decoded", self.flows));
-        self.flows = 0;
+        body.tell_before(usize::MAX);
+        body.tree.append(&mut self.late);
+        let mut tree = body.tree;
+        self.told = told;
+        let summary = self.summary(tree.faults, tree.oddities);
+        tree.title(&summary);
+        out.append(&mut tree.text);
         out.push(b'\n');
     }
 
-    fn set(&mut self, context: &Context<'_>, set: &DataSet<'_>) {
-        let plan = set.plan();
-        let late = match context.late {
-            true => format!(" of packet {}, which waited for this template", context.packet + 1),
-            false => String::new(),
+    /// Writes octets that are no export packet, or not enough of one.
+    pub(super) fn write_unreadable(packet: &Packet<'_>, octets: &[u8], error: &WireError, out: &mut Vec<u8>) {
+        let mut tree = Tree::default();
+        let version = octets.get(..2).map(|version| u16::from_be_bytes([version[0], version[1]]));
+        let header = !matches!(error, WireError::Foreign(_) | WireError::UnknownVersion { .. });
+        let name = match version {
+            Some(version) if header => format!("start of an {}", header::name(version)),
+            _ => "no export packet".to_owned(),
         };
-        let records = if set.len() == 1 { "record" } else { "records" };
-        let what = match (plan.template_id(), plan.is_options()) {
-            (0, _) => format!("{} {records}", set.len()),
-            (id, false) => format!("data set {id}: {} {records}", set.len()),
-            (id, true) => format!("options data set {id}: {} {records}", set.len()),
-        };
-        line(&mut self.body, format_args!("  {what}{late}"));
-        for (index, record) in set.records().enumerate() {
-            let range = record.range();
-            line(
-                &mut self.body,
-                format_args!("    record {}, octets {} to {}", index + 1, range.start, range.end - 1),
-            );
-            self.record(context, &record, plan);
+        title(&mut tree, packet, &name.replace("an NetFlow", "a NetFlow"), octets.len(), packet.exporter);
+        match version {
+            Some(version) if header => header::write(&mut tree, version, octets),
+            _ => raw(&mut tree, 0, octets),
         }
+        tree.remark(Mark::Fault, &explain::unreadable(error, octets));
+        tree.title("nothing decoded; 1 fault (!!)");
+        out.append(&mut tree.text);
+        out.push(b'\n');
     }
 
-    fn record(&mut self, context: &Context<'_>, record: &Record<'_>, plan: &Plan) {
-        let width = plan.fields().iter().map(|field| field.name().len()).max().unwrap_or(0).min(40);
-        for (index, (field, value)) in
-            record.values().enumerate().filter(|(_, (field, _))| !field.is_padding())
-        {
-            let scope = if index < plan.scope_count() { "scope " } else { "" };
-            let meaning = meaning(context, field, &value);
-            let name = field.name();
-            line(&mut self.body, format_args!("      {scope}{name:<width$}  {value}{meaning}"));
+    fn summary(&self, faults: u64, oddities: u64) -> String {
+        let mut text = format!("{} decoded", self.counts.names());
+        for (number, what) in [(faults, "fault"), (oddities, "oddity")] {
+            let mark = if what == "fault" { "!!" } else { "!" };
+            match number {
+                0 => {}
+                1 => text.push_str(&format!("; 1 {what} ({mark})")),
+                number if what == "fault" => text.push_str(&format!("; {number} faults ({mark})")),
+                number => text.push_str(&format!("; {number} oddities ({mark})")),
+            }
         }
+        text
     }
-}
-
-impl MessageSink for TextWriter {
-    fn packet(&mut self, context: &Context<'_>) {
-        self.packet = Some((context.packet, context.exporter, context.received, *context.header));
-        self.body.clear();
-        self.problems.clear();
-        self.flows = 0;
-    }
-
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.flows += set.len();
-        self.set(context, &set);
-    }
-
-    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.set(context, &set);
-    }
-
-    fn template(&mut self, _context: &Context<'_>, change: TemplateChange<'_>) {
-        match change {
-            TemplateChange::Sent { definition, plan, new } => template(&mut self.body, definition, plan, new),
-            TemplateChange::Withdrawn { template_id, count } => {
-                let what = match template_id {
-                    2 => "all templates are withdrawn".to_owned(),
-                    3 => "all options templates are withdrawn".to_owned(),
-                    id => format!("template {id} is withdrawn"),
-                };
-                line(&mut self.body, format_args!("  {what} ({count} were known)"));
-            }
-            _ => {}
-        }
-    }
-
-    fn problem(&mut self, _context: &Context<'_>, problem: Problem) {
-        self.problems.push(problem);
-    }
-}
-
-fn template(out: &mut Vec<u8>, definition: &TemplateDefinition, plan: Option<&Plan>, new: bool) {
-    let kind = if definition.options { "options template" } else { "template" };
-    let length = match plan.map(|plan| (plan.record_len(), plan.shortest_record())) {
-        Some((Some(length), _)) => format!("{length} octets a record"),
-        Some((None, shortest)) => format!("at least {shortest} octets a record"),
-        None => "not kept".to_owned(),
-    };
-    let known = if new { "" } else { ", known already" };
-    line(
-        out,
-        format_args!(
-            "  {kind} {} at octet {}: {} fields, {length}{known}",
-            definition.template_id,
-            definition.offset,
-            definition.fields.len()
-        ),
-    );
-    for (index, specifier) in definition.fields.iter().enumerate() {
-        let field = plan.and_then(|plan| plan.fields().get(index));
-        let scope = if index < usize::from(definition.scope_count) { "scope " } else { "" };
-        let number = match specifier.enterprise {
-            enterprise::IANA => specifier.id.to_string(),
-            enterprise::UNASSIGNED => format!("scope type {}", specifier.id),
-            pen => format!("{pen}.{}", specifier.id),
-        };
-        let name = field.map_or("", Field::name);
-        let data_type = field.map_or("", |field| field.element().data_type.as_str());
-        let length = match specifier.length {
-            VARIABLE_LENGTH => "variable length".to_owned(),
-            1 => "1 octet".to_owned(),
-            length => format!("{length} octets"),
-        };
-        line(out, format_args!("    {scope}{name} ({number}): {data_type}, {length}"));
-    }
-}
-
-/// What a header's number means, where that is not plain.
-fn header_meaning(header: &Header, name: &str, value: u32) -> String {
-    match (name, header) {
-        ("uptime", _) => format!(" ms = {}", duration(value.into())),
-        ("timestamp" | "export_time", _) => format!(" s = {:.0}", Timestamp::from_secs(value.into())),
-        ("timestamp_nano", _) => " ns".to_owned(),
-        ("length", _) => " octets".to_owned(),
-        ("sampling_interval", Header::V5(h)) => {
-            let mode = match h.sampling_mode() {
-                0 => "none",
-                1 => "packet interval",
-                2 => "random",
-                _ => "reserved",
-            };
-            format!(" = mode {} ({mode}), 1 packet in {}", h.sampling_mode(), h.sampling_interval().max(1))
-        }
-        ("sequence", Header::V5(_) | Header::V7(_) | Header::V8(_)) => " flows before".to_owned(),
-        ("sequence", Header::V9(_)) => " packets before".to_owned(),
-        ("sequence_number", _) => " data records before".to_owned(),
-        ("count", _) => " records".to_owned(),
-        _ => String::new(),
-    }
-}
-
-/// What a value means, behind it: units, names, points in time.
-fn meaning(context: &Context<'_>, field: &Field, value: &Value<'_>) -> String {
-    let element = field.element();
-    let id = if element.enterprise == enterprise::REVERSE { enterprise::IANA } else { element.enterprise };
-    if let Value::Unsigned(number) = *value
-        && id == enterprise::IANA
-    {
-        let text = match element.id {
-            ie::PROTOCOL_IDENTIFIER => {
-                u8::try_from(number).ok().and_then(protocol_name).unwrap_or_default().to_owned()
-            }
-            ie::TCP_CONTROL_BITS => tcp_flags(number),
-            ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME => {
-                return uptime_meaning(&context.clock, number);
-            }
-            ie::FLOW_DIRECTION => ["ingress", "egress"].get(number as usize).unwrap_or(&"").to_string(),
-            ie::FLOW_END_REASON => {
-                let reasons =
-                    ["", "idle", "active timeout", "end of flow", "forced end", "lack of resources"];
-                reasons.get(number as usize).unwrap_or(&"").to_string()
-            }
-            ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => {
-                format!("type {}, code {}", number >> 8, number & 255)
-            }
-            _ => String::new(),
-        };
-        if !text.is_empty() {
-            return format!(" ({text})");
-        }
-    }
-    if let (Value::Octets(octets), enterprise::IANA, ie::APPLICATION_ID) = (value, id, element.id)
-        && let Some(application) = ApplicationId::from_octets(octets)
-    {
-        return format!(" ({application})");
-    }
-    let fits = !matches!(value, Value::Absent | Value::Octets(_));
-    match element.units {
-        _ if matches!(value, Value::Absent) => " (absent)".to_owned(),
-        Units::None | Units::Inferred => String::new(),
-        _ if element.data_type == DataType::OctetArray => String::new(),
-        units if *value == Value::Unsigned(1) => format!(" {}", units.as_str().trim_end_matches('s')),
-        units if fits => format!(" {units}"),
-        _ => String::new(),
-    }
-}
-
-fn uptime_meaning(clock: &Clock, number: u64) -> String {
-    match clock.at_uptime(number as u32) {
-        Some(time) => format!(" ms of uptime = {time:.3}"),
-        None => " ms of uptime".to_owned(),
-    }
-}
-
-fn tcp_flags(number: u64) -> String {
-    let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
-    let set = names.iter().enumerate().filter(|(bit, _)| number & (1 << bit) != 0);
-    set.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
-}
-
-fn duration(millis: u64) -> String {
-    let seconds = millis / 1000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    format!("{days} d {hours:02}:{minutes:02}:{:02}.{:03}", seconds % 60, millis % 1000)
-}
-
-fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes every octet.
-    let _ = writeln!(out, "{text}");
 }

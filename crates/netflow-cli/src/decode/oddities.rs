@@ -1,0 +1,173 @@
+//! What is odd about a packet as a whole: counts, clocks, sequence numbers.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use netflow_collector::sequence::{SequenceTracker, Step, Units};
+use netflow_templates::{Exporter, Problem, Timestamp};
+use netflow_wire::{Header, v1, v5, v7};
+
+use super::tree::{Mark, Tree};
+use crate::output::count;
+
+/// Exporters' domains whose sequence numbers are followed.
+const MAX_DOMAINS: usize = 16_384;
+/// How far an exporter's clock may be from the capture's.
+const CLOCKS_AGREE: Duration = Duration::from_secs(600);
+
+/// Records of a packet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) flows: usize,
+    pub(super) options: usize,
+    pub(super) templates: usize,
+    pub(super) withdrawals: usize,
+}
+
+/// The packet that is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) header: Header,
+    pub(super) exporter: Exporter,
+    /// When it was received, or decoded.
+    pub(super) received: Timestamp,
+    /// Whether that is when it was captured.
+    pub(super) captured: bool,
+    pub(super) counts: Counts,
+    pub(super) problems: &'a [Problem],
+}
+
+/// Remembers sequence numbers.
+#[derive(Debug, Default)]
+pub(super) struct Oddities {
+    trackers: HashMap<(IpAddr, u32, u16), SequenceTracker>,
+}
+
+impl Counts {
+    /// Such as `1 template, 2 flow records`.
+    pub(super) fn names(&self) -> String {
+        let parts = [
+            (self.templates, "template"),
+            (self.withdrawals, "withdrawal"),
+            (self.flows, "flow record"),
+            (self.options, "options record"),
+        ];
+        let parts = parts.into_iter().filter(|(number, noun)| *number > 0 || *noun == "flow record");
+        parts.map(|(number, noun)| count(number as u64, noun)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Oddities {
+    /// Tells what is odd about a packet.
+    pub(super) fn tell(&mut self, tree: &mut Tree, seen: &Seen<'_>) {
+        header(tree, seen);
+        clock(tree, seen);
+        self.sequence(tree, seen);
+    }
+
+    /// What the sequence number says about packets that are missing.
+    fn sequence(&mut self, tree: &mut Tree, seen: &Seen<'_>) {
+        let Seen { header, exporter, received, counts, problems, .. } = *seen;
+        let Some(sequence) = header.sequence() else { return };
+        let key = (exporter.address, header.observation_domain(), header.version());
+        if self.trackers.len() >= MAX_DOMAINS && !self.trackers.contains_key(&key) {
+            return;
+        }
+        let counted = !problems
+            .iter()
+            .any(|problem| matches!(problem, Problem::MissingTemplate { .. }) || problem.is_malformed());
+        let units = counted.then_some(Units { records: counts.flows as u32, options: counts.options as u32 });
+        let tracker = self.trackers.entry(key).or_default();
+        let step = tracker.observe(header.version(), sequence, units, received, header.uptime_millis());
+        let unit = if matches!(header, Header::V9(_)) { "packet" } else { "record" };
+        let Step { lost, reordered, duplicate, restarted, .. } = step;
+        if lost > 0 {
+            tree.remark(Mark::Odd, &format!("the sequence number {sequence} says that {} of this exporter and domain are missing before this packet.", count(lost, unit)));
+        }
+        for (is, text) in [
+            (duplicate, "is that of a packet that came before: this one came twice."),
+            (reordered, "fills a gap: the packet is late."),
+            (restarted, "does not go on from the one before: the exporter counts anew, as after a restart."),
+        ] {
+            if is {
+                tree.remark(Mark::Odd, &format!("the sequence number {sequence} {text}"));
+            }
+        }
+    }
+}
+
+/// Counts and fractions of seconds that cannot be.
+fn header(tree: &mut Tree, seen: &Seen<'_>) {
+    let Seen { header, counts, .. } = *seen;
+    let records = counts.flows + counts.options + counts.templates;
+    match header {
+            Header::V9(h) if seen.problems.is_empty() && usize::from(h.count) != records => tree.remark(
+                Mark::Odd,
+                &format!(
+                    "the header's count (offset 2) is {}, but the packet has {records} records: {}. Nothing depends on it, \
+                     and many exporters count something else, such as sets.",
+                    h.count,
+                    counts.names()
+                ),
+            ),
+            _ => {}
+        }
+    let most = match header {
+        Header::V1(_) => (v1::VERSION, 24),
+        Header::V5(_) => (v5::VERSION, 30),
+        Header::V7(_) => (v7::VERSION, 28),
+        _ => (0, u16::MAX),
+    };
+    if header.count().is_some_and(|count| count > most.1) {
+        tree.remark(
+            Mark::Odd,
+            &format!(
+                "the header's count (offset 2) is more than the {} records that fit a v{} packet.",
+                most.1, most.0
+            ),
+        );
+    }
+    let nanos = match header {
+        Header::V1(h) => h.unix_nanos,
+        Header::V5(h) => h.unix_nanos,
+        Header::V7(h) => h.unix_nanos,
+        Header::V8(h) => h.unix_nanos,
+        _ => 0,
+    };
+    if nanos >= 1_000_000_000 {
+        tree.remark(
+            Mark::Odd,
+            "timestamp_nano (offset 12) is a second or more: the exporter means something else by it.",
+        );
+    }
+}
+
+/// An exporter's clock that is far from the capture's.
+fn clock(tree: &mut Tree, seen: &Seen<'_>) {
+    let received = seen.received;
+    if !seen.captured {
+        return;
+    }
+    let export = Timestamp::from_nanos(seen.header.export_nanos());
+    let (apart, direction) = match export < received {
+        true => (received.saturating_since(export), "before"),
+        false => (export.saturating_since(received), "after"),
+    };
+    if apart > CLOCKS_AGREE {
+        tree.remark(Mark::Odd, &format!(
+                    "exported at {export:.0} by the exporter's clock, {} {direction} it was captured at {received:.0}: the \
+                     clock is wrong, or the capture is of a replay. Times of flows are off by as much.",
+                    about(apart)
+                ));
+    }
+}
+
+/// A duration in its greatest units.
+fn about(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..7_200 => format!("{} minutes", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} hours", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

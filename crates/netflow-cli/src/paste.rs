@@ -1,0 +1,273 @@
+//! Export packets out of text that people paste: hex in any spelling, dumps of other tools, source code, logs.
+//!
+//! [`Paste`] takes a text line by line and gives each packet as soon as it is whole, so that what another
+//! program prints can be decoded while it runs. Memory is bounded by [`MAX_PACKET`].
+
+use netflow_wire::Message;
+
+mod dump;
+mod hex;
+mod literal;
+
+use dump::Dump;
+
+/// Octets that a pasted packet may have: the most that a frame has in a capture.
+const MAX_PACKET: usize = 1 << 20;
+/// Lines of hex of exactly so many octets may go on in the next line: those of Wireshark (16), of
+/// `xxd -p` (30) and of other tools.
+const WRAPPED: [usize; 3] = [16, XXD, 32];
+/// Octets in a line of `xxd -p`. No export packet has this length, so that it is always cut.
+const XXD: usize = 30;
+
+/// Something found in a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Octets, which begin in a line (from 1).
+    Packet { line: usize, octets: Vec<u8> },
+    /// A place that cannot be read.
+    Bad(Bad),
+}
+
+/// What cannot be read in a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bad {
+    /// Line, from 1.
+    pub(crate) line: usize,
+    /// Character in the line, from 1; 0 when it is the line as a whole.
+    pub(crate) column: usize,
+    /// What is wrong.
+    pub(crate) what: String,
+}
+
+impl Bad {
+    fn new(line: usize, column: usize, what: impl Into<String>) -> Self {
+        Self { line, column, what: what.into() }
+    }
+}
+
+impl Bad {
+    /// The sentence, behind the name of the line.
+    pub(crate) fn at(&self, line: &str) -> String {
+        match self.column {
+            0 => format!("{line}: {}", self.what),
+            column => format!("{line}, character {column}: {}", self.what),
+        }
+    }
+}
+
+/// What the lines before belong to.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Nothing,
+    /// A dump with an offset in each line.
+    Dump(Dump),
+    /// Hex that may go on: as many octets a line as here.
+    Hex { line: usize, octets: Vec<u8>, width: usize },
+    /// The elements of an array in source code; in braces until these are closed.
+    Array { line: usize, octets: Vec<u8>, braces: bool },
+    /// String literals that a backslash at the line's end joins.
+    Literal { line: usize, octets: Vec<u8> },
+}
+
+/// Reads a text: see the module.
+#[derive(Debug, Default)]
+pub(crate) struct Paste {
+    open: Open,
+    line: usize,
+    /// The first line that is no hex, as long as it may be the heading of a dump.
+    unread: Option<Bad>,
+    /// Dumps and arrays have text around them, which is nobody's mistake.
+    text_expected: bool,
+}
+
+impl Paste {
+    /// Takes the next line, without its end.
+    pub(crate) fn line(&mut self, line: &str, found: &mut Vec<Found>) {
+        self.line += 1;
+        let number = self.line;
+        if self.goes_on(line, number, found) {
+            return;
+        }
+        if line.trim().is_empty() {
+            return self.close(found);
+        }
+        match dump::line(line) {
+            Some(Ok(first)) if first.starts_packet() => {
+                self.close(found);
+                self.unread = None;
+                self.text_expected = true;
+                self.open = Open::Dump(Dump::new(number, first));
+                return;
+            }
+            Some(Err((column, what))) => {
+                self.close(found);
+                self.unread = None;
+                self.text_expected = true;
+                return found.push(Found::Bad(Bad::new(number, column, what)));
+            }
+            _ => {}
+        }
+        if let Some(array) = literal::array(line, false) {
+            self.close(found);
+            let ends = array.ends(array.opened);
+            self.open = Open::Array { line: number, octets: array.octets, braces: array.opened };
+            self.text_expected |= array.opened;
+            self.unread = None;
+            if ends {
+                self.close(found);
+            }
+            return;
+        }
+        if let Some((octets, more)) = literal::escaped(line) {
+            self.close(found);
+            self.open = Open::Literal { line: number, octets };
+            if !more {
+                self.close(found);
+            }
+            return;
+        }
+        match hex::line(line) {
+            Ok(octets) => {
+                self.close(found);
+                let width = octets.len();
+                self.open = Open::Hex { line: number, octets, width };
+                if !WRAPPED.contains(&width) {
+                    self.close(found);
+                }
+            }
+            Err(wrong) => {
+                self.close(found);
+                if let Some(octets) = literal::decimal(line).or_else(|| hex::run(line)) {
+                    return found.push(Found::Packet { line: number, octets });
+                }
+                if !self.text_expected && self.unread.is_none() {
+                    self.unread = Some(Bad::new(number, wrong.column, wrong.what));
+                }
+            }
+        }
+    }
+
+    /// Ends the text.
+    pub(crate) fn finish(&mut self, found: &mut Vec<Found>) {
+        self.close(found);
+        found.extend(self.unread.take().map(Found::Bad));
+    }
+
+    /// Whether a line goes on with what is open.
+    fn goes_on(&mut self, line: &str, number: usize, found: &mut Vec<Found>) -> bool {
+        let (start, length) = match &mut self.open {
+            Open::Nothing => return false,
+            Open::Dump(dump) => {
+                match dump::line(line) {
+                    Some(Ok(next)) if !next.starts_packet() => match dump.push(number, next) {
+                        Ok(()) => {}
+                        Err(bad) => {
+                            self.open = Open::Nothing;
+                            found.push(Found::Bad(bad));
+                            return true;
+                        }
+                    },
+                    // The rest of this packet cannot be read.
+                    Some(Err((column, what))) => {
+                        self.open = Open::Nothing;
+                        found.push(Found::Bad(Bad::new(number, column, what)));
+                        return true;
+                    }
+                    _ if line.trim() == "*" => dump.repeat(),
+                    _ => return false,
+                }
+                (dump.start(), dump.len())
+            }
+            Open::Hex { line: start, octets, width } => {
+                let Ok(more) = hex::line(line) else { return false };
+                let another = starts_like_packet(&more) && (*width != XXD || is_whole(octets));
+                if another || more.len() > *width {
+                    return false;
+                }
+                let full = more.len() == *width;
+                octets.extend(more);
+                let at = (*start, octets.len());
+                if !full {
+                    self.close(found);
+                    return true;
+                }
+                at
+            }
+            Open::Array { line: start, octets, braces } => {
+                let Some(array) = literal::array(line, true) else { return false };
+                let ends = array.ends(*braces);
+                octets.extend(array.octets);
+                let at = (*start, octets.len());
+                if ends {
+                    self.close(found);
+                    return true;
+                }
+                at
+            }
+            Open::Literal { line: start, octets } => {
+                let Some((more, goes_on)) = literal::escaped(line) else { return false };
+                octets.extend(more);
+                let at = (*start, octets.len());
+                if !goes_on {
+                    self.close(found);
+                    return true;
+                }
+                at
+            }
+        };
+        if length > MAX_PACKET {
+            self.open = Open::Nothing;
+            let what = format!("the packet that starts here has more than {MAX_PACKET} octets");
+            found.push(Found::Bad(Bad::new(start, 0, what)));
+        }
+        true
+    }
+
+    /// What is open is whole.
+    fn close(&mut self, found: &mut Vec<Found>) {
+        let (line, octets) = match std::mem::take(&mut self.open) {
+            Open::Nothing => return,
+            Open::Dump(dump) => (dump.start(), dump.finish()),
+            Open::Hex { line, octets, .. }
+            | Open::Array { line, octets, .. }
+            | Open::Literal { line, octets } => (line, octets),
+        };
+        if !octets.is_empty() {
+            // What was no hex before a packet is told; it was not the heading of a dump.
+            found.extend(self.unread.take().map(Found::Bad));
+            found.push(Found::Packet { line, octets });
+        }
+    }
+}
+
+/// Whether octets start with the version of an export packet.
+fn starts_like_packet(octets: &[u8]) -> bool {
+    matches!(octets, [0, 1 | 5 | 7 | 8 | 9 | 10, ..])
+}
+
+/// Whether the lengths in a packet fit its octets, so that no more of it is to come.
+fn is_whole(octets: &[u8]) -> bool {
+    Message::parse(octets)
+        .is_ok_and(|message| message.length_error().is_none() && message.sets().all(|set| set.is_ok()))
+}
+
+/// The packets of a whole text. One that is hex throughout, without offsets, is one packet, however many lines
+/// it has.
+pub(crate) fn text(text: &str) -> Vec<Found> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let dump = lines.clone().any(|line| matches!(dump::line(line), Some(Ok(first)) if first.starts_packet()));
+    if !dump && lines.clone().count() > 0 && lines.all(|line| hex::line(line).is_ok()) {
+        let octets = text.lines().filter_map(|line| hex::line(line).ok()).flatten().collect();
+        return vec![Found::Packet { line: 1, octets }];
+    }
+    let (mut paste, mut found) = (Paste::default(), Vec::new());
+    for line in text.lines() {
+        paste.line(line, &mut found);
+    }
+    paste.finish(&mut found);
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Lines of a hex dump: an offset, octets, and perhaps the same as text. So print tcpdump, tshark, Wireshark, xxd,
+//! hexdump and od.
+
+use super::Bad;
+
+/// Octets of a line at most.
+const MAX_LINE: usize = 256;
+
+/// One line of a dump.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DumpLine {
+    pub(super) offset: usize,
+    pub(super) octets: Vec<u8>,
+    /// Words of 16 bits as a little-endian machine reads them (`hexdump` without `-C`).
+    swapped: bool,
+    /// The line has a wider gap behind its eighth octet.
+    middle: bool,
+}
+
+impl DumpLine {
+    pub(super) fn starts_packet(&self) -> bool {
+        self.offset == 0 && !self.octets.is_empty()
+    }
+}
+
+/// Reads a line that starts with an offset; `None` when it does not. An error has the character and what is
+/// wrong there.
+pub(super) fn line(text: &str) -> Option<Result<DumpLine, (usize, String)>> {
+    let start = text.len() - text.trim_start().len();
+    let rest = &text[start..];
+    let (prefixed, digits) = match rest.strip_prefix("0x") {
+        Some(digits) => (true, digits),
+        None => (false, rest),
+    };
+    let length = digits.find(|digit: char| !digit.is_ascii_hexdigit()).unwrap_or(digits.len());
+    if !(3..=8).contains(&length) {
+        return None;
+    }
+    let offset = usize::from_str_radix(&digits[..length], 16).ok()?;
+    let behind = &digits[length..];
+    let (colon, behind) = match behind.strip_prefix(':') {
+        Some(behind) => (true, behind),
+        None => (false, behind),
+    };
+    // `0x0005:0001` and `0005:0001` are hex, not offsets; and hexdump ends with an offset alone.
+    if prefixed && !colon || !(behind.is_empty() || behind.starts_with([' ', '\t'])) {
+        return None;
+    }
+    if behind.trim().is_empty() {
+        let last = !colon && length >= 6 && offset > 0;
+        return last.then_some(Ok(DumpLine { offset, octets: Vec::new(), swapped: false, middle: false }));
+    }
+    let first = behind.split_ascii_whitespace().next()?;
+    // Without a colon only pairs tell an offset from the first word of plain hex; hexdump has seven digits.
+    let swapped = !colon && length == 7 && first.len() == 4;
+    let pairs = length >= 4 && first.len() == 2;
+    if !(colon || pairs || swapped) {
+        return None;
+    }
+    let columns = text.chars().count() - behind.chars().count();
+    Some(octets(behind, colon, columns).map(|(octets, middle)| DumpLine { offset, octets, swapped, middle }))
+}
+
+/// The octets behind an offset, up to the text column: more than one space ends them, except in the middle of a
+/// line of sixteen pairs.
+fn octets(text: &str, strict: bool, columns: usize) -> Result<(Vec<u8>, bool), (usize, String)> {
+    let (mut octets, mut middle) = (Vec::new(), false);
+    let mut at = 0;
+    while at < text.len() && octets.len() < MAX_LINE {
+        let gap = text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len();
+        let word_at = at + gap;
+        let rest = &text[word_at..];
+        let word = &rest[..rest.find([' ', '\t']).unwrap_or(rest.len())];
+        let is_hex = word.len().is_multiple_of(2) && word.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let half = gap == 2 && octets.len() == 8 && word.len() == 2 && is_hex;
+        if word.is_empty() || !octets.is_empty() && gap > 1 && !half {
+            break;
+        }
+        middle |= half;
+        if !is_hex {
+            let column = columns + text[..word_at].chars().count() + 1;
+            let wrong = word.chars().position(|digit| !digit.is_ascii_hexdigit());
+            return Err(match wrong {
+                // The text column of a line without a gap, as od writes it.
+                _ if !octets.is_empty() && word.starts_with(['|', '>']) => break,
+                Some(index) => {
+                    let digit = word.chars().nth(index).unwrap_or_default();
+                    (column + index, format!("'{digit}' is no hexadecimal digit"))
+                }
+                None if strict || !octets.is_empty() => {
+                    (column, "an odd number of hexadecimal digits".to_owned())
+                }
+                None => break,
+            });
+        }
+        for index in (0..word.len()).step_by(2) {
+            octets.extend(u8::from_str_radix(&word[index..index + 2], 16));
+        }
+        at = word_at + word.len();
+    }
+    Ok((octets, middle))
+}
+
+/// The lines of one packet.
+#[derive(Debug)]
+pub(super) struct Dump {
+    start: usize,
+    octets: Vec<u8>,
+    /// Where the last line starts.
+    last: usize,
+    repeated: bool,
+    swapped: bool,
+    middle: bool,
+}
+
+impl Dump {
+    pub(super) fn new(line: usize, first: DumpLine) -> Self {
+        let DumpLine { octets, swapped, middle, .. } = first;
+        Self { start: line, octets, last: 0, repeated: false, swapped, middle }
+    }
+
+    /// The line that it starts in.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// A `*`: lines like the last one were left out.
+    pub(super) fn repeat(&mut self) {
+        self.repeated = true;
+    }
+
+    /// Adds a line. The offset says how many octets the one before really has: text may look like hex.
+    pub(super) fn push(&mut self, number: usize, line: DumpLine) -> Result<(), Bad> {
+        if std::mem::take(&mut self.repeated) {
+            let pattern = self.octets[self.last..].to_vec();
+            while !pattern.is_empty() && self.octets.len() < line.offset.min(super::MAX_PACKET) {
+                self.octets.extend(&pattern);
+            }
+        }
+        if line.offset > self.octets.len() || line.offset <= self.last {
+            let there = self.octets.len();
+            return Err(Bad::new(
+                number,
+                1,
+                format!(
+                    "the offset {:#x} does not follow the {there} octets before it: a line is missing or cut",
+                    line.offset
+                ),
+            ));
+        }
+        self.octets.truncate(line.offset);
+        self.last = line.offset;
+        // Text behind eight octets, in a dump whose lines have no gap there.
+        let length = if line.middle && !self.middle { 8 } else { line.octets.len() };
+        self.octets.extend(&line.octets[..length]);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        if self.swapped {
+            self.octets.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.swap(0, 1));
+        }
+        self.octets
+    }
+}
