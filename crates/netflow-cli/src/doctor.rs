@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use netflow_collector::capture::{CaptureReader, looks_like_capture};
+use netflow_collector::capture::{CaptureReader, Transport, looks_like_capture};
 use netflow_doctor::{Diagnosis, Doctor};
 use netflow_flow::FlowReader;
 use netflow_templates::{Exporter, Session, Timestamp};
@@ -130,10 +130,12 @@ impl Inputs<'_> {
             };
             let exporter = datagram.source.into();
             self.doctor.set_cut_off(datagram.truncated);
+            self.doctor.set_reliable(datagram.transport == Transport::Tcp);
             let error = self.datagram(exporter, datagram.time, datagram.payload);
             foreign.note(datagram.destination, exporter, error);
         };
         self.doctor.set_cut_off(false);
+        self.doctor.set_reliable(false);
         let others = foreign.finish(&mut self.doctor);
         if others > 0 {
             output::note(format_args!("{name}: {} for other ports left out", count(others, "datagram")));

@@ -138,6 +138,11 @@ impl Finding {
                  the load over several exporters or collectors.",
                 RECEIVE_BUFFER,
             ),
+            Kind::SharedAddress { .. } => advice(
+                "Have export packets arrive with the exporters' own addresses (no NAT, load balancer or container \
+                 bridge between), or give each exporter an observation domain (source ID) of its own.",
+                &[],
+            ),
             Kind::DroppedHere { .. } => {
                 advice("Give the collector a larger receive buffer, or less to do.", RECEIVE_BUFFER)
             }

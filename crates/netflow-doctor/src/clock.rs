@@ -22,6 +22,15 @@ const FALL: i64 = 5_000;
 /// high that the fall looks like a rise.
 const GAIN: i64 = 24 * 3_600 * 1_000;
 
+/// Milliseconds by which two packets of one exporter may disagree about when it started.
+const SAME_START: i64 = 5_000;
+/// Exporters behind one address that are told apart.
+const SOURCES: usize = 8;
+/// Times that packets go back to an earlier start before several exporters are told: a packet or two may be late.
+const RETURNS: u64 = 5;
+/// Of so many packets one must go back.
+const RETURNS_PART: u64 = 20;
+
 /// What is known about an exporter's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct ClockFacts {
@@ -49,6 +58,47 @@ pub(crate) struct Clocks {
     /// The largest single step of one against the other.
     step: i64,
     steps: u64,
+    sources: Sources,
+}
+
+/// Exporters behind one address, told apart by when they started: one that starts again never goes back to an
+/// earlier start.
+#[derive(Debug, Default)]
+struct Sources {
+    /// Unix milliseconds.
+    starts: Vec<i64>,
+    /// The one that the last packet was of.
+    last: usize,
+    packets: u64,
+    returns: u64,
+}
+
+impl Sources {
+    fn note(&mut self, start: i64) {
+        self.packets += 1;
+        let known = self.starts.iter().position(|known| known.abs_diff(start) <= SAME_START as u64);
+        let source = match known {
+            Some(source) => {
+                self.returns += u64::from(source != self.last);
+                source
+            }
+            None => {
+                if self.starts.len() == SOURCES {
+                    self.starts.remove(0);
+                }
+                self.starts.push(start);
+                self.starts.len() - 1
+            }
+        };
+        // A start may drift.
+        self.starts[source] = start;
+        self.last = source;
+    }
+
+    fn several(&self) -> Option<u64> {
+        let several = self.returns >= RETURNS && self.returns * RETURNS_PART >= self.packets;
+        several.then_some(self.starts.len() as u64)
+    }
 }
 
 impl Clocks {
@@ -85,6 +135,18 @@ impl Clocks {
         }
     }
 
+    /// A packet came, in whatever order.
+    pub(crate) fn source(&mut self, export: Timestamp, uptime: Option<u32>) {
+        if let Some(uptime) = uptime {
+            self.sources.note(export.as_nanos() / 1_000_000 - i64::from(uptime));
+        }
+    }
+
+    /// How many exporters there are, if they are several.
+    pub(crate) fn sources(&self) -> Option<u64> {
+        self.sources.several()
+    }
+
     pub(crate) fn facts(&self) -> ClockFacts {
         let skew = self.skew.median().map(|nanos| nanos as f64 / 1e9);
         ClockFacts { skew, boot: self.boot, wraps: self.wraps }
@@ -95,6 +157,10 @@ impl Clocks {
         if let Some(seconds) = self.facts().skew.filter(|skew| skew.abs() >= SKEW) {
             let severity = if seconds.abs() >= MUCH_SKEW { Severity::Error } else { Severity::Warning };
             found(severity, Kind::ClockSkew { seconds });
+        }
+        if let Some(sources) = self.sources() {
+            // What follows would be about a mixture.
+            return found(Severity::Error, Kind::SharedAddress { sources });
         }
         if self.restarts > 0 {
             found(Severity::Warning, Kind::Restarted { times: self.restarts });
@@ -127,6 +193,7 @@ mod tests {
         let mut clocks = Clocks::default();
         for &(export, uptime) in packets {
             let time = Timestamp::from_millis(START + export);
+            clocks.source(time, Some(uptime));
             clocks.note(time, time, Some(uptime), restarted && uptime < 10_000);
         }
         let mut kinds = Vec::new();
@@ -178,6 +245,17 @@ mod tests {
         // From 40 days to a minute, which looks like 9.7 days ahead.
         let packets = [(0, 3_456_000_000), (1_000, 3_456_001_000), (90_000, 60_000)];
         assert_eq!(findings(&packets, false).0, [Kind::Restarted { times: 1 }]);
+    }
+
+    #[test]
+    fn exporters_behind_one_address_are_told_apart() {
+        let packets: Vec<_> = (0..30)
+            .map(|n| (n * 1_000, n as u32 * 1_000 + [7_000_000, 90_000_000, 500_000][n as usize % 3]))
+            .collect();
+        assert_eq!(findings(&packets, false).0, [Kind::SharedAddress { sources: 3 }]);
+        // One that starts again and again never goes back.
+        let packets: Vec<_> = (0..30).map(|n| (n * 60_000, 1_000)).collect();
+        assert!(!findings(&packets, false).0.contains(&Kind::SharedAddress { sources: 8 }));
     }
 
     #[test]

@@ -68,8 +68,10 @@ pub struct DomainFacts {
     pub templates: Vec<TemplateFacts>,
     /// What sequence numbers tell; in packets for v9, in records for the others.
     pub sequence: SequenceTotals,
-    /// How sequence numbers count.
+    /// How sequence numbers count; [`Convention::Other`] if `partial`.
     pub convention: Convention,
+    /// Flows of packets are not there, as when a flow file was filtered: then loss cannot be told.
+    pub partial: bool,
     /// Sampling rates.
     pub sampling: SamplingFacts,
     /// The clock.

@@ -32,6 +32,7 @@ pub struct Doctor {
     /// Flows of late sets, which are of an earlier packet.
     late: Vec<Observation>,
     cut_off: bool,
+    reliable: bool,
     dropped_here: u64,
     overflow: Overflow,
 }
@@ -91,6 +92,12 @@ impl Doctor {
     /// wrong with them is not the exporter's fault.
     pub fn set_cut_off(&mut self, cut_off: bool) {
         self.cut_off = cut_off;
+    }
+
+    /// Says of the packets that come from now on whether their transport loses nothing, as TCP: then templates are
+    /// sent once.
+    pub fn set_reliable(&mut self, reliable: bool) {
+        self.reliable = reliable;
     }
 
     /// A datagram came that is no export packet.
@@ -195,6 +202,8 @@ impl Doctor {
             units: (!current.uncounted).then_some(units),
         };
         if let Some(flow) = current.flows.first().filter(|_| from_flows) {
+            let mut indices = current.flows.iter().map(|flow| usize::from(flow.record_index)).enumerate();
+            domain.partial |= indices.any(|(position, index)| position != index);
             // Versions whose packets hold nothing but flows have them all in a file.
             let sequence = matches!(packet.version, 5 | 7 | 8).then_some(flow.sequence);
             packet = Packet { sequence, uptime: None, export: flow.export, ..packet };
@@ -269,6 +278,7 @@ impl MessageSink for Doctor {
         let key = DomainKey::of(context);
         if let Some(domain) = entry(&mut self.domains, key) {
             domain.sampling.header(context.header);
+            domain.reliable = self.reliable;
         }
         let mut current = Current::new(key, context.packet, *context.header, context.received);
         current.uncounted = self.cut_off;

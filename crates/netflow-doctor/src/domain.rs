@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use netflow_templates::Timestamp;
-use netflow_templates::sequence::{SequenceTracker, Units};
+use netflow_templates::sequence::{Convention, SequenceTracker, Units};
 
 use crate::clock::Clocks;
 use crate::diagnosis::{DomainFacts, Source};
@@ -33,6 +33,10 @@ pub(crate) struct Domain {
     times: FlowTimes,
     malformed: u64,
     example: Option<String>,
+    /// Flows of packets are not there, as when a flow file was filtered.
+    pub(crate) partial: bool,
+    /// Packets came over a transport that loses nothing, where templates are sent once.
+    pub(crate) reliable: bool,
 }
 
 /// What is known about an export packet when it is over.
@@ -58,6 +62,9 @@ impl Domain {
         let Packet { version, sequence, uptime, units, .. } = *packet;
         let step = sequence.map(|sequence| self.tracker.observe(version, sequence, units, received, uptime));
         let step = step.unwrap_or_default();
+        if !step.duplicate {
+            self.clocks.source(packet.export, uptime);
+        }
         if !step.duplicate && !step.reordered {
             self.clocks.note(packet.export, received, uptime, step.restarted);
         }
@@ -92,7 +99,8 @@ impl Domain {
             last: self.last,
             templates: self.templates.facts(self.last),
             sequence: self.tracker.totals(),
-            convention: self.tracker.convention(),
+            convention: if self.partial { Convention::Other } else { self.tracker.convention() },
+            partial: self.partial,
             sampling: self.sampling.facts(),
             clock: self.clocks.facts(),
         }
@@ -107,8 +115,10 @@ impl Domain {
         found: &mut impl FnMut(Severity, Kind),
     ) {
         let observed = self.facts(key).observed();
-        self.templates.findings(self.packets, observed, found);
-        if !(key.source == Source::Flows && key.version > 8) {
+        self.templates.findings(self.packets, observed, self.reliable, found);
+        let lacks_packets = key.source == Source::Flows && key.version > 8;
+        let can_tell_loss = !lacks_packets && !self.partial;
+        if can_tell_loss && self.clocks.sources().is_none() {
             loss::findings(key.version, &self.tracker, self.options > 0, found);
         }
         self.sampling.findings(rates, samplers, observed, found);

@@ -145,6 +145,11 @@ pub enum Kind {
         /// How often.
         times: u64,
     },
+    /// Packets of several exporters come from one address, with one observation domain.
+    SharedAddress {
+        /// Exporters that can be told apart by when they started.
+        sources: u64,
+    },
     /// This machine dropped datagrams: receive buffers were full, or decoding did not keep up.
     DroppedHere {
         /// Datagrams.

@@ -69,6 +69,11 @@ impl fmt::Display for Kind {
                 write!(f, "{} had come before; they are counted once.", Share(*packets, *of, "packet"))
             }
             Self::Restarted { times } => write!(f, "The exporter started again {}.", Times(*times)),
+            Self::SharedAddress { sources } => write!(
+                f,
+                "Packets of {sources} exporters come from this address and domain, as their uptimes alternate: \
+                 templates are mixed up, and loss cannot be told."
+            ),
             Self::DroppedHere { datagrams } => {
                 write!(f, "This machine dropped {} before they were read.", Count(*datagrams, "datagram"))
             }

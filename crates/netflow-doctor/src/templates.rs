@@ -167,8 +167,15 @@ impl Templates {
         self.known.iter().map(facts).collect()
     }
 
-    /// What is wrong, given how many packets came and how long that took.
-    pub(crate) fn findings(&self, packets: u64, observed: f64, found: &mut impl FnMut(Severity, Kind)) {
+    /// What is wrong, given how many packets came and how long that took. Over a `reliable` transport templates
+    /// are sent once.
+    pub(crate) fn findings(
+        &self,
+        packets: u64,
+        observed: f64,
+        reliable: bool,
+        found: &mut impl FnMut(Severity, Kind),
+    ) {
         for (&template_id, template) in &self.known {
             if template.waiting_sets > 0 {
                 let (sets, octets) = (template.waiting_sets, template.waiting_octets);
@@ -180,7 +187,7 @@ impl Templates {
                 found(Severity::Notice, Kind::LateTemplate { template_id, sets, waited });
             }
             let since = template.last_data.saturating_since(template.last_sent).as_secs_f64();
-            if template.sent > 0 && template.records > 0 && since >= LONG {
+            if !reliable && template.sent > 0 && template.records > 0 && since >= LONG {
                 found(Severity::Warning, Kind::TemplateNotRefreshed { template_id, since });
             }
             let of = packets.saturating_sub(template.packets_before);

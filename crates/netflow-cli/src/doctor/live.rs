@@ -1,6 +1,6 @@
 //! Listening for export packets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -66,9 +66,9 @@ fn addresses(args: &args::Doctor) -> anyhow::Result<Vec<SocketAddr>> {
     }
     let mut addresses = Vec::new();
     for text in &args.listen {
-        match text.parse() {
-            Ok(address) => addresses.push(address),
-            Err(_) => addresses.extend(listen_address(text, port)?),
+        match text.to_socket_addrs() {
+            Ok(mut named) if text.parse::<IpAddr>().is_err() => addresses.extend(named.next()),
+            _ => addresses.extend(listen_address(text, port)?),
         }
     }
     Ok(addresses)

@@ -135,6 +135,7 @@ fn loss(facts: &DomainFacts) -> Option<String> {
     let unit = if facts.version == 9 { "packet" } else { "record" };
     match facts.convention {
         _ if totals.packets == 0 || (facts.source == Source::Flows && facts.version > 8) => None,
+        _ if facts.partial => Some("unknown: the file has not all flows".to_owned()),
         Convention::Other => Some("unknown: sequence numbers count something else".to_owned()),
         Convention::Unknown => Some("unknown: too few packets to tell".to_owned()),
         _ if totals.lost == 0 => Some(format!("none, of {}", count(totals.expected, unit))),

@@ -104,6 +104,15 @@ fn a_template_in_use_that_is_not_sent_again_is_told() {
     let sparse = (0..40).map(|n| packet(n, n * 60, n == 0));
     let since = Kind::TemplateNotRefreshed { template_id: 256, since: 2_340.0 };
     assert_eq!(kinds(&diagnose(sparse)), [&since]);
+    // Over TCP it is as it should be.
+    let mut session = Session::new();
+    let mut doctor = Doctor::new();
+    doctor.set_reliable(true);
+    for (second, packet) in (0..40).map(|n| packet(n, n * 60, n == 0)) {
+        let received = Timestamp::from_secs((START + second).into());
+        session.decode(ROUTER, received, &packet, &mut doctor).unwrap();
+    }
+    assert_eq!(doctor.finish().findings, []);
     let refreshed = (0..40).map(|n| packet(n, n * 60, n % 20 == 0));
     let diagnosis = diagnose(refreshed);
     assert_eq!(kinds(&diagnosis), [] as [&Kind; 0]);
@@ -152,6 +161,47 @@ fn duplicates_late_packets_and_restarts_are_no_loss() {
     };
     let packets = (70_000..70_040).map(|n| packet(n, n - 70_000, n == 70_000)).chain((0..20).map(started));
     assert_eq!(kinds(&diagnose(packets)), [&Kind::Restarted { times: 1 }]);
+}
+
+#[test]
+fn exporters_behind_one_address_are_told_and_no_loss_of_a_mixture() {
+    let of = |sequence: u32, second: u32, start: u32| {
+        let header = v9::Header {
+            count: 0,
+            uptime_millis: (start + second) * 1_000,
+            unix_seconds: START + second,
+            sequence,
+            source_id: 0,
+        };
+        (second, MessageEncoder::new(Header::V9(header)).finish())
+    };
+    let packets = (0..60).flat_map(|n| [of(n, n, 5_000), of(700_000 + n, n, 900_000)]);
+    assert_eq!(kinds(&diagnose(packets)), [&Kind::SharedAddress { sources: 2 }]);
+}
+
+#[test]
+fn a_filtered_flow_file_tells_no_loss() {
+    for (indices, lost) in [(&[0, 1, 2][..], vec![3]), (&[0, 2], vec![]), (&[1, 2], vec![])] {
+        let mut doctor = Doctor::new();
+        for packet in (0..20).filter(|&packet| packet != 9) {
+            for &record_index in indices {
+                let mut flow = Flow::default();
+                flow.exporter_addr = ROUTER.address;
+                flow.flow_version = 5;
+                (flow.sequence, flow.record_index) = (packet * 3, record_index);
+                flow.time_received = Timestamp::from_secs((START + packet).into());
+                flow.time_export = flow.time_received;
+                doctor.flow(&flow);
+            }
+        }
+        let diagnosis = doctor.finish();
+        let loss = |kind: &Kind| match kind {
+            Kind::Loss { lost, .. } => Some(*lost),
+            _ => None,
+        };
+        let found: Vec<_> = diagnosis.findings.iter().filter_map(|finding| loss(&finding.kind)).collect();
+        assert_eq!((found, diagnosis.domains[0].partial), (lost.clone(), lost.is_empty()), "{indices:?}");
+    }
 }
 
 /// IPFIX messages of varying size, with a sequence number of `number(records before, records of it, message)`.
