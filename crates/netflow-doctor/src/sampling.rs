@@ -193,17 +193,18 @@ impl Sampling {
             }
         };
         let of = |source| move |rate: &u64| RateSaid { source, rate: *rate };
-        let by_options = options.first().map(of(SamplingSource::Options));
         let of_records: BTreeSet<u64> = self
             .used
             .keys()
             .filter(|(_, source)| *source == SamplingSource::Record)
             .map(|(rate, _)| *rate)
             .collect();
-        if !options.is_empty() {
-            contradicts(by_options, of_records.difference(options).next().map(of(SamplingSource::Record)));
-            contradicts(by_options, self.header.difference(options).next().map(of(SamplingSource::Header)));
-        }
+        // Another domain's sampler may have another rate; a version without options data has no domain of its own.
+        let records = of_records.difference(&own).next().filter(|_| !own.is_empty());
+        let header = self.header.difference(options).next().filter(|_| !options.is_empty());
+        let by_options = || options.first().map(of(SamplingSource::Options));
+        contradicts(by_options(), records.map(of(SamplingSource::Record)));
+        contradicts(by_options(), header.map(of(SamplingSource::Header)));
         let mut headers = self.header.iter().map(of(SamplingSource::Header));
         contradicts(headers.next(), headers.next());
 
@@ -281,6 +282,11 @@ mod tests {
         note(&mut sampling, 512, SamplingSource::Record);
         let second = said(SamplingSource::Record, 512);
         assert_eq!(findings(&sampling), [Kind::SamplingContradiction { first, second }]);
+
+        // Options data of another domain may be about another sampler.
+        let mut sampling = Sampling::default();
+        note(&mut sampling, 512, SamplingSource::Record);
+        sampling.findings(&BTreeSet::from([1_000]), &BTreeSet::new(), 1.0, &mut |_, kind| panic!("{kind:?}"));
 
         // The header of v5, and options of another domain of the exporter.
         let mut sampling = Sampling::default();

@@ -38,6 +38,7 @@ fn domain(facts: &DomainFacts, findings: Vec<Value>) -> anyhow::Result<Value> {
         "sequence": {
             "unit": if facts.version == 9 { "packets" } else { "records" },
             "convention": facts.convention_name(),
+            "partial": facts.partial,
             "expected": totals.expected,
             "received": totals.received,
             "lost": totals.lost,

@@ -39,13 +39,19 @@ pub(super) fn listen(args: &args::Doctor) -> anyhow::Result<Diagnosis> {
 
     let until = Instant::now() + Duration::from_secs(args.duration);
     let events = collector.events().clone();
+    let mut malformed = 0;
     while Instant::now() < until && !stop.load(Ordering::Relaxed) && !collector.is_stopping() {
         if let Ok(event) = events.recv_timeout(TICK) {
-            told(&doctor, &event);
+            malformed += told(&doctor, &event);
         }
     }
     let report = collector.stop();
-    events.try_iter().for_each(|event| told(&doctor, &event));
+    malformed += events.try_iter().map(|event| told(&doctor, &event)).sum::<u64>();
+    // Events are dropped when there are too many.
+    if report.malformed > malformed {
+        let more = output::count(report.malformed - malformed, "datagram");
+        output::note(format_args!("{more} beside those in the findings: no export packets"));
+    }
     let mut doctor = std::mem::take(&mut *lock(&doctor));
     doctor.dropped_here(report.dropped + report.kernel_dropped.unwrap_or(0));
     if report.received == 0 {
@@ -74,12 +80,14 @@ fn addresses(args: &args::Doctor) -> anyhow::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-fn told(doctor: &Mutex<Doctor>, event: &Event) {
+/// Takes note of an event; how many datagrams it says to be no export packets.
+fn told(doctor: &Mutex<Doctor>, event: &Event) -> u64 {
     match event {
         Event::Malformed { exporter, error } => lock(doctor).not_export_packet(*exporter, error),
         Event::Socket { address, error } => output::note(format_args!("{address}: {error}")),
         _ => {}
     }
+    matches!(event, Event::Malformed { .. }).into()
 }
 
 /// What a thread that panicked left behind is as good as it was.
