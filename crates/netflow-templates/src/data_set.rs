@@ -21,7 +21,7 @@ pub struct DataSet<'a> {
     spans: &'a [u32],
     len: usize,
     offset: usize,
-    lists: Option<Lists<'a>>,
+    lists: Option<&'a Lists<'a>>,
 }
 
 impl<'a> DataSet<'a> {
@@ -67,7 +67,7 @@ impl<'a> DataSet<'a> {
     }
 
     /// With what it takes to decode lists.
-    pub(crate) fn with_lists(self, lists: Lists<'a>) -> Self {
+    pub(crate) fn with_lists(self, lists: &'a Lists<'a>) -> Self {
         Self { lists: Some(lists), ..self }
     }
 

@@ -1,7 +1,7 @@
 //! The registry of information elements, and the names that fields go by.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use netflow_wire::{enterprise as pen, unassigned};
@@ -29,7 +29,7 @@ const fn row(
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     added: HashMap<(u32, u16), Element>,
-    added_names: HashMap<Cow<'static, str>, (u32, u16)>,
+    added_names: BTreeMap<Cow<'static, str>, (u32, u16)>,
 }
 
 /// Why a table of elements could not be read.
@@ -104,7 +104,7 @@ impl Registry {
         if let Some((enterprise, id)) = name.split_once('.') {
             return Some(self.element(enterprise.parse().ok()?, id.parse().ok()?));
         }
-        if let Some(&(enterprise, id)) = self.added_names.get(name).or_else(|| built_in_names().get(name)) {
+        if let Some((enterprise, id)) = self.added_names.get(name).copied().or_else(|| built_in(name)) {
             return Some(self.element(enterprise, id));
         }
         // Forward names start in lower case, but for a few.
@@ -112,7 +112,7 @@ impl Registry {
         let mut lower = capital.to_owned();
         lower.get_mut(..1)?.make_ascii_lowercase();
         let forward = |name: &str| {
-            let &(enterprise, id) = built_in_names().get(name)?;
+            let (enterprise, id) = built_in(name)?;
             find(iana::ELEMENTS, enterprise, id).filter(|element| element.name == name)
         };
         let id = forward(&lower).or_else(|| forward(capital))?.id;
@@ -130,11 +130,11 @@ impl Registry {
     }
 }
 
-/// Numbers of the elements by every name that they go by. Where a name is that of several, the first counts:
-/// the namings are in the order of [`Registry::find_name`].
-fn built_in_names() -> &'static HashMap<&'static str, (u32, u16)> {
-    static NAMES: OnceLock<HashMap<&'static str, (u32, u16)>> = OnceLock::new();
-    NAMES.get_or_init(|| {
+/// The number of the built-in element that goes by a name. Where several do, the first counts: the namings are in
+/// the order of [`Registry::find_name`].
+fn built_in(name: &str) -> Option<(u32, u16)> {
+    static NAMES: OnceLock<Vec<(&str, (u32, u16))>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
         let v9 = netflow_v9::FIELD_NAMES.iter().map(|&(id, name)| (name, (pen::IANA, id)));
         let elements = iana::ELEMENTS.iter().chain(enterprise::ELEMENTS);
         let elements = elements.filter_map(|element| match &element.name {
@@ -142,12 +142,14 @@ fn built_in_names() -> &'static HashMap<&'static str, (u32, u16)> {
             Cow::Owned(_) => None,
         });
         let scopes = netflow_v9::SCOPE_NAMES.iter().map(|&(id, name)| (name, (pen::UNASSIGNED, id)));
-        let mut names = HashMap::new();
-        for (name, number) in fixed::names().chain(v9).chain(elements).chain(scopes) {
-            names.entry(name).or_insert(number);
-        }
+        let mut names: Vec<_> = fixed::names().chain(v9).chain(elements).chain(scopes).collect();
+        // Keeps the order of those with one name.
+        names.sort_by_key(|&(name, _)| name);
+        names.dedup_by_key(|&mut (name, _)| name);
         names
-    })
+    });
+    let index = names.binary_search_by_key(&name, |&(name, _)| name).ok()?;
+    Some(names[index].1)
 }
 
 fn find(elements: &'static [Element], enterprise: u32, id: u16) -> Option<&'static Element> {

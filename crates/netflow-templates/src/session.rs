@@ -377,11 +377,17 @@ impl Session {
 
     /// The plan of a template, unless it has outlived `lifetime`, with the elements that the exporter described
     /// by now.
+    #[inline]
     fn plan(&mut self, packet: &Packet<'_>, id: u16, lifetime: Option<Duration>) -> Option<Arc<Plan>> {
         let template = self.table.find(packet.key, id, packet.received, lifetime)?;
         if template.is_current(self.elements) {
             return Some(Arc::clone(&template.plan));
         }
+        self.renewed_plan(packet, id)
+    }
+
+    #[cold]
+    fn renewed_plan(&mut self, packet: &Packet<'_>, id: u16) -> Option<Arc<Plan>> {
         let limits = self.table_limits();
         let elements = KnownElements::new(&self.config.registry, &self.options, packet.exporter.address);
         let renew = |plan: &Plan| plan.with_elements(packet.naming(), |pen, id| elements.element(pen, id));
@@ -420,25 +426,29 @@ impl Session {
         let mut spans = std::mem::take(&mut self.spans);
         let mut problem = None;
         let set = DataSet::lay(plan, body, offset, &mut spans, &mut |found| problem = Some(found));
-        let mut not_kept = Vec::new();
-        if !set.is_empty() {
-            let address = packet.exporter.address;
-            if plan.is_options() {
-                let domain = packet.header.observation_domain();
-                self.options.learn(address, domain, &self.config.registry, &set, &mut not_kept);
-                self.elements = self.options.elements_version(address);
-            }
-            let elements = KnownElements::new(&self.config.registry, &self.options, address);
-            let set = set.with_lists(Lists { elements, table: &self.table, key: packet.key });
-            if plan.is_options() {
-                self.statistics.options_records += set.len() as u64;
-                sink.options(&self.context(packet), set);
-            } else {
-                self.statistics.records += set.len() as u64;
-                sink.data(&self.context(packet), set);
-            }
+        if plan.is_options() {
+            self.options_records(packet, set, sink);
+        } else if !set.is_empty() {
+            self.statistics.records += set.len() as u64;
+            sink.data(&self.context(packet), set.with_lists(&self.lists(packet)));
         }
-        for problem in not_kept {
+        if let Some(problem) = problem {
+            self.problem(packet, problem, sink);
+        }
+        self.spans = spans;
+    }
+
+    fn options_records(&mut self, packet: &Packet<'_>, set: DataSet<'_>, sink: &mut impl MessageSink) {
+        if set.is_empty() {
+            return;
+        }
+        self.statistics.options_records += set.len() as u64;
+        let (address, domain) = (packet.exporter.address, packet.header.observation_domain());
+        let mut problems = Vec::new();
+        self.options.learn(address, domain, &self.config.registry, &set, &mut problems);
+        self.elements = self.options.elements_version(address);
+        sink.options(&self.context(packet), set.with_lists(&self.lists(packet)));
+        for problem in problems {
             match problem {
                 Problem::OptionsRefused { refused, .. } => self.statistics.refused_options += refused,
                 Problem::OptionsGivenUp { exporters, .. } => self.statistics.given_up_options += exporters,
@@ -446,10 +456,14 @@ impl Session {
             }
             self.problem(packet, problem, sink);
         }
-        if let Some(problem) = problem {
-            self.problem(packet, problem, sink);
-        }
-        self.spans = spans;
+    }
+
+    fn lists(&self, packet: &Packet<'_>) -> Lists<'_> {
+        Lists { elements: self.known_elements(packet), table: &self.table, key: packet.key }
+    }
+
+    fn known_elements(&self, packet: &Packet<'_>) -> KnownElements<'_> {
+        KnownElements::new(&self.config.registry, &self.options, packet.exporter.address)
     }
 
     fn template(

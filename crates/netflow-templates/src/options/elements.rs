@@ -1,7 +1,7 @@
 //! Elements of enterprises that an exporter describes itself (RFC 5610).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use netflow_wire::{element_id as ie, enterprise as pen};
@@ -9,7 +9,7 @@ use netflow_wire::{element_id as ie, enterprise as pen};
 use crate::data_set::Record;
 use crate::element::{DataType, Element, Semantics, Units};
 use crate::encoding::Value;
-use crate::memory::{allocation, hash_entry, hash_table};
+use crate::memory::{allocation, tree, tree_entry};
 use crate::plan::Plan;
 use crate::problem::DescriptionFault;
 use crate::registry::Registry;
@@ -172,8 +172,8 @@ fn is_element_name(name: &str) -> bool {
 /// The elements that an exporter described.
 #[derive(Debug, Default)]
 pub(crate) struct DescribedElements {
-    elements: HashMap<(u32, u16), Description>,
-    names: HashMap<Arc<str>, (u32, u16)>,
+    elements: BTreeMap<(u32, u16), Description>,
+    names: BTreeMap<Arc<str>, (u32, u16)>,
     /// A number that no other state of these, or of another exporter's, has.
     version: u64,
     octets: usize,
@@ -181,7 +181,7 @@ pub(crate) struct DescribedElements {
 
 impl DescribedElements {
     /// Octets for the first elements.
-    const EMPTY: usize = hash_table::<((u32, u16), Description)>() + hash_table::<(Arc<str>, (u32, u16))>();
+    const EMPTY: usize = tree::<((u32, u16), Description)>() + tree::<(Arc<str>, (u32, u16))>();
 
     pub(super) fn is_empty(&self) -> bool {
         self.elements.is_empty()
@@ -255,9 +255,9 @@ impl DescribedElements {
 
     fn cost(description: &Description) -> usize {
         let name = description.name.as_ref().map_or(0, |name| {
-            hash_entry::<(Arc<str>, (u32, u16))>() + allocation(2 * size_of::<usize>() + name.len())
+            tree_entry::<(Arc<str>, (u32, u16))>() + allocation(2 * size_of::<usize>() + name.len())
         });
-        hash_entry::<((u32, u16), Description)>() + name
+        tree_entry::<((u32, u16), Description)>() + name
     }
 
     /// Octets more that would be taken with a description; `None` when there are too many.
