@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use netflow_wire::Header;
+use netflow_wire::{Header, SetHeader};
 
 use crate::Timestamp;
 use crate::memory::{allocation, tree_entry};
@@ -30,6 +30,11 @@ impl PendingSet {
         + allocation(size_of::<Self>())
         + allocation(0);
 
+    /// Octets of the set, with its header.
+    pub(crate) fn octets(&self) -> usize {
+        SetHeader::LEN + self.body.len()
+    }
+
     /// Octets that count against the bound: all that keeping the set takes.
     fn cost(&self) -> usize {
         Self::OVERHEAD + self.body.len()
@@ -53,7 +58,7 @@ impl Pending {
         self.order.len()
     }
 
-    /// Octets of the sets' bodies.
+    /// Octets of the sets, with their headers.
     pub(crate) fn octets(&self) -> usize {
         self.octets
     }
@@ -64,7 +69,7 @@ impl Pending {
     }
 
     pub(crate) fn push(&mut self, key: Key, set: PendingSet) {
-        self.octets += set.body.len();
+        self.octets += set.octets();
         self.memory += set.cost();
         self.order.insert(self.next, key);
         self.sets.insert((key, self.next), Box::new(set));
@@ -80,7 +85,7 @@ impl Pending {
     fn remove(&mut self, key: Key, number: u64) -> Option<Box<PendingSet>> {
         self.order.remove(&number);
         let set = self.sets.remove(&(key, number))?;
-        self.octets -= set.body.len();
+        self.octets -= set.octets();
         self.memory -= set.cost();
         Some(set)
     }

@@ -104,7 +104,7 @@ pub enum Problem {
     GivenUp {
         /// Data sets.
         sets: u64,
-        /// Their octets.
+        /// Their octets, with the set headers.
         octets: u64,
         /// True when they were too old, false when others needed the room.
         too_old: bool,

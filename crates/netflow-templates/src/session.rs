@@ -111,7 +111,7 @@ pub struct SessionStatistics {
     pub late_sets: u64,
     /// Of these, data sets that were given up.
     pub given_up_sets: u64,
-    /// Octets of the data sets that were given up.
+    /// Octets of the data sets that were given up, with the set headers.
     pub given_up_octets: u64,
     /// Rates and names of options data that were not kept, since their exporter said too many.
     pub refused_options: u64,
@@ -258,7 +258,7 @@ impl Session {
         self.statistics
     }
 
-    /// Data sets that wait for their template, and their octets without the set headers.
+    /// Data sets that wait for their template, and their octets with the set headers.
     pub fn waiting(&self) -> (usize, usize) {
         (self.pending.len(), self.pending.octets())
     }
@@ -584,7 +584,7 @@ impl Session {
         while let Some((set, too_old)) = self.pending.give_up(packet.received, pending_octets, pending_age) {
             let (sets, octets) = &mut given_up[usize::from(too_old)];
             *sets += 1;
-            *octets += set.body.len() as u64;
+            *octets += set.octets() as u64;
         }
         for (too_old, (sets, octets)) in
             [false, true].into_iter().zip(given_up).filter(|(_, (sets, _))| *sets > 0)
