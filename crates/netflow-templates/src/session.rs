@@ -53,10 +53,11 @@ pub struct Limits {
     pub template_octets: usize,
     /// Octets that the templates of all exporters take.
     pub all_template_octets: usize,
-    /// Octets of memory that what options data said takes, over all exporters. When they are used up, the
-    /// exporter that was heard least recently loses what it said.
+    /// Octets of memory that what options data said takes, over all exporters; 64 MiB by default. When they are
+    /// used up, the exporter that was heard least recently loses what it said.
     pub options_octets: usize,
-    /// Octets of these that one exporter may take; what goes beyond is not kept.
+    /// Octets of these that one exporter may take, 16 MiB by default: some 40,000 rates, or 60,000 short names. What
+    /// goes beyond is not kept.
     pub exporter_options_octets: usize,
     /// Octets of memory that data sets which wait for their template take, over all exporters. A small set
     /// takes some hundred octets more than it has.
