@@ -44,7 +44,7 @@ impl Scalar<'_> {
         }
     }
 
-    fn unexpected(&self) -> Unexpected<'_> {
+    pub(super) fn unexpected(&self) -> Unexpected<'_> {
         match *self {
             Self::Null => Unexpected::Unit,
             Self::Boolean(yes) => Unexpected::Bool(yes),

@@ -224,7 +224,7 @@ impl PacketLines {
         if let Some(shape) = self.shapes.get(names) {
             return Rc::clone(shape);
         }
-        let elements: Vec<_> = rows.members(row).map(|(name, _)| self.element(name)).collect();
+        let elements: Vec<_> = rows.member_names(row).map(|name| self.element(name)).collect();
         self.shapes_memory += names.len() + size_of_val(elements.as_slice());
         let shape = Rc::new(Shape { elements, plans: RefCell::default() });
         self.shapes.insert(names.into(), Rc::clone(&shape));
@@ -291,7 +291,7 @@ impl Run {
     /// Appends a record, whose lengths become the next.
     fn append(&mut self, rows: &Rows, row: usize, elements: &[Option<Element>]) {
         self.next_lengths.clear();
-        for (member, ((_, value), element)) in rows.members(row).zip(elements).enumerate() {
+        for (member, (value, element)) in rows.values(row).zip(elements).enumerate() {
             let Some(element) = element else { continue };
             let length = encode(element.data_type, value, &mut self.octets);
             self.next_lengths.push(length.unwrap_or_else(|| {

@@ -270,7 +270,8 @@ impl<'de> Take<'de> for Name<'_> {
     fn scalar<E: Error>(self, name: Scalar<'_>) -> Result<Self::Output, E> {
         match name {
             Scalar::Text("scopes" | "fields") if self.headings => Ok(None),
-            name => Ok(Some(self.rows.name(&name.text()))),
+            Scalar::Text(name) => Ok(Some(self.rows.name(name))),
+            other => Err(E::invalid_type(other.unexpected(), &Json(self))),
         }
     }
 }

@@ -50,24 +50,37 @@ impl Rows {
         &self.names[self.start(row).1..self.ends[row].1]
     }
 
-    /// Name and value of a record's members.
-    pub(super) fn members(&self, row: usize) -> impl Iterator<Item = (&str, Scalar<'_>)> {
-        self.members[self.start(row).0..self.ends[row].0].iter().map(|member| self.named(member))
+    /// The names of a record's members.
+    pub(super) fn member_names(&self, row: usize) -> impl Iterator<Item = &str> {
+        self.row(row).iter().map(|member| self.name_of(member))
+    }
+
+    /// The values of a record's members.
+    pub(super) fn values(&self, row: usize) -> impl Iterator<Item = Scalar<'_>> {
+        self.row(row).iter().map(|member| self.value_of(member))
     }
 
     /// Name and value of one member of a record.
     pub(super) fn member(&self, row: usize, member: usize) -> (&str, Scalar<'_>) {
-        self.named(&self.members[self.start(row).0 + member])
+        let member = &self.row(row)[member];
+        (self.name_of(member), self.value_of(member))
     }
 
-    fn named(&self, member: &Member) -> (&str, Scalar<'_>) {
-        let name = std::str::from_utf8(&self.names[member.name.clone()]).unwrap_or_default();
-        let value = match &member.value {
+    fn row(&self, row: usize) -> &[Member] {
+        &self.members[self.start(row).0..self.ends[row].0]
+    }
+
+    fn name_of(&self, member: &Member) -> &str {
+        std::str::from_utf8(&self.names[member.name.clone()]).unwrap_or_default()
+    }
+
+    #[inline]
+    fn value_of(&self, member: &Member) -> Scalar<'_> {
+        match &member.value {
             Stored::Plain(scalar) => *scalar,
             Stored::Text(range) => Scalar::Text(&self.texts[range.clone()]),
             Stored::Json(range) => Scalar::Json(&self.texts[range.clone()]),
-        };
-        (name, value)
+        }
     }
 
     /// Members of the record that is being read.
@@ -77,7 +90,8 @@ impl Rows {
 
     /// Appends a member's name; its value must follow.
     pub(super) fn name(&mut self, name: &str) -> Range<usize> {
-        self.names.extend_from_slice(&name.len().to_be_bytes());
+        // A line is shorter than 32 bits say.
+        self.names.extend_from_slice(&(name.len() as u32).to_be_bytes());
         let start = self.names.len();
         self.names.extend_from_slice(name.as_bytes());
         start..self.names.len()
@@ -91,13 +105,13 @@ impl Rows {
             start..self.texts.len()
         };
         let value = match scalar {
-            Scalar::Null => Stored::Plain(Scalar::Null),
-            Scalar::Boolean(yes) => Stored::Plain(Scalar::Boolean(yes)),
             Scalar::Unsigned(number) => Stored::Plain(Scalar::Unsigned(number)),
-            Scalar::Signed(number) => Stored::Plain(Scalar::Signed(number)),
-            Scalar::Float(number) => Stored::Plain(Scalar::Float(number)),
             Scalar::Text(text) => Stored::Text(keep(text)),
             Scalar::Json(text) => Stored::Json(keep(text)),
+            Scalar::Null => Stored::Plain(Scalar::Null),
+            Scalar::Boolean(yes) => Stored::Plain(Scalar::Boolean(yes)),
+            Scalar::Signed(number) => Stored::Plain(Scalar::Signed(number)),
+            Scalar::Float(number) => Stored::Plain(Scalar::Float(number)),
         };
         self.members.push(Member { name, value });
     }
