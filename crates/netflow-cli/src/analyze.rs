@@ -160,7 +160,8 @@ impl<'a> Analysis<'a> {
         }
         let unknown = reader.unknown_fields();
         if !unknown.is_empty() {
-            let names: Vec<_> = unknown.into_iter().collect();
+            // They come from the file, and go to a terminal.
+            let names: Vec<_> = unknown.iter().map(|name| name.escape_debug().to_string()).collect();
             output::note(format_args!(
                 "{name}: fields that are not known were left out: {}",
                 names.join(", ")

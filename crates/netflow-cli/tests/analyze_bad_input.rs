@@ -269,6 +269,14 @@ fn stdin_that_is_empty_or_ends_early() {
 }
 
 #[test]
+fn names_that_would_play_with_a_terminal_are_escaped() {
+    let folder = scratch();
+    let content = line(1).replacen("\"PROTO\"", "\"\\u001b[2Jevil\":1,\"PROTO\"", 1);
+    let ended = analyze(&[&file(&folder, "flows.json", content.as_bytes())]).with(0).saying("evil");
+    assert!(!ended.err.contains('\u{1b}'), "{:?}", ended.err);
+}
+
+#[test]
 fn a_dash_is_stdin() {
     let Some(fixtures) = fixtures() else { return };
     let capture = fs::read(fixtures.join("softflowd-v5.pcap")).expect("a fixture");

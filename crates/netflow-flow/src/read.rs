@@ -16,6 +16,8 @@ mod packets;
 
 /// The longest line that is read: what is longer is no line of a flow file.
 const MAX_LINE: u64 = 64 << 20;
+/// Characters of what is wrong with a line.
+const MAX_REASON: usize = 300;
 /// How far the end of a quoted cell is looked for behind its line.
 const MAX_ROW: usize = 1 << 20;
 
@@ -73,7 +75,7 @@ impl ReadError {
 
 /// Reads flows, whatever the format: it is told by the content, not by the name.
 ///
-/// Memory is bounded by the longest line, not by the file.
+/// Memory is bounded by the longest line (some ten times its length, at worst), not by the file.
 pub struct FlowReader<'a> {
     input: Box<dyn BufRead + 'a>,
     lines: Lines,
@@ -161,7 +163,7 @@ impl<'a> FlowReader<'a> {
             let line = self.line.trim_ascii();
             let whole = self.line.ends_with(b"\n");
             let wrong = |reason| match whole {
-                true => ReadError::Line { line: self.number, reason },
+                true => ReadError::Line { line: self.number, reason: short(reason) },
                 // Nothing follows a line without an end.
                 false => ReadError::CutOff { line: self.number - 1 },
             };
@@ -327,6 +329,15 @@ impl<'a> FlowReader<'a> {
         let start = line.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
         Err(ReadError::UnknownFormat { start })
     }
+}
+
+/// What is wrong with a line may quote from it, and lines are long.
+fn short(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(MAX_REASON) {
+        reason.truncate(end);
+        reason.push_str("...");
+    }
+    reason
 }
 
 impl std::fmt::Debug for FlowReader<'_> {

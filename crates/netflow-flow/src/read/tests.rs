@@ -333,6 +333,23 @@ fn more_records_than_a_packet_has_octets_are_no_packet() {
 }
 
 #[test]
+fn what_is_wrong_is_told_in_few_words_that_a_terminal_can_take() {
+    let long = "\u{1b}[2J".replace('\u{1b}', "\\u001b") + &"x".repeat(1 << 20);
+    let good = ipfix_line(r#""flows":[]"#);
+    for line in [
+        format!("{{\"{long}\":1}}\n"),
+        good.replace(r#"["192.0.2.9",1]"#, &format!("{long:?}").replace("\\\\", "\\")),
+        good.replace(r#""1.5""#, &format!("\"1.5{long}\"")),
+    ] {
+        let (_, errors) = read((good.clone() + &line).as_bytes());
+        assert_eq!(errors.len(), 1, "{}", &line[..100]);
+        assert!(errors[0].len() < 500 && !errors[0].contains('\u{1b}'), "{}", errors[0]);
+    }
+    let (_, errors) = read(format!("{{\"src_addr\":\"{long}\"}}\n").as_bytes());
+    assert!(errors[0].len() < 500 && !errors[0].contains('\u{1b}'), "{}", errors[0]);
+}
+
+#[test]
 fn an_ipv6_client_of_python_is_read() {
     let line = ipfix_line(r#""flows":[{"protocolIdentifier":6}]"#)
         .replace(r#"["192.0.2.9",1]"#, r#"["fe80::1%eth0",9,0,2]"#);

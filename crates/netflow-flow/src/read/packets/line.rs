@@ -122,7 +122,7 @@ impl<'de> Take<'de> for Line<'_> {
             .next_key::<Cow<'_, str>>()?
             .ok_or_else(|| A::Error::custom("the line has no receive time"))?;
         let received =
-            received(&key).ok_or_else(|| A::Error::custom(format_args!("'{key}' is no receive time")))?;
+            received(&key).ok_or_else(|| A::Error::custom(format_args!("{key:?} is no receive time")))?;
         let packet = line.next_value_seed(Json(PacketOf { line: self, received }))?;
         if line.next_key::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("the line has more than one receive time"));
