@@ -62,6 +62,9 @@ fn packet() -> Vec<u8> {
         (enterprise::IANA, ie::SAMPLER_ID, 1),
         (enterprise::IANA, ie::SAMPLER_ID, 1),
         (64_999, 3, 3),
+        // Without octets in the template, and without octets in the records.
+        (64_999, 4, 0),
+        (64_999, 5, VARIABLE_LENGTH),
     ];
     let fields = fields.map(|(enterprise, id, length)| FieldSpecifier { enterprise, id, length }).to_vec();
     packet.template(&TemplateDefinition {
@@ -79,13 +82,22 @@ fn packet() -> Vec<u8> {
         packet.octets(&u64::MAX.to_be_bytes()).octets(&[0, 0, 1, number]).octets(&40_000u32.to_be_bytes());
         packet.octets(&((u64::from(NOW) + 2_208_988_800) << 32 | 1 << 30).to_be_bytes());
         packet.octets(&[name.len() as u8]).octets(name.as_bytes()).octets(&[2, 0, 0, 0, 0, number]);
-        packet.octets(&[13, 0, 1, number]).octets(&[1, 3, 1, 0, 1, 1, 7, 8]).octets(&[0xab, 0xcd, number]);
+        packet
+            .octets(&[13, 0, 1, number])
+            .octets(&[1, 3, 1, 0, 1, 1, 7, 8])
+            .octets(&[0xab, 0xcd, number])
+            .octets(&[0]);
     }
     packet.finish()
 }
 
 /// What the packet's flows are, and a file of them.
 fn written(format: Format, gzip: bool) -> (Vec<Flow>, Vec<u8>) {
+    written_of(&[packet()], format, gzip)
+}
+
+/// What the packets' flows are, and a file of them.
+fn written_of(packets: &[Vec<u8>], format: Format, gzip: bool) -> (Vec<Flow>, Vec<u8>) {
     struct Both(FlowEncoder, Normalizer, Vec<Flow>);
     impl MessageSink for Both {
         fn packet(&mut self, context: &Context<'_>) {
@@ -101,16 +113,20 @@ fn written(format: Format, gzip: bool) -> (Vec<Flow>, Vec<u8>) {
         fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
             self.0.template(context, change);
         }
-        fn problem(&mut self, _context: &Context<'_>, problem: Problem) {
-            panic!("{problem}");
+        fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+            assert!(matches!(problem, Problem::MissingTemplate { .. }), "{problem}");
+            self.0.problem(context, problem);
         }
     }
     let encoder = FlowEncoder::new(format, gzip.then(GzipBlock::default), None);
     let mut sink = Both(encoder, Normalizer::new(), Vec::new());
     let exporter = Exporter { address: "192.0.2.254".parse().unwrap(), port: 4739 };
     let received = Timestamp::from_nanos(i64::from(NOW) * 1_000_000_000 + 250_000_000);
-    Session::new().decode(exporter, received, &packet(), &mut sink).unwrap();
-    sink.0.end_packet();
+    let mut session = Session::new();
+    for packet in packets {
+        session.decode(exporter, received, packet, &mut sink).unwrap();
+        sink.0.end_packet();
+    }
     let mut file = Vec::new();
     if format == Format::Csv {
         crate::write_csv_head(&mut file);
@@ -306,6 +322,34 @@ fn records_that_had_to_wait_are_marked_and_numbered_on() {
     let marks: Vec<_> = flows.iter().map(|flow| (flow.quality, flow.record_index)).collect();
     let late = crate::Quality::LATE_TEMPLATE.0;
     assert_eq!(marks, [(late, 0), (late, 1), (0, 0)]);
+}
+
+#[test]
+fn what_had_to_wait_for_its_template_comes_back_as_it_was() {
+    let message = |sequence_number| {
+        let header = ipfix::Header { export_time: NOW, sequence_number, ..Default::default() };
+        MessageEncoder::new(Header::Ipfix(header))
+    };
+    let template = |template_id, id| TemplateDefinition {
+        template_id,
+        scope_count: 0,
+        options: false,
+        fields: vec![FieldSpecifier::iana(id, 4)],
+        offset: 0,
+    };
+    let (mut data, mut first, mut second) = (message(0), message(3), message(3));
+    data.begin_set(256).octets(&[0, 0, 0, 1, 0, 0, 0, 2]);
+    data.begin_set(257).octets(&[0, 0, 0, 3]);
+    first.template(&template(256, ie::FLOW_END_SYS_UP_TIME));
+    second.template(&template(257, ie::FLOW_END_SYS_UP_TIME)).begin_set(257).octets(&[0, 0, 0, 4]);
+    second.begin_set(257).octets(&[0, 0, 0, 9]);
+    let packets = [data.finish(), first.finish(), second.finish()];
+    let (mut flows, file) = written_of(&packets, Format::Packets, false);
+    flows.iter_mut().for_each(|flow| flow.template_id = None);
+    let marks: Vec<_> = flows.iter().map(|flow| (flow.quality, flow.record_index)).collect();
+    let late = crate::Quality::LATE_TEMPLATE.0;
+    assert_eq!(marks, [(late, 0), (late, 1), (late, 2), (0, 0), (0, 1)]);
+    assert_eq!(read(&file), (flows, vec![]));
 }
 
 #[test]
