@@ -194,10 +194,12 @@ impl Collector {
         (Counters::get(&self.counters.decoded), Counters::get(&self.counters.flows))
     }
 
-    /// Whether the collector has stopped receiving, or will at once: it was told to, the capture is at its
-    /// end, or the number of packets was reached.
+    /// Whether the collector has stopped receiving, or is to be stopped: it was told to, the capture is at its
+    /// end, the number of packets was reached, or there is no shard left that has not failed.
     pub fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.feeder.as_ref().is_some_and(JoinHandle::is_finished)
+        self.stop.load(Ordering::Relaxed)
+            || self.feeder.as_ref().is_some_and(JoinHandle::is_finished)
+            || self.shards.iter().all(JoinHandle::is_finished)
     }
 
     /// Tells the collector to stop, without waiting for it.
@@ -269,6 +271,7 @@ fn spawn<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::time::{Duration, Instant};
 
     use netflow_templates::{Context, MessageSink};
     use netflow_wire::{Header, MessageEncoder, v5};
@@ -334,6 +337,25 @@ mod tests {
         assert_eq!(report.session.packets, report.domains.len() as u64);
         assert!(report.session.packets > 0);
         assert!(taken.load(Ordering::Relaxed) >= report.session.packets);
+    }
+
+    #[test]
+    fn without_a_shard_there_is_nothing_to_collect_for() {
+        let config = Config::new(Source::Udp(vec!["127.0.0.1:0".parse().unwrap()]));
+        let outputs = vec![Failing(3, Arc::default())];
+        let collector = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap();
+        assert!(!collector.is_stopping());
+        let exporter = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let header = v5::Header { sequence: 3, ..v5::Header::default() };
+        let packet = MessageEncoder::new(Header::V5(header)).finish();
+        exporter.send_to(&packet, collector.addresses()[0]).unwrap();
+        // Far longer than it takes.
+        let until = Instant::now() + Duration::from_secs(120);
+        while !collector.is_stopping() {
+            assert!(Instant::now() < until, "the collector goes on without a shard");
+            thread::yield_now();
+        }
+        assert_eq!(collector.stop().failed_threads, ["shard-0"]);
     }
 
     #[test]
