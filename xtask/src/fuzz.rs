@@ -282,3 +282,17 @@ fn succeed(command: &mut Command) -> anyhow::Result<()> {
     ensure!(status.success(), "{command:?}: {status}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_how_far_it_came() {
+        let said = "#2\tINITED cov: 10 ft: 11 corp: 1/1b exec/s: 0 rss: 29Mb\n\
+                    #900\tDONE   cov: 774 ft: 3714 corp: 482/232Kb lim: 7042 exec/s: 70469 rss: 29Mb\n\
+                    stat::number_of_executed_units: 900\nstat::peak_rss_mb:              29\n";
+        let summary = summary(said, Path::new("no such folder"));
+        assert_eq!(summary, "900 executions, corpus of 0 inputs, coverage 774, peak memory 29 MB");
+    }
+}

@@ -98,7 +98,7 @@ fn mutated(count: u64, seed: u64, more: &[PathBuf]) -> anyhow::Result<()> {
     let mut random = Random::new(seed);
     let (mut session, mut everything) = (Session::new(), Everything::default());
     let (mut refused, mut read, mut written) = (0u64, 0u64, 0u64);
-    let (mut slowest, mut spent) = ((Duration::ZERO, Vec::new()), Duration::ZERO);
+    let (mut slowest, mut spent) = ((Duration::ZERO, 0, Vec::new()), Duration::ZERO);
     for number in 0..count {
         let packet = mutate::mutated(&packets, &mut random);
         let address = std::net::Ipv4Addr::from_bits(0xc000_0200 + random.below(64) as u32).into();
@@ -114,7 +114,7 @@ fn mutated(count: u64, seed: u64, more: &[PathBuf]) -> anyhow::Result<()> {
         written += everything.discard() as u64;
         spent += took;
         if took > slowest.0 {
-            slowest = (took, packet);
+            slowest = (took, number, packet);
         }
     }
     let statistics = session.statistics();
@@ -127,9 +127,8 @@ fn mutated(count: u64, seed: u64, more: &[PathBuf]) -> anyhow::Result<()> {
     );
     println!("{statistics:?}");
     println!("{} templates, {:?} waiting", session.templates(), session.waiting());
-    let file = std::env::temp_dir().join("nf-slowest-packet");
-    fs::write(&file, &slowest.1)?;
-    println!("the slowest packet: {:?}, {} octets, in {}", slowest.0, slowest.1.len(), file.display());
+    let (took, number, packet) = slowest;
+    println!("the slowest packet: number {number}, {took:?}, {} octets", packet.len());
     let Some(peak) = memory::peak() else { return Ok(()) };
     println!("peak memory {:.1} MB", megabytes(peak));
     if peak > MOST_MEMORY {
