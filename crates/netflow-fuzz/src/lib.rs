@@ -9,9 +9,9 @@ mod session;
 
 pub mod corpus;
 pub mod dictionary;
-pub mod memory;
 pub mod mutate;
 mod random;
+pub mod usage;
 pub mod worst;
 
 pub use capture_file::capture_file;

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
-use netflow_fuzz::{Everything, Random, corpus, dictionary, memory, mutate, worst};
+use netflow_fuzz::{Everything, Random, corpus, dictionary, mutate, usage, worst};
 use netflow_templates::{Exporter, Session, Timestamp};
 
 #[derive(Parser)]
@@ -104,12 +104,12 @@ fn mutated(count: u64, seed: u64, more: &[PathBuf]) -> anyhow::Result<()> {
         let address = std::net::Ipv4Addr::from_bits(0xc000_0200 + random.below(64) as u32).into();
         let exporter = Exporter { address, port: 2055 };
         let received = Timestamp::from_secs(1_714_564_800 + (number / 1_000) as i64);
-        let started = Instant::now();
+        let started = usage::cpu_time();
         match session.decode(exporter, received, &packet, &mut everything) {
             Ok(_) => everything.end_packet(),
             Err(_) => refused += 1,
         }
-        let took = started.elapsed();
+        let took = usage::cpu_time() - started;
         read += packet.len() as u64;
         written += everything.discard() as u64;
         spent += took;
@@ -129,7 +129,7 @@ fn mutated(count: u64, seed: u64, more: &[PathBuf]) -> anyhow::Result<()> {
     println!("{} templates, {:?} waiting", session.templates(), session.waiting());
     let (took, number, packet) = slowest;
     println!("the slowest packet: number {number}, {took:?}, {} octets", packet.len());
-    let Some(peak) = memory::peak() else { return Ok(()) };
+    let Some(peak) = usage::peak_memory() else { return Ok(()) };
     println!("peak memory {:.1} MB", megabytes(peak));
     if peak > MOST_MEMORY {
         bail!("{:.1} MB are too much", megabytes(peak));
