@@ -167,7 +167,10 @@ fn of_several_templates_the_nearest_is_taken_and_named() {
     // That of the same domain, though another came later.
     let ended = with(RECORD);
     assert_eq!(ended.json()[0]["flows"][0]["octetDeltaCount"], 840);
-    ended.saying("template 256 is borrowed").saying("there is another with other fields").saying("domain 43");
+    ended
+        .saying("template 256 is borrowed from")
+        .saying("(domain 42); other fields under this id:")
+        .saying("domain 43");
     // Without one of the same domain, the last.
     let ended = with(&RECORD.replacen("0000002a", "0000002c", 1));
     assert_eq!(ended.json()[0]["flows"][0]["packetDeltaCount"], 840);

@@ -21,8 +21,8 @@ pub(super) const NOBODY: Exporter =
 
 /// Octets of a line of text: a longer one holds no packet.
 const MAX_LINE: u64 = 8 << 20;
-/// Octets of a raw file: no packet is nearly as long.
-const MAX_RAW: u64 = 64 << 20;
+/// Octets of a raw file: the longest packet, of 65,535 v8 records, has fewer.
+const MAX_RAW: u64 = 4 << 20;
 /// Octets at the start of an input that tell text from anything else.
 const START: usize = 512;
 
@@ -129,6 +129,9 @@ fn read(path: Option<&Path>, input: &mut impl BufRead, taker: &mut impl Taker) -
     } else {
         let mut octets = Vec::new();
         input.take(MAX_RAW).read_to_end(&mut octets).with_context(failed)?;
+        if octets.len() as u64 == MAX_RAW {
+            taker.bad(&format!("{name} is longer than any packet: decoded up to octet {MAX_RAW}"));
+        }
         give_octets(&octets, &name, taker)
     }
 }

@@ -1,6 +1,6 @@
 //! Templates and options data borrowed from other files (`--template-from`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use netflow_templates::{
@@ -15,6 +15,10 @@ use crate::output::{self, count};
 
 /// Templates kept of all files.
 const MAX_TEMPLATES: usize = 65_536;
+/// Other templates that are named, of all under an id.
+const MAX_NAMED: usize = 3;
+/// Templates lent to one domain that it may not need: there must be room for its own.
+const MAX_LENT: usize = 1_024;
 /// Exporters' domains that are remembered to have been lent to.
 const MAX_DOMAINS: usize = 65_536;
 
@@ -37,7 +41,8 @@ pub(super) struct Library {
     refused: u64,
     bad: u64,
     lent: HashSet<(Exporter, u32, u16)>,
-    told: HashSet<(Exporter, u32, u16, u16)>,
+    /// Templates that were lent, and are not the only ones under their id: said when they are used.
+    untold: HashSet<(Exporter, u32, u16, u16)>,
 }
 
 impl Library {
@@ -92,47 +97,56 @@ impl Library {
         if !matches!(message.header(), Header::V9(_) | Header::Ipfix(_)) {
             return;
         }
-        let sets = || message.sets().filter_map(Result::ok);
+        let (mut own, mut used) = (HashSet::new(), BTreeSet::new());
+        for set in message.sets().filter_map(Result::ok) {
+            match set.kind {
+                SetKind::Data => _ = used.insert(set.id),
+                SetKind::Template | SetKind::OptionsTemplate => {
+                    own.extend(set.templates().filter_map(Result::ok).map(|sent| sent.template_id))
+                }
+                _ => {}
+            }
+        }
+        used.retain(|id| !own.contains(id));
+        for id in &own {
+            self.untold.remove(&(exporter, domain, version, *id));
+        }
         if self.lent.len() >= MAX_DOMAINS {
             self.lent.clear();
         }
+        let mut wanted: Vec<u16> = used.iter().copied().collect();
+        // Lists (RFC 6313) need templates that are no set's.
         if self.lent.insert((exporter, domain, version)) {
-            let own: HashSet<u16> = sets()
-                .filter(|set| matches!(set.kind, SetKind::Template | SetKind::OptionsTemplate))
-                .flat_map(|set| set.templates().filter_map(Result::ok).collect::<Vec<_>>())
-                .map(|definition| definition.template_id)
-                .collect();
-            for (&(_, id), known) in self.templates.range((version, 0)..=(version, u16::MAX)) {
-                let Some(known) = choose(known, exporter, domain).filter(|_| !own.contains(&id)) else {
-                    continue;
-                };
-                if let Some(plan) = session.lend(exporter, version, domain, received, &known.definition) {
-                    origins.borrowed(plan.id(), known.origin(version));
+            let all = self.templates.range((version, 0)..=(version, u16::MAX));
+            wanted.extend(all.map(|(&(_, id), _)| id).filter(|id| !own.contains(id)).take(MAX_LENT));
+        }
+        for id in wanted {
+            let Some(all) = self.templates.get(&(version, id)) else { continue };
+            let Some(known) = choose(all, exporter, domain) else { continue };
+            if let Some(plan) = session.lend(exporter, version, domain, received, &known.definition) {
+                origins.borrowed(plan.id(), known.origin(version));
+                if self.untold.len() < MAX_TEMPLATES && others(all, known).next().is_some() {
+                    self.untold.insert((exporter, domain, version, id));
                 }
             }
         }
-        for set in sets().filter(|set| matches!(set.kind, SetKind::Data)) {
-            self.tell(exporter, version, domain, set.id);
+        for id in used {
+            if self.untold.remove(&(exporter, domain, version, id)) {
+                self.tell(exporter, version, domain, id);
+            }
         }
     }
 
-    /// Says which of several templates was taken, once.
-    fn tell(&mut self, exporter: Exporter, version: u16, domain: u32, id: u16) {
+    /// Says which of several templates was taken.
+    fn tell(&self, exporter: Exporter, version: u16, domain: u32, id: u16) {
         let Some(all) = self.templates.get(&(version, id)) else { return };
         let Some(taken) = choose(all, exporter, domain) else { return };
-        let others: Vec<_> = all.iter().filter(|known| !known.is_like(&taken.definition)).collect();
-        let Some(other) = others.last() else { return };
-        if self.told.len() < MAX_DOMAINS && self.told.insert((exporter, domain, version, id)) {
-            output::note(format_args!(
-                "template {id} is borrowed, if its exporter does not send it, from {}; {} with other fields: {}",
-                taken.called(),
-                match others.len() {
-                    1 => "there is another".to_owned(),
-                    number => format!("there are {number}"),
-                },
-                other.called()
-            ));
-        }
+        let others: Vec<_> = others(all, taken).map(Known::called).take(MAX_NAMED).collect();
+        output::note(format_args!(
+            "template {id} is borrowed from {}; other fields under this id: {}",
+            taken.called(),
+            others.join("; ")
+        ));
     }
 
     fn add(&mut self, known: Known, version: u16) {
@@ -166,6 +180,11 @@ fn choose(known: &[Known], exporter: Exporter, domain: u32) -> Option<&Known> {
         let address = exporter != NOBODY && known.exporter.address == exporter.address;
         (address && known.domain == domain, known.domain == domain, address)
     })
+}
+
+/// The templates under the same id that have other fields.
+fn others<'a>(all: &'a [Known], taken: &'a Known) -> impl Iterator<Item = &'a Known> {
+    all.iter().filter(|known| !known.is_like(&taken.definition))
 }
 
 impl Known {

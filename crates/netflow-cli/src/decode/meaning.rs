@@ -6,6 +6,8 @@ use netflow_flow::{ApplicationId, protocol_name};
 use netflow_templates::{Clock, Element, Field, Registry, Units, Value};
 use netflow_wire::{element_id as ie, enterprise, unassigned};
 
+use crate::output::count;
+
 mod names;
 
 /// IP protocol numbers of ICMP.
@@ -51,8 +53,14 @@ pub(super) fn of(scene: &Scene<'_>, field: &Field, value: &Value<'_>, octets: &[
             Some(format!("{} as an address", Ipv4Addr::from_bits(number as u32)))
         }
         Value::Octets(_) if known && element.id == ie::APPLICATION_ID => application(scene, octets),
+        Value::Time { .. } if octets.iter().all(|&octet| octet == 0) => {
+            Some("0: most likely not set".to_owned())
+        }
         Value::Time { digits, .. } => Some(raw_time(digits, octets)),
-        Value::String(_) if octets.last() == Some(&0) => Some(format!("{} octets with NULs", octets.len())),
+        Value::String(_) => match octets.iter().rev().take_while(|&&octet| octet == 0).count() {
+            0 => None,
+            nuls => Some(format!("{} behind it", count(nuls as u64, "NUL"))),
+        },
         _ => None,
     };
     let unit = unit(element, value);
@@ -251,6 +259,7 @@ mod tests {
             meaning(21, &[0, 0, 0x0f, 0xa0], None),
             "4000 milliseconds  (of uptime: 1970-01-01T00:16:39.000Z)"
         );
+        assert_eq!(meaning(150, &[0; 4], None), "1970-01-01T00:00:00Z  (0: most likely not set)");
         assert_eq!(meaning(150, &[0, 0, 0, 60], None), "1970-01-01T00:01:00Z  (60 s since 1970)");
     }
 

@@ -199,12 +199,18 @@ pub(super) fn record(tree: &mut Tree, scene: &Scene<'_>, record: &Record<'_>, pl
                 item_lines(tree, &format!("[{index}]"), item, 4);
             }
         } else {
-            let text = shorten(&value.to_string(), octets.len());
+            let text = shown(&value, octets.len());
             let meaning = meaning::of(&scene, field, &value, octets);
             tree.row(3, at, &own, &format!("{label} {text}{meaning}  [{reference}{length}]"));
         }
         at = place.end;
     }
+}
+
+/// A value of some octets, shortened when it is long; text in quotes, so that one sees where it ends.
+fn shown(value: &Value<'_>, octets: usize) -> String {
+    let text = shorten(&value.to_string(), octets);
+    if let Value::String(_) = value { format!("\"{text}\"") } else { text }
 }
 
 /// An item of a list, and of the lists in it.
@@ -222,8 +228,8 @@ fn item_lines(tree: &mut Tree, name: &str, item: &ListItem<'_>, depth: usize) {
 
 fn value_lines(tree: &mut Tree, name: &str, value: &Value<'_>, depth: usize) {
     let Value::List(list) = value else {
-        let text = value.to_string();
-        return tree.more(depth, &format!("{name} = {}", shorten(&text, text.len())));
+        let length = if let Value::Octets(octets) = value { octets.len() } else { value.to_string().len() };
+        return tree.more(depth, &format!("{name} = {}", shown(value, length)));
     };
     tree.more(depth, &format!("{name} = list of {}, {}", list.items.len(), list.semantic));
     for (index, item) in list.items.iter().enumerate() {
