@@ -84,58 +84,60 @@ pub(super) fn problem(problem: &Problem, scene: &Scene<'_>) -> String {
         Problem::Set(error) => set(error, scene),
         Problem::Template(error) => template(error, scene),
         Problem::NoFields { template_id, offset } => format!(
-            "template {template_id} at offset {offset}: its field count (offset {}) is 0. A template needs fields; \
-             in IPFIX this would withdraw the template, v9 has no such thing. The record is ignored, and a \
-             template {template_id} that was known before stays valid.",
+            "template {template_id} at offset {offset}: its field count (offset {}) is 0. A template needs \
+             fields; in IPFIX this would withdraw the template, v9 has no such thing. The record is \
+             ignored, and a template {template_id} that was known before stays valid.",
             offset + 2
         ),
         Problem::MissingTemplate { set_id, length, offset } => missing(set_id, length, offset, scene),
         Problem::ReservedSet { set_id, length, offset } => format!(
-            "set {set_id} at offset {}: ids {} to 255 are reserved, and no RFC says what such a set holds ({} is \
-             for templates, {} for options templates, 256 and above for data). Its {length} octets are passed over.",
+            "set {set_id} at offset {}: ids {} to 255 are reserved, and no RFC says what such a set holds \
+             ({} is for templates, {} for options templates, 256 and above for data). Its {length} octets \
+             are passed over.",
             offset - SetHeader::LEN,
             if ipfix { 4 } else { 2 },
             if ipfix { 2 } else { 0 },
             if ipfix { 3 } else { 1 },
         ),
         Problem::EmptyRecord { set_id, offset } => format!(
-            "set {set_id} at offset {}: by its template a record has no octets at all, so nobody can say how many \
-             records the set has. It is not decoded.",
+            "set {set_id} at offset {}: by its template a record has no octets at all, so nobody can say \
+             how many records the set has. It is not decoded.",
             offset - SetHeader::LEN
         ),
         Problem::RecordOverrun { set_id, record, offset, left } => format!(
-            "set {set_id}, record {} at offset {offset}: by the lengths of its values of variable length the record \
-             reaches beyond the {left} octets left of the set. Either a length in the record is wrong, or the \
-             template is not the one that the exporter used. The records before it are decoded, these {left} octets \
-             are not.",
+            "set {set_id}, record {} at offset {offset}: by the lengths of its values of variable length \
+             the record reaches beyond the {left} octets left of the set. Either a length in the record is \
+             wrong, or the template is not the one that the exporter used. The records before it are \
+             decoded, these {left} octets are not.",
             record + 1
         ),
         Problem::Padding { set_id, offset, length, record } if is_no_record(problem, scene.octets) => {
             format!(
-                "set {set_id} at offset {}: a record of its template has at least {record} octets, but the set has {length} \
-             octets of data: not one record. The template is not the one that the exporter used, or the set was cut \
-             short. Nothing of it is decoded.",
+                "set {set_id} at offset {}: a record of its template has at least {record} octets, but the \
+                 set has {length} octets of data: not one record. The template is not the one that the \
+                 exporter used, or the set was cut short. Nothing of it is decoded.",
                 offset - SetHeader::LEN
             )
         }
         Problem::Padding { set_id, offset, length, record } => format!(
-            "set {set_id}: behind its last whole record, at offset {offset}, {length} octets are left that are not \
-             zero, as padding should be, and too few for a record of {record}. {}",
+            "set {set_id}: behind its last whole record, at offset {offset}, {length} octets are left that \
+             are not zero, as padding should be, and too few for a record of {record}. {}",
             match length {
                 0..=3 => "If values above look wrong, the template is not the one that the exporter used.",
                 _ => {
-                    "They are more than the three that padding takes at most: values above may be wrong, since the \
-                     template is not the one that the exporter used, or the set was cut short."
+                    "They are more than the three that padding takes at most: values above may be wrong, \
+                     since the template is not the one that the exporter used, or the set was cut short."
                 }
             }
         ),
         Problem::EmptyFields { template_id, offset, fields } => format!(
-            "template {template_id} at offset {offset}: {fields} of its fields have length 0, so a small packet could \
-             stand for a huge number of values. It is not kept, and its data will not be decoded."
+            "template {template_id} at offset {offset}: {fields} of its fields have length 0, so a small \
+             packet could stand for a huge number of values. It is not kept, and its data will not be \
+             decoded."
         ),
         Problem::TooManyTemplates { template_id, offset, templates } => format!(
-            "template {template_id} at offset {offset}: the exporter's domain has {templates} templates already, \
-             which is all that are kept for one. Its data will not be decoded."
+            "template {template_id} at offset {offset}: the exporter's domain has {templates} templates \
+             already, which is all that are kept for one. Its data will not be decoded."
         ),
         other => {
             let text = other.to_string();
@@ -147,45 +149,47 @@ pub(super) fn problem(problem: &Problem, scene: &Scene<'_>) -> String {
 fn set(error: SetError, scene: &Scene<'_>) -> String {
     match error {
         SetError::Length { id, offset, length } => format!(
-            "set {id} at offset {offset}: its length (offset {}) is {length}, but a set has at least the 4 octets of its \
-             own header. Where the next set starts is not known then: the {} octets from here to the end of the \
-             packet are not decoded.",
+            "set {id} at offset {offset}: its length (offset {}) is {length}, but a set has at least the 4 \
+             octets of its own header. Where the next set starts is not known then: the {} octets from \
+             here to the end of the packet are not decoded.",
             offset + 2,
             scene.octets.len() - offset
         ),
         SetError::Truncated { id, offset, length, left } => format!(
-            "set {id} at offset {offset}: its length (offset {}) is {length}, but only {left} octets are left in the \
-             packet. The packet was cut off on its way (snap length of a capture, a lost IP fragment), or the length \
-             is wrong. Whole records in what is left are decoded.",
+            "set {id} at offset {offset}: its length (offset {}) is {length}, but only {left} octets are \
+             left in the packet. The packet was cut off on its way (snap length of a capture, a lost IP \
+             fragment), or the length is wrong. Whole records in what is left are decoded.",
             offset + 2
         ),
         SetError::Trailing { offset, length } => match scene.header.count() {
             Some(count) if scene.header.version() != 9 => format!(
-                "{length} octets at offset {offset}, behind the {count} records that the header counts, are not zero. \
-                 If they are records, the header's count (offset 2) is too small; else the exporter sent what was in \
-                 its buffer. They are not decoded."
+                "{length} octets at offset {offset}, behind the {count} records that the header counts, \
+                 are not zero. If they are records, the header's count (offset 2) is too small; else the \
+                 exporter sent what was in its buffer. They are not decoded."
             ),
             _ => format!(
-                "{length} octets at offset {offset} belong to no set: a set header has 4. They are not zero, as padding \
-                 should be, so the length of the set before may be wrong. They are ignored."
+                "{length} octets at offset {offset} belong to no set: a set header has 4. They are not \
+                 zero, as padding should be, so the length of the set before may be wrong. They are \
+                 ignored."
             ),
         },
         SetError::Gap { offset, length } => format!(
-            "{length} octets at offset {offset} lie between two sets. The next set was found at the next multiple of \
-             four: the length of the set before does not cover its padding (some exporters do so). Nothing is lost."
+            "{length} octets at offset {offset} lie between two sets. The next set was found at the next \
+             multiple of four: the length of the set before does not cover its padding (some exporters do \
+             so). Nothing is lost."
         ),
         SetError::Count { stated, found, unit: "octets" } => {
             let header = scene.header.len();
             if stated < header {
                 format!(
-                    "the header's length (offset 2) is {stated}, less than the header's own {header}. All {found} octets are \
-                     taken for the message."
+                    "the header's length (offset 2) is {stated}, less than the header's own {header}. All \
+                     {found} octets are taken for the message."
                 )
             } else {
                 format!(
-                    "the header's length (offset 2) is {stated}, but {found} octets are there: {} are missing. The \
-                     message was cut off on its way (snap length of a capture, a lost IP fragment), or the length \
-                     is wrong. What is there is decoded.",
+                    "the header's length (offset 2) is {stated}, but {found} octets are there: {} are \
+                     missing. The message was cut off on its way (snap length of a capture, a lost IP \
+                     fragment), or the length is wrong. What is there is decoded.",
                     stated - found
                 )
             }
@@ -194,14 +198,14 @@ fn set(error: SetError, scene: &Scene<'_>) -> String {
             let left = scene.octets.len() - scene.header.len();
             let meaning = match stated.checked_sub(found) {
                 Some(missing) if found < stated => format!(
-                    "{missing} are missing: the packet was cut off on its way (snap length of a capture, a lost IP \
-                     fragment), or the count is wrong."
+                    "{missing} are missing: the packet was cut off on its way (snap length of a capture, a \
+                     lost IP fragment), or the count is wrong."
                 ),
                 _ => "All of them are decoded.".to_owned(),
             };
             format!(
-                "the header's count (offset 2) is {stated}, but the {left} octets behind the header hold {found} whole \
-                 records. {meaning}"
+                "the header's count (offset 2) is {stated}, but the {left} octets behind the header hold \
+                 {found} whole records. {meaning}"
             )
         }
         other => format!("{other}."),
@@ -215,32 +219,34 @@ fn template(error: TemplateError, scene: &Scene<'_>) -> String {
     };
     match error {
         TemplateError::Truncated { template_id, offset, left } => format!(
-            "template {template_id} at offset {offset}: it says that it has {} fields (offset {}), which takes at least {} \
-             octets, but its set has only {left} left from there. The field count or the set's length is wrong. This \
-             template and what follows it in the set are not learned: data of set {template_id} cannot be decoded.",
+            "template {template_id} at offset {offset}: it says that it has {} fields (offset {}), which \
+             takes at least {} octets, but its set has only {left} left from there. The field count or the \
+             set's length is wrong. This template and what follows it in the set are not learned: data of \
+             set {template_id} cannot be decoded.",
             word(offset + 2),
             offset + 2,
             4 + 4 * usize::from(word(offset + 2)),
         ),
         TemplateError::Id { template_id, offset } => format!(
-            "template id {template_id} at offset {offset}: ids below 256 are reserved for sets (RFC 7011, section 3.4.1; \
-             RFC 3954, section 5.2). If a template is before it in the set, that one may have more fields than it says. \
-             This record and what follows it in the set are not learned."
+            "template id {template_id} at offset {offset}: ids below 256 are reserved for sets (RFC 7011, \
+             section 3.4.1; RFC 3954, section 5.2). If a template is before it in the set, that one may \
+             have more fields than it says. This record and what follows it in the set are not learned."
         ),
         TemplateError::Scope { template_id, offset, scope, total }
             if matches!(scene.header, Header::Ipfix(_)) =>
         {
             format!(
-                "options template {template_id} at offset {offset}: {scope} of its fields are the scope (offset {}), but it has \
-                 {total} in all (offset {}). It is not learned: data of set {template_id} cannot be decoded.",
+                "options template {template_id} at offset {offset}: {scope} of its fields are the scope \
+                 (offset {}), but it has {total} in all (offset {}). It is not learned: data of set \
+                 {template_id} cannot be decoded.",
                 offset + 4,
                 offset + 2
             )
         }
         TemplateError::Scope { template_id, offset, scope, total } => format!(
-            "options template {template_id} at offset {offset}: the lengths of its scope ({scope} octets, offset {}) and of \
-             its options ({total} octets, offset {}) must be multiples of 4, the length of a field specifier. It is not \
-             learned: data of set {template_id} cannot be decoded.",
+            "options template {template_id} at offset {offset}: the lengths of its scope ({scope} octets, \
+             offset {}) and of its options ({total} octets, offset {}) must be multiples of 4, the length \
+             of a field specifier. It is not learned: data of set {template_id} cannot be decoded.",
             offset + 2,
             offset + 4
         ),
@@ -269,16 +275,17 @@ fn missing(set_id: u16, length: usize, offset: usize, scene: &Scene<'_>) -> Stri
     };
     let elsewhere = scene.elsewhere.map(|origin| {
         format!(
-            " A template {set_id} is known of {} ({}): if both are the same exporter's, --template-scope exporter uses it.",
+            " A template {set_id} is known of {} ({}): if both are the same exporter's, --template-scope \
+             exporter uses it.",
             origin.whose(),
             origin.place
         )
     });
     format!(
-        "set {set_id} at offset {}: no template {set_id} is known for {domain} of this exporter, so its {} octets of data \
-         are not decoded (they wait for it).{fits}{} Exporters send templates again every few minutes: capture for \
-         longer, set a shorter template refresh interval at the exporter, or take the template from another file \
-         with --template-from FILE.",
+        "set {set_id} at offset {}: no template {set_id} is known for {domain} of this exporter, so its {} \
+         octets of data are not decoded (they wait for it).{fits}{} Exporters send templates again every \
+         few minutes: capture for longer, set a shorter template refresh interval at the exporter, or take \
+         the template from another file with --template-from FILE.",
         start,
         body.len(),
         elsewhere.unwrap_or_default()
@@ -307,18 +314,18 @@ pub(super) fn unreadable(error: &WireError, octets: &[u8]) -> String {
             let version = octets.get(..2).map(|version| u16::from_be_bytes([version[0], version[1]]));
             let name = version.map_or("export packet".to_owned(), header::name);
             format!(
-                "the {name} ends within its header: {needed} octets are needed, {left} are there. The rest was cut off \
-                 on its way, or not copied."
+                "the {name} ends within its header: {needed} octets are needed, {left} are there. The rest \
+                 was cut off on its way, or not copied."
             )
         }
         WireError::UnknownVersion { version } => format!(
-            "the first two octets are {version:#06x}, version {version}, where NetFlow has 1, 5, 7, 8 or 9 and IPFIX 10. \
-             Check that the octets start with the UDP payload: headers of the network before it are only recognised \
-             when they are whole."
+            "the first two octets are {version:#06x}, version {version}, where NetFlow has 1, 5, 7, 8 or 9 \
+             and IPFIX 10. Check that the octets start with the UDP payload: headers of the network before \
+             it are only recognised when they are whole."
         ),
         WireError::UnknownAggregation { aggregation } => format!(
-            "the header's aggregation scheme (offset 22) is {aggregation}; 1 to 14 are known. The length of its records \
-             is not known then, and nothing is decoded."
+            "the header's aggregation scheme (offset 22) is {aggregation}; 1 to 14 are known. The length \
+             of its records is not known then, and nothing is decoded."
         ),
         WireError::Foreign(foreign) => {
             format!(

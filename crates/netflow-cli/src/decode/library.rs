@@ -13,8 +13,10 @@ use super::input::{self, NOBODY, Packet, Taker};
 use super::origin::{Origin, Origins};
 use crate::output::{self, count};
 
-/// Templates kept of all files.
-const MAX_TEMPLATES: usize = 65_536;
+/// Octets of memory that the templates of all files may take, about.
+const MAX_OCTETS: usize = 64 << 20;
+/// Templates kept under one id; the oldest are given up.
+const MAX_ALIKE: usize = 1_024;
 /// Other templates that are named, of all under an id.
 const MAX_NAMED: usize = 3;
 /// Templates lent to one domain that it may not need: there must be room for its own.
@@ -37,7 +39,9 @@ pub(super) struct Library {
     session: Session,
     /// By version and template id; the one that came last is last.
     templates: BTreeMap<(u16, u16), Vec<Known>>,
-    count: usize,
+    octets: usize,
+    /// Template records in the files, and those that are not kept.
+    seen: u64,
     refused: u64,
     bad: u64,
     lent: HashSet<(Exporter, u32, u16)>,
@@ -56,20 +60,18 @@ impl Library {
     }
 
     fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let (before, bad) = (self.count, self.bad);
+        let (seen, bad, refused) = (self.seen, self.bad, self.refused);
         input::file(path, self)?;
+        let note = |text: String| output::note(format_args!("--template-from {}: {text}", path.display()));
         if self.bad > bad {
             let packets = count(self.bad - bad, "packet");
-            output::note(format_args!(
-                "--template-from {}: {packets} with something wrong (`nf decode` tells what)",
-                path.display()
-            ));
+            note(format!("{packets} with something wrong (`nf decode` tells what)"));
         }
-        if self.count == before && self.refused == 0 {
-            output::note(format_args!("--template-from {}: no templates in it", path.display()));
+        if self.seen == seen {
+            note("no templates in it".to_owned());
         }
-        if self.refused > 0 {
-            output::note(format_args!("{} more templates than are kept", self.refused));
+        if self.refused > refused {
+            note(format!("{} more than are kept", count(self.refused - refused, "template")));
         }
         Ok(())
     }
@@ -125,7 +127,7 @@ impl Library {
             let Some(known) = choose(all, exporter, domain) else { continue };
             if let Some(plan) = session.lend(exporter, version, domain, received, &known.definition) {
                 origins.borrowed(plan.id(), known.origin(version));
-                if self.untold.len() < MAX_TEMPLATES && others(all, known).next().is_some() {
+                if self.untold.len() < MAX_DOMAINS && others(all, known).next().is_some() {
                     self.untold.insert((exporter, domain, version, id));
                 }
             }
@@ -150,26 +152,23 @@ impl Library {
     }
 
     fn add(&mut self, known: Known, version: u16) {
-        if self.count >= MAX_TEMPLATES {
-            self.refused += 1;
-            return;
-        }
+        self.seen += 1;
         let all = self.templates.entry((version, known.definition.template_id)).or_default();
         let same = |other: &Known| {
             (other.exporter, other.domain) == (known.exporter, known.domain)
                 && other.is_like(&known.definition)
         };
         // Sent again: it is the most recent now.
-        match all.iter().position(same) {
-            Some(index) => {
-                let known = all.remove(index);
-                all.push(known);
-            }
-            None => {
-                all.push(known);
-                self.count += 1;
-            }
+        let replaced = all.iter().position(same).or((all.len() >= MAX_ALIKE).then_some(0));
+        let old = replaced.map(|index| all.remove(index));
+        self.refused += u64::from(old.as_ref().is_some_and(|old| !same(old)));
+        self.octets -= old.map_or(0, |old| old.octets());
+        if self.octets + known.octets() > MAX_OCTETS {
+            self.refused += 1;
+            return;
         }
+        self.octets += known.octets();
+        all.push(known);
     }
 }
 
@@ -191,6 +190,11 @@ impl Known {
     fn is_like(&self, other: &TemplateDefinition) -> bool {
         let own = &self.definition;
         (own.options, own.scope_count, &own.fields) == (other.options, other.scope_count, &other.fields)
+    }
+
+    /// Octets of memory that it takes, about.
+    fn octets(&self) -> usize {
+        size_of::<Self>() + self.place.len() + size_of_val(&self.definition.fields[..])
     }
 
     /// Whose it is and where it was.

@@ -83,7 +83,14 @@ impl Oddities {
         let unit = if matches!(header, Header::V9(_)) { "packet" } else { "record" };
         let Step { lost, reordered, duplicate, restarted, .. } = step;
         if lost > 0 {
-            tree.remark(Mark::Odd, &format!("the sequence number {sequence} says that {} of this exporter and domain are missing before this packet.", count(lost, unit)));
+            tree.remark(
+                Mark::Odd,
+                &format!(
+                    "the sequence number {sequence} says that {} of this exporter and domain are missing \
+                     before this packet.",
+                    count(lost, unit)
+                ),
+            );
         }
         for (is, text) in [
             (duplicate, "is that of a packet that came before: this one came twice."),
@@ -102,17 +109,17 @@ fn header(tree: &mut Tree, seen: &Seen<'_>) {
     let Seen { header, counts, .. } = *seen;
     let records = counts.flows + counts.options + counts.templates;
     match header {
-            Header::V9(h) if seen.problems.is_empty() && usize::from(h.count) != records => tree.remark(
-                Mark::Odd,
-                &format!(
-                    "the header's count (offset 2) is {}, but the packet has {records} records: {}. Nothing depends on it, \
-                     and many exporters count something else, such as sets.",
-                    h.count,
-                    counts.names()
-                ),
+        Header::V9(h) if seen.problems.is_empty() && usize::from(h.count) != records => tree.remark(
+            Mark::Odd,
+            &format!(
+                "the header's count (offset 2) is {}, but the packet has {records} records: {}. Nothing \
+                 depends on it, and many exporters count something else, such as sets.",
+                h.count,
+                counts.names()
             ),
-            _ => {}
-        }
+        ),
+        _ => {}
+    }
     let most = match header {
         Header::V1(_) => (v1::VERSION, 24),
         Header::V5(_) => (v5::VERSION, 30),
@@ -155,11 +162,15 @@ fn clock(tree: &mut Tree, seen: &Seen<'_>) {
         false => (export.saturating_since(received), "after"),
     };
     if apart > CLOCKS_AGREE {
-        tree.remark(Mark::Odd, &format!(
-                    "exported at {export:.0} by the exporter's clock, {} {direction} it was captured at {received:.0}: the \
-                     clock is wrong, or the capture is of a replay. Times of flows are off by as much.",
-                    about(apart)
-                ));
+        tree.remark(
+            Mark::Odd,
+            &format!(
+                "exported at {export:.0} by the exporter's clock, {} {direction} it was captured at \
+                 {received:.0}: the clock is wrong, or the capture is of a replay. Times of flows are off \
+                 by as much.",
+                about(apart)
+            ),
+        );
     }
 }
 

@@ -59,7 +59,11 @@ pub(super) fn template(
             word(tree, format!("field count = {count}"));
             word(tree, format!("scope field count = {scope_count}"));
             if scope_count == 0 {
-                tree.remark(Mark::Odd, "an options template without scope does not say what its options are about (RFC 7011, section 3.4.2.2: the scope field count must not be zero).");
+                tree.remark(
+                    Mark::Odd,
+                    "an options template without scope does not say what its options are about (RFC 7011, \
+                     section 3.4.2.2: the scope field count must not be zero).",
+                );
             }
         }
         (false, _) => word(tree, format!("field count = {count}")),
@@ -109,17 +113,18 @@ fn oddities(specifier: &FieldSpecifier, field: Option<&Field>, ipfix: bool, offs
     let mut odd = Vec::new();
     if !ipfix && length == VARIABLE_LENGTH {
         odd.push(format!(
-            "length 65535 at offset {} means variable length in IPFIX (RFC 7011, section 7); v9 has no such thing. The \
-             values are read as IPFIX writes them.",
+            "length 65535 at offset {} means variable length in IPFIX (RFC 7011, section 7); v9 has no \
+             such thing. The values are read as IPFIX writes them.",
             offset + 2
         ));
     }
     let unknown = field.is_none_or(|field| field.element().name == format!("{enterprise}.{id}"));
     if !ipfix && enterprise == enterprise::IANA && id & 0x8000 != 0 && unknown {
         odd.push(format!(
-            "field type {id} at offset {offset} has its high bit set. That is no enterprise bit in v9, as it is in IPFIX; \
-             vendors took such numbers for fields of their own, and this one is not known. If the exporter meant element {} \
-             of an enterprise, the next four octets are that number, and all fields behind it are shifted.",
+            "field type {id} at offset {offset} has its high bit set. That is no enterprise bit in v9, as \
+             it is in IPFIX; vendors took such numbers for fields of their own, and this one is not known. \
+             If the exporter meant element {} of an enterprise, the next four octets are that number, and \
+             all fields behind it are shifted.",
             id & 0x7fff
         ));
     }
@@ -127,7 +132,8 @@ fn oddities(specifier: &FieldSpecifier, field: Option<&Field>, ipfix: bool, offs
         && let Some(expected) = wrong_length(field.element().data_type, length)
     {
         odd.push(format!(
-            "{} is an {}, which has {expected}; its length here (offset {}) is {length}. Its values are shown as octets.",
+            "{} is an {}, which has {expected}; its length here (offset {}) is {length}. Its values are \
+             shown as octets.",
             field.name(),
             field.element().data_type,
             offset + 2

@@ -120,7 +120,10 @@ impl TextSink<'_> {
                 tree.heading(
                     0,
                     set.offset(),
-                    &format!("late: data set {id} of packet {packet}, which waited, offsets in that packet; {records}"),
+                    &format!(
+                        "late: data set {id} of packet {packet}, which waited, offsets in that packet; \
+                         {records}"
+                    ),
                 );
             }
             (false, 0) => {
@@ -253,8 +256,8 @@ impl TextWriter {
         header::write(&mut body.tree, current.header.version(), octets);
         of_packet.iter().for_each(|problem| body.tell(problem));
         if packet.truncated {
-            let text = "the capture kept only the first octets of this packet (its snap length): capture with \
-                        tcpdump -s 0.";
+            let text = "the capture kept only the first octets of this packet (its snap length): capture \
+                with tcpdump -s 0.";
             body.tree.remark(Mark::Fault, text);
         }
         let Current { header, received, exporter, .. } = current;
@@ -302,7 +305,8 @@ impl TextWriter {
         if given.len() > length && given[length..].iter().all(|&octet| octet == 0) {
             let zeros = count((given.len() - length) as u64, "zero");
             let text = format!(
-                "{zeros} follow the message's length ({length}, offset 2) in its datagram: filling, which is ignored."
+                "{zeros} follow the message's length ({length}, offset 2) in its datagram: filling, which \
+                 is ignored."
             );
             body.tree.remark(Mark::Odd, &text);
         }
