@@ -273,11 +273,11 @@ impl ExporterOptions {
 
     /// The rates that a domain gave, in no order.
     pub(super) fn rates(&self, domain: u32) -> impl Iterator<Item = (RateOf, u64)> {
-        self.facts.iter().filter(move |((of, _), _)| *of == domain).filter_map(|((_, subject), fact)| {
-            let of = match subject {
+        self.facts.iter().filter(move |(place, _)| place.domain == domain).filter_map(|(place, fact)| {
+            let of = match place.subject {
                 Subject::Rate => RateOf::Domain,
-                Subject::SamplerRate(sampler) => RateOf::Sampler(*sampler),
-                Subject::InterfaceRate(interface) => RateOf::Interface(*interface),
+                Subject::SamplerRate(sampler) => RateOf::Sampler(sampler),
+                Subject::InterfaceRate(interface) => RateOf::Interface(interface),
                 _ => return None,
             };
             match fact {
