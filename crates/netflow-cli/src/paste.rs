@@ -77,6 +77,8 @@ pub(crate) struct Paste {
     line: usize,
     /// The first line that is no hex, as long as it may be the heading of a dump.
     unread: Option<Bad>,
+    /// A dump could not be read; its other lines follow.
+    broken: bool,
     /// Dumps and arrays have text around them, which is nobody's mistake.
     text_expected: bool,
 }
@@ -86,27 +88,40 @@ impl Paste {
     pub(crate) fn line(&mut self, line: &str, found: &mut Vec<Found>) {
         self.line += 1;
         let number = self.line;
+        // Some editors start a file with a mark.
+        let line = line.trim_start_matches('\u{feff}');
         if self.goes_on(line, number, found) {
             return;
         }
         if line.trim().is_empty() {
             return self.close(found);
         }
-        match dump::line(line) {
+        let dumped = dump::line(line);
+        match dumped {
             Some(Ok(first)) if first.starts_packet() => {
                 self.close(found);
                 self.unread = None;
-                self.text_expected = true;
+                (self.text_expected, self.broken) = (true, false);
                 self.open = Open::Dump(Dump::new(number, first));
                 return;
             }
-            Some(Err((column, what))) => {
+            // The rest of a dump that cannot be read.
+            Some(_) if self.broken => return,
+            Some(Ok(first)) if first.is_numbered_packet() => {
                 self.close(found);
-                self.unread = None;
-                self.text_expected = true;
-                return found.push(Found::Bad(Bad::new(number, column, what)));
+                return found.push(Found::Packet { line: number, octets: first.octets });
             }
-            _ => {}
+            Some(Ok(first)) if first.is_middle() => {
+                self.close(found);
+                let what =
+                    format!("the dump starts at offset {:#x}: the lines before are missing", first.offset);
+                return self.break_dump(Bad::new(number, 1, what), found);
+            }
+            Some(Err(dump::Broken { column, what, sure: true })) => {
+                self.close(found);
+                return self.break_dump(Bad::new(number, column, what), found);
+            }
+            _ => self.broken = false,
         }
         if let Some(array) = literal::array(line, false) {
             self.close(found);
@@ -148,6 +163,14 @@ impl Paste {
         }
     }
 
+    /// Gives up the dump that is open, and what is left of it.
+    fn break_dump(&mut self, bad: Bad, found: &mut Vec<Found>) {
+        self.open = Open::Nothing;
+        self.unread = None;
+        (self.text_expected, self.broken) = (true, true);
+        found.push(Found::Bad(bad));
+    }
+
     /// Ends the text.
     pub(crate) fn finish(&mut self, found: &mut Vec<Found>) {
         self.close(found);
@@ -163,15 +186,13 @@ impl Paste {
                     Some(Ok(next)) if !next.starts_packet() => match dump.push(number, next) {
                         Ok(()) => {}
                         Err(bad) => {
-                            self.open = Open::Nothing;
-                            found.push(Found::Bad(bad));
+                            self.break_dump(bad, found);
                             return true;
                         }
                     },
                     // The rest of this packet cannot be read.
-                    Some(Err((column, what))) => {
-                        self.open = Open::Nothing;
-                        found.push(Found::Bad(Bad::new(number, column, what)));
+                    Some(Err(dump::Broken { column, what, .. })) => {
+                        self.break_dump(Bad::new(number, column, what), found);
                         return true;
                     }
                     _ if line.trim() == "*" => dump.repeat(),
@@ -256,7 +277,8 @@ fn is_whole(octets: &[u8]) -> bool {
 /// it has.
 pub(crate) fn text(text: &str) -> Vec<Found> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let dump = lines.clone().any(|line| matches!(dump::line(line), Some(Ok(first)) if first.starts_packet()));
+    let of_dump = |line: &str| matches!(dump::line(line), Some(Ok(first)) if first.starts_packet() || first.is_middle());
+    let dump = lines.clone().any(of_dump);
     if !dump && lines.clone().count() > 0 && lines.all(|line| hex::line(line).is_ok()) {
         let octets = text.lines().filter_map(|line| hex::line(line).ok()).flatten().collect();
         return vec![Found::Packet { line: 1, octets }];

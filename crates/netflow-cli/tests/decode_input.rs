@@ -47,6 +47,9 @@ fn output_of_other_tools_is_decoded_like_the_capture() {
     let windows = feed(["decode", "-", "--format=json"], dump.replace('\n', "\r\n").as_bytes());
     assert_eq!(windows.with(0).out, expected);
     assert_eq!(run_nf(["decode", "--format=json", dump]).with(0).out, expected);
+    // As PowerShell redirects it.
+    let utf16: Vec<u8> = format!("\u{feff}{dump}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(feed(["decode", "-", "--format=json"], &utf16).with(0).out, expected);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) const NOBODY: Exporter =
 const MAX_LINE: u64 = 8 << 20;
 /// Octets of a raw file: the longest packet, of 65,535 v8 records, has fewer.
 const MAX_RAW: u64 = 4 << 20;
+/// The mark of UTF-16 text, which PowerShell writes.
+const UTF16: [u8; 2] = [0xff, 0xfe];
 /// Octets at the start of an input that tell text from anything else.
 const START: usize = 512;
 
@@ -124,6 +126,11 @@ fn read(path: Option<&Path>, input: &mut impl BufRead, taker: &mut impl Taker) -
         messages(&name, input, taker)
     } else if looks_like_text(start) {
         text(path.map(|_| &*name), input, taker)
+    } else if start.starts_with(&UTF16) {
+        let mut octets = Vec::new();
+        input.take(MAX_LINE).read_to_end(&mut octets).with_context(failed)?;
+        let units: Vec<u16> = octets.as_chunks().0.iter().map(|&unit| u16::from_le_bytes(unit)).collect();
+        text(path.map(|_| &*name), &mut String::from_utf16_lossy(&units).as_bytes(), taker)
     } else if ending {
         messages(&name, input, taker)
     } else {

@@ -1,7 +1,7 @@
 //! Lines of a hex dump: an offset, octets, and perhaps the same as text. So print tcpdump, tshark, Wireshark, xxd,
 //! hexdump and od.
 
-use super::Bad;
+use super::{Bad, starts_like_packet};
 
 /// Octets of a line at most.
 const MAX_LINE: usize = 256;
@@ -15,17 +15,41 @@ pub(super) struct DumpLine {
     swapped: bool,
     /// The line has a wider gap behind its eighth octet.
     middle: bool,
+    /// The offset has a colon.
+    colon: bool,
+    /// The offset has a `0x`.
+    prefixed: bool,
+}
+
+/// A line that has an offset, and something else than octets behind it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// Character, from 1.
+    pub(super) column: usize,
+    /// What is wrong there.
+    pub(super) what: String,
+    /// The offset is surely one, and not a word of other text.
+    pub(super) sure: bool,
 }
 
 impl DumpLine {
     pub(super) fn starts_packet(&self) -> bool {
         self.offset == 0 && !self.octets.is_empty()
     }
+
+    /// Whether this is a packet of its own behind the number of a line, as `grep -n` writes it.
+    pub(super) fn is_numbered_packet(&self) -> bool {
+        self.colon && !self.prefixed && starts_like_packet(&self.octets)
+    }
+
+    /// Whether this is the middle of a dump, and surely no plain hex.
+    pub(super) fn is_middle(&self) -> bool {
+        self.offset > 0 && (self.colon || self.offset.is_multiple_of(16) && self.octets.len() == 16)
+    }
 }
 
-/// Reads a line that starts with an offset; `None` when it does not. An error has the character and what is
-/// wrong there.
-pub(super) fn line(text: &str) -> Option<Result<DumpLine, (usize, String)>> {
+/// Reads a line that starts with an offset; `None` when it does not.
+pub(super) fn line(text: &str) -> Option<Result<DumpLine, Broken>> {
     let start = text.len() - text.trim_start().len();
     let rest = &text[start..];
     let (prefixed, digits) = match rest.strip_prefix("0x") {
@@ -48,7 +72,8 @@ pub(super) fn line(text: &str) -> Option<Result<DumpLine, (usize, String)>> {
     }
     if behind.trim().is_empty() {
         let last = !colon && length >= 6 && offset > 0;
-        return last.then_some(Ok(DumpLine { offset, octets: Vec::new(), swapped: false, middle: false }));
+        let (octets, swapped, middle) = (Vec::new(), false, false);
+        return last.then_some(Ok(DumpLine { offset, octets, swapped, middle, colon, prefixed }));
     }
     let first = behind.split_ascii_whitespace().next()?;
     // Without a colon only pairs tell an offset from the first word of plain hex; hexdump has seven digits.
@@ -58,7 +83,10 @@ pub(super) fn line(text: &str) -> Option<Result<DumpLine, (usize, String)>> {
         return None;
     }
     let columns = text.chars().count() - behind.chars().count();
-    Some(octets(behind, colon, columns).map(|(octets, middle)| DumpLine { offset, octets, swapped, middle }))
+    Some(match octets(behind, colon, columns) {
+        Ok((octets, middle)) => Ok(DumpLine { offset, octets, swapped, middle, colon, prefixed }),
+        Err((column, what)) => Err(Broken { column, what, sure: prefixed || offset == 0 }),
+    })
 }
 
 /// The octets behind an offset, up to the text column: more than one space ends them, except in the middle of a

@@ -126,6 +126,27 @@ fn a_broken_dump_is_named_with_line_and_character() {
 }
 
 #[test]
+fn the_rest_of_a_broken_dump_is_passed_over() {
+    let rest = "0x0010:  0005 0001\n0x0020:  0005 0001\n";
+    let (packets, bad) = read(&format!("0x0000:  00zz 0001\n{rest}heading\n0x0000:  0009 0001\n"));
+    assert_eq!((packets, bad.len()), (vec![(5, vec![0, 9, 0, 1])], 1));
+    let (packets, bad) = read("00000000  00 05 0g\n00000010  00 05\n00000012\n");
+    assert_eq!((packets.len(), bad.len()), (0, 1));
+    let (packets, bad) = read(&format!("0x0010:  {0}\n0x0020:  {0}\n", "0102 ".repeat(8)));
+    assert_eq!(packets.len(), 0);
+    assert_eq!(bad, ["line 1, character 1: the dump starts at offset 0x10: the lines before are missing"]);
+}
+
+#[test]
+fn numbers_of_lines_are_no_offsets() {
+    let hex = pairs(&packet(), "");
+    is_packet(&format!("1234: {hex}"));
+    is_packet(&format!("\u{feff}{hex}"));
+    assert_eq!(read("face: is no offset\n").1.len(), 1);
+    assert_eq!(read(&format!("dead: letters\n{hex}\n")).0.len(), 1);
+}
+
+#[test]
 fn arrays_of_source_code() {
     let elements = |prefix: &str, octets: &[u8]| {
         octets
@@ -194,4 +215,5 @@ fn text_in_one_argument_is_one_packet_unless_it_is_a_dump() {
         [Found::Packet { line: 1, octets: packet() }]
     );
     assert_eq!(text("0x0000:  0005 0001\n0x0000:  0005 0002\n").len(), 2);
+    assert!(matches!(text("0x0010:  0005 0001\n0x0020:  0005 0002\n")[..], [Found::Bad(_)]));
 }
