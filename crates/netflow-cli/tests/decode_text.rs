@@ -234,6 +234,12 @@ fn what_is_wrong_is_named_with_its_offset() {
         ("unknown_version", with(V9, "0009", "0003"), "the first two octets are 0x0003, version 3", 1),
         ("sflow", "00000005 00000001 c0000201 00000000 00000001".to_owned(), "this is sFlow version 5", 1),
         (
+            "icmp",
+            "4500 001c 0000 0000 4001 0000 c0000201 c0000202 0800 0000 0000 0000".to_owned(),
+            "this looks like an IPv4 packet of ICMP, and no export packet is found in it",
+            1,
+        ),
+        (
             "enterprise_bit_in_v9",
             v9("0004 0001 0006", "8004 0001 0006"),
             "field type 32772 at offset 40 has its high bit set. That is no enterprise bit in v9",

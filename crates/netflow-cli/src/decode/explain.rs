@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use netflow_flow::protocol_name;
 use netflow_templates::Problem;
 use netflow_wire::{Header, SetError, SetHeader, TemplateError, WireError};
 
@@ -318,6 +319,11 @@ pub(super) fn unreadable(error: &WireError, octets: &[u8]) -> String {
                  was cut off on its way, or not copied."
             )
         }
+        WireError::UnknownVersion { .. } if ipv4_protocol(octets).is_some() => format!(
+            "this looks like an IPv4 packet of {}, and no export packet is found in it: these come over \
+             UDP (IPFIX also over TCP), and fragments are only put together from a capture file.",
+            ipv4_protocol(octets).unwrap_or_default()
+        ),
         WireError::UnknownVersion { version } => format!(
             "the first two octets are {version:#06x}, version {version}, where NetFlow has 1, 5, 7, 8 or 9 \
              and IPFIX 10. Check that the octets start with the UDP payload: headers of the network before \
@@ -334,6 +340,12 @@ pub(super) fn unreadable(error: &WireError, octets: &[u8]) -> String {
         }
         ref other => format!("{other}."),
     }
+}
+
+/// What an IPv4 packet carries, when octets start like one.
+fn ipv4_protocol(octets: &[u8]) -> Option<String> {
+    let &[0x45..=0x4f, _, _, _, _, _, _, _, _, protocol, ..] = octets.get(..20)? else { return None };
+    Some(protocol_name(protocol).map_or_else(|| format!("protocol {protocol}"), str::to_owned))
 }
 
 #[cfg(test)]
