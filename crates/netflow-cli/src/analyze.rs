@@ -14,7 +14,7 @@ use netflow_analyzer::{
     Connection, Filter, HostNames, Kind, Pairing, PairingConfig, Resolver, Row, Services,
 };
 use netflow_collector::capture::{CaptureReader, looks_like_capture};
-use netflow_flow::{Flow, FlowReader, Normalizer};
+use netflow_flow::{Flow, FlowReader, Flows, Normalizer};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
 
 use crate::Outcome;
@@ -136,7 +136,8 @@ impl<'a> Analysis<'a> {
                 Ok(true) => {
                     good += 1;
                     self.good += 1;
-                    self.push(&flows)?;
+                    flows.iter().for_each(|flow| self.push(flow));
+                    self.printer.print_full()?;
                 }
                 Ok(false) => break,
                 Err(error) if error.is_recoverable() => {
@@ -173,12 +174,12 @@ impl<'a> Analysis<'a> {
     fn capture(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
         let mut session = Session::with_config(input::session_config(&self.args.decoding)?);
         let mut capture = CaptureReader::new(input).with_context(|| name.to_owned())?;
-        let mut sink = Flows {
+        let mut sink = FlowSink {
             normalizer: Normalizer::with_sampling_override(self.args.decoding.sampling),
-            flows: Vec::new(),
+            flows: Flows::new(),
             malformed: 0,
         };
-        let mut foreign = 0;
+        let (mut foreign, mut flow) = (0, Flow::default());
         let result = loop {
             let datagram = match capture.next_datagram() {
                 Ok(Some(datagram)) => datagram,
@@ -190,8 +191,12 @@ impl<'a> Analysis<'a> {
             } else {
                 self.good += 1;
             }
-            self.push(&sink.flows)?;
-            sink.normalizer.recycle(&mut sink.flows);
+            for row in sink.flows.iter() {
+                row.copy_to(&mut flow);
+                self.push(&flow);
+            }
+            self.printer.print_full()?;
+            sink.flows.clear();
         };
         if foreign > 0 {
             output::note(format_args!(
@@ -220,12 +225,11 @@ impl<'a> Analysis<'a> {
         result
     }
 
-    fn push(&mut self, flows: &[Flow]) -> anyhow::Result<()> {
-        for flow in flows.iter().filter(|flow| self.filter.wants_flow(flow)) {
+    fn push(&mut self, flow: &Flow) {
+        if self.filter.wants_flow(flow) {
             let printer = &mut self.printer;
             self.pairing.push(flow, &mut |connection| printer.take(connection, &self.filter));
         }
-        self.printer.print_full()
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {
@@ -267,13 +271,13 @@ impl<'a> Analysis<'a> {
 }
 
 /// Turns decoded packets into flows.
-struct Flows {
+struct FlowSink {
     normalizer: Normalizer,
-    flows: Vec<Flow>,
+    flows: Flows,
     malformed: u64,
 }
 
-impl MessageSink for Flows {
+impl MessageSink for FlowSink {
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         self.normalizer.normalize(context, set, &mut self.flows);
     }

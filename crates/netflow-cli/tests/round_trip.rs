@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use common::{fixtures, folder, skip};
 use netflow_collector::capture::{CaptureReader, looks_like_capture};
-use netflow_flow::{Flow, FlowEncoder, FlowReader, Format, Normalizer, write_csv_head, write_flow_line};
+use netflow_flow::{
+    Flow, FlowEncoder, FlowReader, Flows, Format, Normalizer, write_csv_head, write_flow_line,
+};
 use netflow_templates::{
     Context, DataSet, Exporter, MessageSink, Problem, Session, TemplateChange, Timestamp,
 };
@@ -49,7 +51,9 @@ impl MessageSink for Everything {
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         self.encoders.iter_mut().for_each(|encoder| encoder.data(context, set));
         let flows = if context.late { &mut self.late } else { &mut self.flows };
-        self.normalizer.normalize(context, set, flows);
+        let mut normalized = Flows::new();
+        self.normalizer.normalize(context, set, &mut normalized);
+        flows.append(&mut normalized.to_vec());
     }
 
     fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {

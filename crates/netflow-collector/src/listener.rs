@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use netflow_flow::{Flow, Normalizer};
+use netflow_flow::{Flow, Flows, Normalizer};
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Problem, Timestamp};
 use netflow_wire::Header;
 
@@ -57,7 +57,12 @@ impl PacketListener {
     /// Takes packets from wherever `config` says.
     pub fn start(config: &Config) -> Result<Self, CollectorError> {
         let (sender, packets) = bounded(QUEUE);
-        let output = PacketOutput { normalizer: Normalizer::new(), packet: None, packets: sender };
+        let output = PacketOutput {
+            normalizer: Normalizer::new(),
+            flows: Flows::new(),
+            packet: None,
+            packets: sender,
+        };
         let collector = Collector::start(config, Inlet::open(config)?, vec![output])?;
         Ok(Self { collector: Some(collector), packets })
     }
@@ -104,6 +109,7 @@ impl Drop for PacketListener {
 /// Sends packets to whoever iterates.
 struct PacketOutput {
     normalizer: Normalizer,
+    flows: Flows,
     packet: Option<ReceivedPacket>,
     packets: Sender<ReceivedPacket>,
 }
@@ -120,9 +126,7 @@ impl MessageSink for PacketOutput {
     }
 
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        if let Some(packet) = &mut self.packet {
-            self.normalizer.normalize(context, set, &mut packet.flows);
-        }
+        self.normalizer.normalize(context, set, &mut self.flows);
     }
 
     fn problem(&mut self, _context: &Context<'_>, problem: Problem) {
@@ -134,7 +138,9 @@ impl MessageSink for PacketOutput {
 
 impl Output for PacketOutput {
     fn end_packet(&mut self) {
-        if let Some(packet) = self.packet.take() {
+        if let Some(mut packet) = self.packet.take() {
+            packet.flows = self.flows.to_vec();
+            self.flows.clear();
             let _ = self.packets.send(packet);
         }
     }

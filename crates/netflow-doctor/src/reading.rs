@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netflow_flow::{Flow, Normalizer, Quality, SamplingSource, TimeQuality};
+use netflow_flow::{Flow, Flows, Normalizer, Quality, SamplingSource, TimeQuality};
 use netflow_templates::{Context, DataSet, Timestamp};
 
 /// What a diagnosis needs to know of a flow.
@@ -45,15 +45,19 @@ pub(crate) struct FlowKey {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     normalizer: Normalizer,
-    flows: Vec<Flow>,
+    flows: Flows,
+    flow: Flow,
 }
 
 impl Reader {
     /// Appends what is to be known of every record of `set`.
     pub(crate) fn read(&mut self, context: &Context<'_>, set: DataSet<'_>, to: &mut Vec<Observation>) {
         self.normalizer.normalize(context, set, &mut self.flows);
-        to.extend(self.flows.iter().map(Observation::from));
-        self.normalizer.recycle(&mut self.flows);
+        to.extend(self.flows.iter().map(|flow| {
+            flow.copy_to(&mut self.flow);
+            Observation::from(&self.flow)
+        }));
+        self.flows.clear();
     }
 }
 

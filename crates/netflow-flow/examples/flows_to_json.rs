@@ -6,18 +6,18 @@
 use std::error::Error;
 use std::net::Ipv4Addr;
 
-use netflow_flow::{Flow, FlowReader, Normalizer, write_flow_line};
+use netflow_flow::{FlowReader, Flows, Normalizer, write_flow_line};
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp};
 use netflow_wire::{Header, MessageEncoder, v5};
 
 /// Turns data sets into flows.
 #[derive(Default)]
-struct Flows {
+struct Sink {
     normalizer: Normalizer,
-    flows: Vec<Flow>,
+    flows: Flows,
 }
 
-impl MessageSink for Flows {
+impl MessageSink for Sink {
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         self.normalizer.normalize(context, set, &mut self.flows);
     }
@@ -25,7 +25,7 @@ impl MessageSink for Flows {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let exporter = Exporter { address: [192, 0, 2, 254].into(), port: 2055 };
-    let mut sink = Flows::default();
+    let mut sink = Sink::default();
     Session::new().decode(exporter, Timestamp::from_secs(1_714_564_801), &packet(), &mut sink)?;
 
     let mut lines = Vec::new();
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 flow.dst_port,
                 flow.bytes()
             );
-            assert!(sink.flows.contains(flow), "what was written is read");
+            assert!(sink.flows.to_vec().contains(flow), "what was written is read");
         }
     }
     Ok(())

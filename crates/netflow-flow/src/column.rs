@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 
 use netflow_templates::{Column as SetColumn, Context, Field, Plan, Timestamp};
 use netflow_wire::FieldSpecifier;
 
-use crate::extras::Extras;
+use crate::extras::{Extras, ExtrasRef};
+use crate::flows::FlowRef;
 use crate::quality::Quality;
-use crate::schema::{Flow, Rare};
+use crate::schema::{Flow, RareColumns};
+use crate::store::{ExtrasColumns, Lists, Store, Texts, Values};
 use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 
 /// The value of a column in one flow, borrowed from it.
@@ -32,7 +35,7 @@ pub enum Cell<'a> {
     /// Numbers.
     List(&'a [u32]),
     /// Names and values.
-    Extras(&'a Extras),
+    Extras(ExtrasRef<'a>),
 }
 
 /// What values a column has.
@@ -84,15 +87,15 @@ pub struct Column {
     pub derived: bool,
     /// The elements that fill it by themselves, as enterprise number and id, preferred first.
     pub elements: &'static [(u32, u16)],
-    pub(crate) get: for<'a> fn(&'a Flow) -> Cell<'a>,
+    pub(crate) get: for<'a> fn(FlowRef<'a>) -> Cell<'a>,
     pub(crate) set: fn(&mut Flow, Cell<'_>) -> bool,
 }
 
 impl Column {
     /// The column's value in a flow.
     #[inline]
-    pub fn get<'a>(&self, flow: &'a Flow) -> Cell<'a> {
-        (self.get)(flow)
+    pub fn get<'a>(&self, flow: impl Into<FlowRef<'a>>) -> Cell<'a> {
+        (self.get)(flow.into())
     }
 
     /// Sets the column's value in a flow. Numbers, times, addresses and names may be given as text too. A
@@ -114,6 +117,9 @@ impl fmt::Debug for Column {
 
 /// A type that a column can have.
 pub(crate) trait ColumnValue: Sized {
+    /// How the column is held for many flows, if it is a rare one.
+    type Store: Store<Self>;
+
     const KIND: Kind;
     const NULLABLE: bool = false;
     /// Whether, of several elements for the column, the value decides (an address of zeros gives way), not
@@ -148,6 +154,17 @@ pub(crate) trait ColumnValue: Sized {
         false
     }
 
+    /// Takes the values of a field into a rare column of some rows, whose flows are `flows`. False when the
+    /// field's encoding does not fit: it has to be kept under its name then.
+    fn fill_rare(
+        _column: &SetColumn<'_>,
+        _store: &mut Self::Store,
+        _rows: Range<usize>,
+        _flows: &mut [Flow],
+    ) -> bool {
+        false
+    }
+
     /// Takes the values of two fields of `N` octets each, one of [`LENGTHS`](Self::LENGTHS), in one go.
     fn fill_both<const N: usize>(
         columns: &[SetColumn<'_>; 2],
@@ -176,6 +193,8 @@ fn clamp<T>(flow: &mut Flow, most: T) -> T {
 macro_rules! number_column {
     ($($type:ty),*) => { $(
         impl ColumnValue for $type {
+            type Store = Values<Self>;
+
             const KIND: Kind = Kind::Unsigned(<$type>::BITS as u8);
             const ABSENT: Self = 0;
             const LENGTHS: &'static [u16] = &[1, 2, 4, 8];
@@ -240,6 +259,8 @@ macro_rules! number_column {
         }
 
         impl ColumnValue for Option<$type> {
+            type Store = Values<Self>;
+
             const KIND: Kind = <$type>::KIND;
             const NULLABLE: bool = true;
             const ABSENT: Self = None;
@@ -266,6 +287,27 @@ macro_rules! number_column {
                     *slot(flow) = Some(<$type>::try_from(number).unwrap_or_else(|_| clamp(flow, <$type>::MAX)));
                 })
             }
+
+            fn fill_rare(
+                column: &SetColumn<'_>,
+                store: &mut Self::Store,
+                rows: Range<usize>,
+                flows: &mut [Flow],
+            ) -> bool {
+                let mut too_large = false;
+                let fits = column.zip_unsigned(store.rows(rows), |value, number| {
+                    too_large |= number > u64::from(<$type>::MAX);
+                    *value = Some(<$type>::try_from(number).unwrap_or(<$type>::MAX));
+                });
+                if too_large {
+                    column.zip_unsigned(flows, |flow, number| {
+                        if number > u64::from(<$type>::MAX) {
+                            clamp(flow, ());
+                        }
+                    });
+                }
+                fits
+            }
         }
     )* };
 }
@@ -276,6 +318,8 @@ number_column!(u8, u16, u32, u64);
 macro_rules! parsed_column {
     ($type:ty, $kind:expr, $absent:expr, $cell:path) => {
         impl ColumnValue for $type {
+            type Store = Values<Self>;
+
             const KIND: Kind = $kind;
             const ABSENT: Self = $absent;
 
@@ -303,6 +347,8 @@ parsed_column!(ApplicationId, Kind::Application, ApplicationId { engine: 0, sele
 macro_rules! optional_column {
     ($type:ty, $by_value:literal, { $($fill:item)* }) => {
         impl ColumnValue for Option<$type> {
+            type Store = Values<Self>;
+
             const KIND: Kind = <$type>::KIND;
             const NULLABLE: bool = true;
             const BY_VALUE: bool = $by_value;
@@ -353,7 +399,18 @@ optional_column!(IpAddr, true, {
             column.zip_array::<_, N>(flows, |flow, octets| *slot(flow) = address(octets));
             return true;
         }
-        column.zip_address(flows, |flow, address| put_address(slot(flow), address))
+        let mut lost = false;
+        column.zip_address(flows, |flow, address| lost |= !put_address(slot(flow), address)) && !lost
+    }
+
+    fn fill_rare(
+        column: &SetColumn<'_>,
+        store: &mut Self::Store,
+        rows: Range<usize>,
+        _: &mut [Flow],
+    ) -> bool {
+        let mut lost = false;
+        column.zip_address(store.rows(rows), |slot, address| lost |= !put_address(slot, address)) && !lost
     }
 
     #[inline]
@@ -376,21 +433,23 @@ optional_column!(IpAddr, true, {
 });
 optional_column!(Timestamp, false, {});
 optional_column!(MacAddress, false, {
-    fn fill<const N: usize>(
-        [column, _]: &[SetColumn<'_>; 2],
-        flows: &mut [Flow],
-        slot: impl Fn(&mut Flow) -> &mut Self,
+    fn fill_rare(
+        column: &SetColumn<'_>,
+        store: &mut Self::Store,
+        rows: Range<usize>,
+        _: &mut [Flow],
     ) -> bool {
-        fill_octets(column, flows, slot, |octets| octets.try_into().ok().map(MacAddress))
+        fill_octets(column, store.rows(rows), |octets| octets.try_into().ok().map(MacAddress))
     }
 });
 optional_column!(ApplicationId, false, {
-    fn fill<const N: usize>(
-        [column, _]: &[SetColumn<'_>; 2],
-        flows: &mut [Flow],
-        slot: impl Fn(&mut Flow) -> &mut Self,
+    fn fill_rare(
+        column: &SetColumn<'_>,
+        store: &mut Self::Store,
+        rows: Range<usize>,
+        _: &mut [Flow],
     ) -> bool {
-        fill_octets(column, flows, slot, ApplicationId::from_octets)
+        fill_octets(column, store.rows(rows), ApplicationId::from_octets)
     }
 });
 
@@ -404,28 +463,32 @@ fn address<const N: usize>(octets: [u8; N]) -> Option<IpAddr> {
 }
 
 /// The first address that is not all zeros stays: some records have an IPv4 and an IPv6 field, and zeros in
-/// the one that does not apply.
-fn put_address(slot: &mut Option<IpAddr>, address: IpAddr) {
-    if slot.is_none_or(|before| before.is_unspecified()) {
-        *slot = Some(address);
+/// the one that does not apply. False when the address is another one, which then has no place.
+fn put_address(slot: &mut Option<IpAddr>, address: IpAddr) -> bool {
+    match *slot {
+        Some(before) if !before.is_unspecified() => before == address || address.is_unspecified(),
+        // Of two of zeros the preferred one stays.
+        Some(_) if address.is_unspecified() => true,
+        _ => {
+            *slot = Some(address);
+            true
+        }
     }
 }
 
-/// Values of one shape; false when the first does not have it.
-fn fill_octets<T>(
-    column: &SetColumn<'_>,
-    flows: &mut [Flow],
-    slot: impl Fn(&mut Flow) -> &mut Option<T>,
-    read: impl Fn(&[u8]) -> Option<T>,
-) -> bool {
-    if flows.is_empty() || read(column.octets(0)).is_none() {
-        return false;
-    }
-    column.zip_octets(flows, |flow, octets| *slot(flow) = read(octets));
-    true
+/// Values of one shape; false when one does not have it.
+fn fill_octets<T>(column: &SetColumn<'_>, rows: &mut [Option<T>], read: impl Fn(&[u8]) -> Option<T>) -> bool {
+    let mut fits = true;
+    column.zip_octets(rows, |slot, octets| {
+        *slot = read(octets);
+        fits &= slot.is_some();
+    });
+    fits
 }
 
 impl ColumnValue for String {
+    type Store = Texts;
+
     const KIND: Kind = Kind::Text;
     const NULLABLE: bool = true;
     const ABSENT: Self = Self::new();
@@ -448,20 +511,13 @@ impl ColumnValue for String {
         self.clear();
     }
 
-    fn fill<const N: usize>(
-        [column, _]: &[SetColumn<'_>; 2],
-        flows: &mut [Flow],
-        slot: impl Fn(&mut Flow) -> &mut Self,
+    fn fill_rare(
+        column: &SetColumn<'_>,
+        store: &mut Self::Store,
+        rows: Range<usize>,
+        _: &mut [Flow],
     ) -> bool {
-        column.zip_octets(flows, |flow, octets| {
-            let end = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
-            let text = slot(flow);
-            text.clear();
-            match std::str::from_utf8(&octets[..end]) {
-                Ok(utf8) => text.push_str(utf8),
-                Err(_) => text.push_str(&String::from_utf8_lossy(&octets[..end])),
-            }
-        });
+        store.fill(column, rows);
         true
     }
 }
@@ -469,6 +525,8 @@ impl ColumnValue for String {
 macro_rules! enumeration_column {
     ($($type:ty),*) => { $(
         impl ColumnValue for $type {
+            type Store = Values<Self>;
+
             const KIND: Kind = Kind::Enumeration;
             const ABSENT: Self = Self::DEFAULT;
 
@@ -487,6 +545,8 @@ macro_rules! enumeration_column {
 enumeration_column!(TimeQuality, SamplingSource);
 
 impl ColumnValue for Vec<u32> {
+    type Store = Lists;
+
     const KIND: Kind = Kind::List;
     const NULLABLE: bool = true;
     const ABSENT: Self = Self::new();
@@ -518,17 +578,19 @@ impl ColumnValue for Vec<u32> {
 }
 
 impl ColumnValue for Extras {
+    type Store = ExtrasColumns;
+
     const KIND: Kind = Kind::Extras;
     const NULLABLE: bool = true;
     const ABSENT: Self = Self::new();
 
     fn cell(&self) -> Cell<'_> {
-        if self.is_empty() { Cell::Null } else { Cell::Extras(self) }
+        if self.is_empty() { Cell::Null } else { Cell::Extras(self.into()) }
     }
 
     fn set(&mut self, cell: Cell<'_>) -> bool {
         match cell {
-            Cell::Extras(extras) => self.clone_from(extras),
+            Cell::Extras(extras) => self.copy_from(extras),
             Cell::Null | Cell::Text("") => self.clear(),
             _ => return false,
         }
@@ -540,19 +602,41 @@ impl ColumnValue for Extras {
     }
 }
 
-/// Takes the values of a field, or of two of one length, into columns. False when an encoding does not fit.
-pub(crate) type Fill = fn(&[SetColumn<'_>; 2], &Context<'_>, &mut [Flow]) -> bool;
+/// Takes the values of a field, or of two of one length, into columns. False when an encoding does not fit, or
+/// not every value found its place.
+pub(crate) type Fill = fn(&[SetColumn<'_>; 2], &Context<'_>, &mut Target<'_>) -> bool;
+
+/// The flows of a data set, as they are made.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) flows: &'a mut [Flow],
+    pub(crate) rare: &'a mut RareColumns,
+    /// Where they are in the rare columns.
+    pub(crate) rows: Range<usize>,
+}
 
 /// The method of a column's type that takes a field of a length, which is a constant there.
 macro_rules! by_length {
     ($length:expr, $method:ident <$type:ty> ($($slot:expr),*)) => {
         match $length {
-            1 => |columns, _, flows| <$type as ColumnValue>::$method::<1>(columns, flows, $($slot),*),
-            2 => |columns, _, flows| <$type as ColumnValue>::$method::<2>(columns, flows, $($slot),*),
-            4 => |columns, _, flows| <$type as ColumnValue>::$method::<4>(columns, flows, $($slot),*),
-            8 => |columns, _, flows| <$type as ColumnValue>::$method::<8>(columns, flows, $($slot),*),
-            16 => |columns, _, flows| <$type as ColumnValue>::$method::<16>(columns, flows, $($slot),*),
-            _ => |columns, _, flows| <$type as ColumnValue>::$method::<0>(columns, flows, $($slot),*),
+            1 => |columns, _, target| {
+            <$type as ColumnValue>::$method::<1>(columns, target.flows, $($slot),*)
+        },
+            2 => |columns, _, target| {
+            <$type as ColumnValue>::$method::<2>(columns, target.flows, $($slot),*)
+        },
+            4 => |columns, _, target| {
+            <$type as ColumnValue>::$method::<4>(columns, target.flows, $($slot),*)
+        },
+            8 => |columns, _, target| {
+            <$type as ColumnValue>::$method::<8>(columns, target.flows, $($slot),*)
+        },
+            16 => |columns, _, target| {
+            <$type as ColumnValue>::$method::<16>(columns, target.flows, $($slot),*)
+        },
+            _ => |columns, _, target| {
+            <$type as ColumnValue>::$method::<0>(columns, target.flows, $($slot),*)
+        },
         }
     };
 }
@@ -564,8 +648,13 @@ pub(crate) fn id(field: &Field) -> (u32, u16) {
 
 /// Whether a column takes an element of a template: not where the template has one that is preferred.
 pub(crate) fn takes<V: ColumnValue>(plan: &Plan, id: (u32, u16), preference: &[(u32, u16)]) -> bool {
-    let mut preferred = preference.iter().take_while(|&&other| other != id);
-    V::BY_VALUE || !preferred.any(|&(enterprise, id)| plan.has(enterprise, id))
+    V::BY_VALUE || preferred(plan, id, preference) == 0
+}
+
+/// How many elements of a template are preferred to one of it.
+pub(crate) fn preferred(plan: &Plan, id: (u32, u16), preference: &[(u32, u16)]) -> usize {
+    let preferred = preference.iter().take_while(|&&other| other != id);
+    preferred.filter(|&&(enterprise, id)| plan.has(enterprise, id)).count()
 }
 
 /// A record whose layout is known when this is compiled.
@@ -604,46 +693,6 @@ pub(crate) const fn place(
     None
 }
 
-/// Parts for rare columns of flows that are done with: used again, so that a flow with rare columns takes no
-/// memory of its own in the long run.
-#[derive(Debug, Default)]
-pub(crate) struct SpareParts {
-    #[allow(clippy::vec_box, reason = "the boxes go into flows as they are")]
-    parts: Vec<Box<Rare>>,
-    /// Whether flows have some.
-    attached: bool,
-}
-
-impl SpareParts {
-    /// How many are kept.
-    const MAX: usize = 4_096;
-
-    /// Gives every flow that has none a part for rare columns.
-    pub(crate) fn attach(&mut self, flows: &mut [Flow]) {
-        self.attached = true;
-        for flow in flows {
-            if flow.rare.is_none() {
-                flow.rare = Some(self.parts.pop().unwrap_or_default());
-            }
-        }
-    }
-
-    /// Takes back the parts of flows that are done with.
-    pub(crate) fn detach(&mut self, flows: &mut [Flow]) {
-        if !std::mem::take(&mut self.attached) {
-            return;
-        }
-        for flow in flows {
-            if let Some(mut rare) = flow.rare.take()
-                && self.parts.len() < Self::MAX
-            {
-                rare.clear();
-                self.parts.push(rare);
-            }
-        }
-    }
-}
-
 /// Declares the columns: see [`schema`](crate::schema).
 macro_rules! columns {
     (
@@ -668,7 +717,7 @@ macro_rules! columns {
         pairs { $( $one:ident, $other:ident : $pair_type:ty; )* }
     ) => {
         $(#[$flow_meta])*
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone)]
         pub struct Flow {
             $( $(#[doc = $flow_doc])+ pub $flow: $flow_type, )*
             pub(crate) rare: Option<Box<Rare>>,
@@ -687,6 +736,47 @@ macro_rules! columns {
                 let mut flow = Self { rare: None, $( $flow: self.$flow, )* };
                 flow.record_index = record_index;
                 flow
+            }
+
+            /// A copy with rare columns.
+            pub(crate) fn with_rare(&self, rare: Box<Rare>) -> Self {
+                Self { rare: Some(rare), $( $flow: self.$flow, )* }
+            }
+        }
+
+        impl PartialEq for Flow {
+            fn eq(&self, other: &Self) -> bool {
+                $( self.$flow == other.$flow && )* self.rare() == other.rare()
+            }
+        }
+
+        impl FlowRef<'_> {
+            $( $(#[doc = $flow_doc])+
+            #[inline]
+            pub fn $flow(&self) -> $flow_type {
+                self.flow.$flow
+            } )*
+
+            $( $(#[doc = $derived_doc])+
+            pub fn $derived(&self) -> $derived_type {
+                self.flow.$derived()
+            } )*
+        }
+
+        /// The rare columns of many flows.
+        #[derive(Debug, Default)]
+        pub(crate) struct RareColumns {
+            $( pub(crate) $rare: <$rare_type as ColumnValue>::Store, )*
+        }
+
+        impl RareColumns {
+            pub(crate) fn clear(&mut self) {
+                $( Store::<$rare_type>::clear(&mut self.$rare); )*
+            }
+
+            /// Sets the columns of `rare`, which are all absent.
+            pub(crate) fn copy_to(&self, row: usize, rare: &mut Rare) {
+                $( self.$rare.copy_to(row, &mut rare.$rare); )*
             }
         }
 
@@ -730,7 +820,7 @@ macro_rules! columns {
                 nullable: <$flow_type as ColumnValue>::NULLABLE,
                 derived: false,
                 elements: preference::$flow,
-                get: |flow| ColumnValue::cell(&flow.$flow),
+                get: |flow| ColumnValue::cell(&flow.flow.$flow),
                 set: |flow, cell| ColumnValue::set(&mut flow.$flow, cell),
             }, )*
             $( Column {
@@ -740,7 +830,7 @@ macro_rules! columns {
                 nullable: false,
                 derived: true,
                 elements: &[],
-                get: |flow| Cell::Unsigned(flow.$derived()),
+                get: |flow| Cell::Unsigned(flow.flow.$derived()),
                 set: |_, _| true,
             }, )*
             $( Column {
@@ -750,7 +840,12 @@ macro_rules! columns {
                 nullable: <$rare_type as ColumnValue>::NULLABLE,
                 derived: false,
                 elements: preference::$rare,
-                get: |flow| flow.rare.as_deref().map_or(Cell::Null, |rare| ColumnValue::cell(&rare.$rare)),
+                get: |flow| match flow.rare {
+                    Some((columns, row)) => columns.$rare.cell(row),
+                    None => {
+                        flow.flow.rare.as_deref().map_or(Cell::Null, |rare| ColumnValue::cell(&rare.$rare))
+                    }
+                },
                 set: |flow, cell| {
                     (flow.rare.is_none() && cell == Cell::Null)
                         || ColumnValue::set(&mut flow.rare_mut().$rare, cell)
@@ -781,10 +876,25 @@ macro_rules! columns {
                 return takes::<$flow_type>(plan, id, preference::$flow).then_some(fill);
             } )*
             $( if preference::$rare.contains(&id) {
-                let fill: Fill = by_length!(length, fill<$rare_type>(|flow| &mut flow.rare_mut().$rare));
+                let fill: Fill = |[column, _], _, target| {
+                    let Target { flows, rare, rows } = target;
+                    <$rare_type as ColumnValue>::fill_rare(column, &mut rare.$rare, rows.clone(), flows)
+                };
                 return takes::<$rare_type>(plan, id, preference::$rare).then_some(fill);
             } )*
             None
+        }
+
+        /// How many fields of the template are preferred to this one, for a column where the values decide.
+        pub(crate) fn rank(plan: &Plan, field: &Field) -> usize {
+            let id = id(field);
+            $( if <$flow_type>::BY_VALUE && preference::$flow.contains(&id) {
+                return preferred(plan, id, preference::$flow);
+            } )*
+            $( if <$rare_type>::BY_VALUE && preference::$rare.contains(&id) {
+                return preferred(plan, id, preference::$rare);
+            } )*
+            0
         }
 
         /// Whether a field is for one of the rare columns.

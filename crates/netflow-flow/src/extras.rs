@@ -4,6 +4,8 @@ use std::fmt;
 
 use netflow_templates::{DataType, Value};
 
+use crate::store::ExtrasColumns;
+
 /// Names and values of the elements that have no column of their own, in the record's order.
 ///
 /// Values are kept as they came, in one piece of memory, and decoded when they are looked at.
@@ -45,7 +47,7 @@ impl Extras {
         let start = self.octets.len() as u32;
         self.octets.extend_from_slice(name.as_bytes());
         if repeat > 0 {
-            self.octets.extend_from_slice(format!("_{}", repeat + 1).as_bytes());
+            self.octets.extend_from_slice(repetition(repeat).as_bytes());
         }
         let value = self.octets.len() as u32;
         self.octets.extend_from_slice(octets);
@@ -68,13 +70,87 @@ impl Extras {
         self.entries.clear();
     }
 
-    fn raw(&self) -> impl Iterator<Item = (&str, DataType, &[u8])> {
+    /// Makes these the same as others.
+    pub(crate) fn copy_from(&mut self, others: ExtrasRef<'_>) {
+        self.clear();
+        for (name, data_type, octets) in others.raw() {
+            self.push(name, 0, data_type, octets);
+        }
+    }
+
+    pub(crate) fn raw(&self) -> impl Iterator<Item = (&str, DataType, &[u8])> {
         self.entries.iter().map(|entry| {
             let name = &self.octets[entry.name as usize..entry.value as usize];
             let value = &self.octets[entry.value as usize..entry.end as usize];
             // Names are pushed as text.
             (std::str::from_utf8(name).unwrap_or_default(), entry.data_type, value)
         })
+    }
+}
+
+/// What is appended to the name of an element that came `repeat` times before.
+fn repetition(repeat: u16) -> String {
+    format!("_{}", u32::from(repeat) + 1)
+}
+
+/// Appends a name to `names`.
+pub(crate) fn repeated_name(names: &mut String, name: &str, repeat: u16) {
+    names.push_str(name);
+    if repeat > 0 {
+        names.push_str(&repetition(repeat));
+    }
+}
+
+/// The extras of a flow, borrowed from it or from [`Flows`](crate::Flows).
+#[derive(Clone, Copy)]
+pub struct ExtrasRef<'a>(Of<'a>);
+
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Flow(&'a Extras),
+    Row(&'a ExtrasColumns, usize),
+}
+
+impl<'a> ExtrasRef<'a> {
+    pub(crate) fn of_row(columns: &'a ExtrasColumns, row: usize) -> Self {
+        Self(Of::Row(columns, row))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.raw().next().is_none()
+    }
+
+    /// Names and decoded values.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+        self.raw().map(|(name, data_type, octets)| (name, data_type.decode(octets)))
+    }
+
+    fn raw(self) -> impl Iterator<Item = (&'a str, DataType, &'a [u8])> {
+        let (own, row) = match self.0 {
+            Of::Flow(extras) => (Some(extras), None),
+            Of::Row(columns, row) => (None, Some((columns, row))),
+        };
+        let own = own.into_iter().flat_map(Extras::raw);
+        own.chain(row.into_iter().flat_map(|(columns, row)| columns.raw(row)))
+    }
+}
+
+impl<'a> From<&'a Extras> for ExtrasRef<'a> {
+    fn from(extras: &'a Extras) -> Self {
+        Self(Of::Flow(extras))
+    }
+}
+
+impl PartialEq for ExtrasRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl fmt::Debug for ExtrasRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

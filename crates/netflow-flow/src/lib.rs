@@ -9,8 +9,10 @@ mod schema;
 mod normalize;
 
 mod extras;
+mod flows;
 mod protocol;
 mod quality;
+mod store;
 mod value;
 
 mod file;
@@ -20,8 +22,9 @@ mod read;
 mod write;
 
 pub use column::{Cell, CellError, Column, Kind};
-pub use extras::Extras;
+pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};
+pub use flows::{FlowRef, Flows};
 pub use gzip::{GzipBlock, GzipEnd, gzip_end};
 pub use json::header_fields;
 pub use netflow_templates::Value;

@@ -4,10 +4,13 @@
 //! than one element to find is in the modules here. Everything else goes to `extras`, so that nothing that
 //! was decoded is lost.
 
-use netflow_templates::{Column, Context, DataSet, DataType};
+use std::collections::HashMap;
+
+use netflow_templates::{Column, Context, DataSet};
 
 use self::program::{Program, Programs};
-use crate::column::SpareParts;
+use crate::column::Target;
+use crate::flows::Flows;
 use crate::json;
 use crate::quality::Quality;
 use crate::schema::Flow;
@@ -27,11 +30,10 @@ pub use sampling::SamplingOverride;
 pub struct Normalizer {
     sampling_override: SamplingOverride,
     programs: Programs,
-    spare: SpareParts,
     packet: u64,
     records: u16,
-    /// The same of the packet whose late sets come now.
-    late: (u64, u16),
+    /// Records of packets whose late sets come with this one.
+    late: HashMap<u64, u16>,
 }
 
 impl Normalizer {
@@ -46,58 +48,57 @@ impl Normalizer {
     }
 
     /// Appends a flow for every record of `set` to `flows`.
-    pub fn normalize(&mut self, context: &Context<'_>, set: DataSet<'_>, flows: &mut Vec<Flow>) {
+    pub fn normalize(&mut self, context: &Context<'_>, set: DataSet<'_>, flows: &mut Flows) {
         let start = flows.len();
         let first = self.count(context, set.len());
         let program = self.programs.of(set.plan());
-        begin(context, &set, program, self.sampling_override, first, flows);
-        let flows = &mut flows[start..];
-        if program.rare {
-            self.spare.attach(flows);
-        }
+        begin(context, &set, program, self.sampling_override, first, &mut flows.rows);
+        let Flows { rows, rare, has_rare } = flows;
+        *has_rare |= program.rare;
+        let rows = start..rows.len();
+        let mut target = Target { flows: &mut flows.rows[start..], rare, rows };
         let fields = set.plan().fields();
         for step in &program.steps {
             let columns = [set.column(&fields[step.field]), set.column(&fields[step.other])];
-            if !(step.fill)(&columns, context, flows) {
-                extras(&columns[0], flows);
+            if !(step.fill)(&columns, context, &mut target) {
+                *has_rare = true;
+                extras(&columns[0], &mut target);
             }
         }
+        if !program.mpls.is_empty() {
+            mpls::complete(&set, &program.mpls, &mut target);
+        }
         if program.time.is_to_complete() {
-            time::complete(&set, &program.time, context, flows);
+            time::complete(&set, &program.time, context, target.flows);
         }
         if self.sampling_override.is_none() {
-            program.sampling.complete(&set, context, flows);
+            program.sampling.complete(&set, context, target.flows);
         }
         if program.direction {
-            flows.iter_mut().for_each(drop_wrong_direction);
+            target.flows.iter_mut().for_each(drop_wrong_direction);
         }
         if program.ip_version == 0 {
-            flows.iter_mut().for_each(take_ip_version);
+            target.flows.iter_mut().for_each(take_ip_version);
         }
         if let Some(proto) = program.implied_proto {
-            flows.iter_mut().for_each(|flow| flow.proto = proto);
+            target.flows.iter_mut().for_each(|flow| flow.proto = proto);
         }
-        flows.iter_mut().for_each(icmp::complete);
+        target.flows.iter_mut().for_each(icmp::complete);
         if context.options.knows(context.exporter.address) {
-            names::complete(context, flows);
+            *has_rare |= names::complete(context, &mut target);
         }
-    }
-
-    /// Takes back the memory of flows that are done with.
-    pub fn recycle(&mut self, flows: &mut Vec<Flow>) {
-        self.spare.detach(flows);
-        flows.clear();
     }
 
     /// Position of the set's first record in its export packet.
     fn count(&mut self, context: &Context<'_>, records: usize) -> u16 {
-        let (packet, counted) = match context.late {
-            true => (&mut self.late.0, &mut self.late.1),
-            false => (&mut self.packet, &mut self.records),
-        };
-        if *packet != context.packet {
-            (*packet, *counted) = (context.packet, 0);
+        if !context.late && self.packet != context.packet {
+            (self.packet, self.records) = (context.packet, 0);
+            self.late.clear();
         }
+        let counted = match context.late {
+            true => self.late.entry(context.packet).or_default(),
+            false => &mut self.records,
+        };
         let first = *counted;
         *counted = first.wrapping_add(records as u16);
         first
@@ -140,21 +141,14 @@ fn begin(
 }
 
 /// Keeps a field that no column takes under its name.
-fn extras(column: &Column<'_>, flows: &mut [Flow]) {
-    let field = column.field();
-    let element = field.element();
-    if element.data_type.is_list() {
+fn extras(column: &Column<'_>, target: &mut Target<'_>) {
+    let (extras, rows) = (&mut target.rare.extras, target.rows.clone());
+    if column.field().element().data_type.is_list() {
         // A list is nothing without the templates that it is made of: its text is kept.
-        for (row, flow) in flows.iter_mut().enumerate() {
-            let mut text = Vec::new();
-            json::value(&mut text, &column.value(row));
-            flow.rare_mut().extras.push(&element.name, field.occurrence(), DataType::String, &text);
-        }
-        return;
+        extras.fill_texts(column, rows, |row, text| json::value(text, &column.value(row)));
+    } else {
+        extras.fill(column, rows);
     }
-    column.zip_octets(flows, |flow, octets| {
-        flow.rare_mut().extras.push(&element.name, field.occurrence(), element.data_type, octets);
-    });
 }
 
 /// Where the record does not say its IP version, or says zero, the addresses do.

@@ -143,9 +143,6 @@ impl<'a> FlowReader<'a> {
     /// other the file ends.
     pub fn read(&mut self, flows: &mut Vec<Flow>) -> Result<bool, ReadError> {
         loop {
-            if let Lines::Packets(packets) = &mut self.lines {
-                packets.recycle(flows);
-            }
             flows.clear();
             if self.done || !self.read_line()? {
                 return Ok(false);

@@ -11,8 +11,10 @@ use std::net::IpAddr;
 use netflow_templates::{Field, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, ColumnValue, Fill, FixedRecord, id, place, takes};
+use crate::column::{Cell, Column, ColumnValue, Fill, FixedRecord, Target, id, place, preferred, takes};
 use crate::extras::Extras;
+use crate::flows::FlowRef;
+use crate::store::Store;
 use crate::value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 
 columns! {

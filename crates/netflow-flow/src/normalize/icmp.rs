@@ -20,15 +20,15 @@ pub(super) fn takes(field: &Field) -> bool {
 }
 
 /// Takes a field that says type or code.
-pub(super) const FILL: Fill = |[column, _], _, flows| match column.field().element().id {
-    ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => column.zip_unsigned(flows, |flow, number| {
+pub(super) const FILL: Fill = |[column, _], _, target| match column.field().element().id {
+    ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => column.zip_unsigned(target.flows, |flow, number| {
         flow.icmp_type = Some((number >> 8) as u8);
         flow.icmp_code = Some(number as u8);
     }),
     ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 => {
-        column.zip_unsigned(flows, |flow, number| flow.icmp_type = Some(number as u8))
+        column.zip_unsigned(target.flows, |flow, number| flow.icmp_type = Some(number as u8))
     }
-    _ => column.zip_unsigned(flows, |flow, number| flow.icmp_code = Some(number as u8)),
+    _ => column.zip_unsigned(target.flows, |flow, number| flow.icmp_code = Some(number as u8)),
 };
 
 /// Elements that are there for ICMP only, by protocol.

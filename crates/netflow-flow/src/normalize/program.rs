@@ -17,8 +17,10 @@ pub(super) struct Program {
     pub(super) fixed: Option<fixed::Begin>,
     /// Where the fields go, those that go nowhere left out.
     pub(super) steps: Box<[Step]>,
-    /// Whether any of them goes to the rare columns.
+    /// Whether any field goes to the rare columns.
     pub(super) rare: bool,
+    /// The fields with MPLS labels.
+    pub(super) mpls: Box<[usize]>,
     /// Where times are taken from.
     pub(super) time: Times,
     /// Where sampling rates are taken from.
@@ -44,6 +46,8 @@ pub(super) struct Step {
     rare: bool,
     /// Whether a column of the table takes it.
     column: bool,
+    /// How many other fields are preferred for the same column.
+    rank: usize,
 }
 
 impl Program {
@@ -55,11 +59,16 @@ impl Program {
             .filter(|(_, field)| fixed.is_none() || !fixed::takes(field))
             .filter_map(|(number, field)| step(plan, &times, number, field))
             .collect();
-        let rare = steps.iter().any(|step| step.rare);
+        let mpls: Vec<_> =
+            (0..plan.fields().len()).filter(|&field| mpls::takes(&plan.fields()[field])).collect();
+        let rare = !mpls.is_empty() || steps.iter().any(|step| step.rare);
+        // Where the values decide, those that are preferred come first.
+        steps.sort_by_key(|step| step.rank);
         join_pairs(plan, &mut steps);
         Self {
             plan: plan.id(),
             fixed,
+            mpls: mpls.into(),
             steps: steps.into(),
             rare,
             sampling: Sampling::new(plan),
@@ -76,21 +85,19 @@ const EXTRA: Fill = |_, _, _| false;
 
 /// Where a field goes; `None` when it only fills space.
 fn step(plan: &Plan, times: &Times, number: usize, field: &Field) -> Option<Step> {
-    let to = |fill, rare| Step { fill, field: number, other: number, rare, column: false };
-    if field.is_padding() || field.length() == 0 {
+    let to = |fill, rare| Step { fill, field: number, other: number, rare, column: false, rank: 0 };
+    if field.is_padding() || field.length() == 0 || mpls::takes(field) {
         return None;
     }
     Some(if field.occurrence() > 0 {
         // The first of an element is the outermost, and the one that columns are for.
         to(EXTRA, true)
     } else if let Some(fill) = schema::filler(plan, field) {
-        Step { column: true, ..to(fill, schema::is_rare(field)) }
+        Step { column: true, rank: schema::rank(plan, field), ..to(fill, schema::is_rare(field)) }
     } else if let Some((fill, reverse)) = times.filler(field) {
         to(fill, reverse)
     } else if icmp::takes(field) {
         to(icmp::FILL, false)
-    } else if mpls::takes(field) {
-        to(mpls::FILL, true)
     } else {
         to(EXTRA, true)
     })
@@ -103,7 +110,7 @@ fn join_pairs(plan: &Plan, steps: &mut Vec<Step>) {
         let step = steps[first];
         let pair = (0..steps.len()).find_map(|second| {
             let other = steps[second];
-            if second == first || !step.column || !other.column {
+            if second == first || !step.column || !other.column || step.rank + other.rank > 0 {
                 return None;
             }
             let fields = (&plan.fields()[step.field], &plan.fields()[other.field]);

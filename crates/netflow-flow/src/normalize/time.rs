@@ -70,22 +70,26 @@ impl Times {
         let id = Some(field.element().id);
         match field.element().enterprise {
             pen::IANA if id == self.start => Some((
-                |[column, _], context, flows| put(column, context, flows, |flow| &mut flow.time_flow_start),
+                |[column, _], context, target| {
+                    put(column, context, target.flows, |flow| &mut flow.time_flow_start)
+                },
                 false,
             )),
             pen::IANA if id == self.end => Some((
-                |[column, _], context, flows| put(column, context, flows, |flow| &mut flow.time_flow_end),
+                |[column, _], context, target| {
+                    put(column, context, target.flows, |flow| &mut flow.time_flow_end)
+                },
                 false,
             )),
             pen::REVERSE if id == self.reverse_start => Some((
-                |[column, _], context, flows| {
-                    put(column, context, flows, |flow| &mut flow.rare_mut().reverse_start)
+                |[column, _], context, target| {
+                    put(column, context, target.rare.reverse_start.rows(target.rows.clone()), |time| time)
                 },
                 true,
             )),
             pen::REVERSE if id == self.reverse_end => Some((
-                |[column, _], context, flows| {
-                    put(column, context, flows, |flow| &mut flow.rare_mut().reverse_end)
+                |[column, _], context, target| {
+                    put(column, context, target.rare.reverse_end.rows(target.rows.clone()), |time| time)
                 },
                 true,
             )),
@@ -130,11 +134,11 @@ fn chosen(plan: &Plan, enterprise: u32, preference: [u16; 6]) -> Option<u16> {
     })
 }
 
-fn put(
+fn put<R>(
     column: &Column<'_>,
     context: &Context<'_>,
-    flows: &mut [Flow],
-    slot: impl Fn(&mut Flow) -> &mut Option<Timestamp>,
+    flows: &mut [R],
+    slot: impl Fn(&mut R) -> &mut Option<Timestamp>,
 ) -> bool {
     let field = column.field();
     match field.element().id {
@@ -170,11 +174,11 @@ fn put(
 }
 
 /// Times in the exporter's uptime: see [`Clock`](netflow_templates::Clock).
-fn at_uptime(
+fn at_uptime<R>(
     column: &Column<'_>,
     context: &Context<'_>,
-    flows: &mut [Flow],
-    slot: impl Fn(&mut Flow) -> &mut Option<Timestamp>,
+    flows: &mut [R],
+    slot: impl Fn(&mut R) -> &mut Option<Timestamp>,
 ) -> bool {
     let clock = context.clock;
     if let Some(now) = clock.uptime_millis {

@@ -16,6 +16,7 @@ use netflow_wire::{FieldSpecifier, Header};
 use self::encode::encode;
 use self::line::Packet;
 use self::rows::Rows;
+use crate::flows::{FlowRef, Flows};
 use crate::normalize::Normalizer;
 use crate::schema::Flow;
 
@@ -43,6 +44,7 @@ pub(super) struct PacketLines {
     /// The same, but a list (RFC 6313) is a string: flows have the text of it, and so have the lines.
     without_lists: Registry,
     normalizer: Normalizer,
+    normalized: Flows,
     options: Options,
     /// By the names of the members.
     shapes: HashMap<Box<[u8]>, Rc<Shape>>,
@@ -81,6 +83,7 @@ impl PacketLines {
             without_lists: registry.clone(),
             registry,
             normalizer,
+            normalized: Flows::new(),
             options: Options::default(),
             shapes: HashMap::new(),
             shapes_memory: 0,
@@ -101,10 +104,6 @@ impl PacketLines {
     #[cfg(test)]
     pub(super) fn kept_shapes(&self) -> usize {
         self.shapes.len()
-    }
-
-    pub(super) fn recycle(&mut self, flows: &mut Vec<Flow>) {
-        self.normalizer.recycle(flows);
     }
 
     /// Appends the flows of a line; returns when its packet was received.
@@ -138,7 +137,9 @@ impl PacketLines {
             let (packet, options) = (number, &lines.options);
             let context = Context { packet, exporter, received, header: &header, late, clock, options };
             let start = flows.len();
-            lines.normalizer.normalize(&context, set, flows);
+            lines.normalized.clear();
+            lines.normalizer.normalize(&context, set, &mut lines.normalized);
+            flows.extend(lines.normalized.iter().map(FlowRef::to_flow));
             if flows.len() == start {
                 return lines.leave_out(&rows, misfits);
             }

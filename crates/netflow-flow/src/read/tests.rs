@@ -5,7 +5,7 @@ use netflow_wire::{
 };
 
 use super::*;
-use crate::{FlowEncoder, Format, GzipBlock, Value};
+use crate::{FlowEncoder, Flows, Format, GzipBlock, Value};
 
 const NOW: u32 = 1_714_564_800;
 
@@ -98,7 +98,7 @@ fn written(format: Format, gzip: bool) -> (Vec<Flow>, Vec<u8>) {
 
 /// What the packets' flows are, and a file of them.
 fn written_of(packets: &[Vec<u8>], format: Format, gzip: bool) -> (Vec<Flow>, Vec<u8>) {
-    struct Both(FlowEncoder, Normalizer, Vec<Flow>);
+    struct Both(FlowEncoder, Normalizer, Flows);
     impl MessageSink for Both {
         fn packet(&mut self, context: &Context<'_>) {
             self.0.packet(context);
@@ -119,7 +119,7 @@ fn written_of(packets: &[Vec<u8>], format: Format, gzip: bool) -> (Vec<Flow>, Ve
         }
     }
     let encoder = FlowEncoder::new(format, gzip.then(GzipBlock::default), None);
-    let mut sink = Both(encoder, Normalizer::new(), Vec::new());
+    let mut sink = Both(encoder, Normalizer::new(), Flows::new());
     let exporter = Exporter { address: "192.0.2.254".parse().unwrap(), port: 4739 };
     let received = Timestamp::from_nanos(i64::from(NOW) * 1_000_000_000 + 250_000_000);
     let mut session = Session::new();
@@ -135,7 +135,7 @@ fn written_of(packets: &[Vec<u8>], format: Format, gzip: bool) -> (Vec<Flow>, Ve
         }
     }
     file.extend(sink.0.take_block().unwrap().unwrap());
-    (sink.2, file)
+    (sink.2.to_vec(), file)
 }
 
 #[test]

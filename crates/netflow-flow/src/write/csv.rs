@@ -1,7 +1,8 @@
 //! Flows as CSV (RFC 4180, with a line feed at the end of a line).
 
 use super::flow_line::cell_text;
-use crate::schema::{COLUMNS, Flow};
+use crate::flows::FlowRef;
+use crate::schema::COLUMNS;
 
 /// Appends the line with the names of the columns.
 pub fn write_csv_head(out: &mut Vec<u8>) {
@@ -15,7 +16,8 @@ pub fn write_csv_head(out: &mut Vec<u8>) {
 }
 
 /// Appends a flow as a line; what is absent is empty.
-pub fn write_csv_flow(out: &mut Vec<u8>, flow: &Flow) {
+pub fn write_csv_flow<'a>(out: &mut Vec<u8>, flow: impl Into<FlowRef<'a>>) {
+    let flow = flow.into();
     for (index, column) in COLUMNS.iter().enumerate() {
         if index > 0 {
             out.push(b',');

@@ -6,9 +6,9 @@ use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
 use super::{PacketWriter, write_csv_flow, write_flow_line};
 use crate::file::Format;
+use crate::flows::Flows;
 use crate::gzip::GzipBlock;
 use crate::normalize::{Normalizer, SamplingOverride};
-use crate::schema::Flow;
 
 /// Encodes what a session decodes, in one of the formats of flow files.
 ///
@@ -21,7 +21,7 @@ pub struct FlowEncoder {
     gzip: Option<GzipBlock>,
     packet: PacketWriter,
     normalizer: Normalizer,
-    flows: Vec<Flow>,
+    flows: Flows,
     text: Vec<u8>,
 }
 
@@ -33,7 +33,7 @@ impl FlowEncoder {
             gzip,
             packet: PacketWriter::new(),
             normalizer: Normalizer::with_sampling_override(sampling),
-            flows: Vec::new(),
+            flows: Flows::new(),
             text: Vec::new(),
         }
     }
@@ -45,7 +45,7 @@ impl FlowEncoder {
             Format::FlowLines => self.flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow)),
             Format::Csv => self.flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow)),
         }
-        self.normalizer.recycle(&mut self.flows);
+        self.flows.clear();
     }
 
     /// Octets of text that wait to be taken.

@@ -1,12 +1,14 @@
 //! A flow as a line of JSON.
 
 use crate::column::Cell;
+use crate::flows::FlowRef;
 use crate::json;
-use crate::schema::{COLUMNS, Flow};
+use crate::schema::COLUMNS;
 
 /// Appends a flow as one line of JSON: the columns by name, without those that are absent.
-pub fn write_flow_line(out: &mut Vec<u8>, flow: &Flow) {
+pub fn write_flow_line<'a>(out: &mut Vec<u8>, flow: impl Into<FlowRef<'a>>) {
     out.push(b'{');
+    let flow = flow.into();
     for column in COLUMNS {
         let cell = column.get(flow);
         if cell == Cell::Null {

@@ -1,0 +1,108 @@
+//! Flows of data sets, many at a time.
+
+use crate::column::Cell;
+use crate::schema::{Flow, RareColumns};
+
+/// Flows as [`Normalizer`](crate::Normalizer) makes them of data sets: used again, they take no memory of
+/// their own in the long run.
+///
+/// The usual columns are held flow by flow, the rare ones column by column, so that those that no flow has
+/// cost nothing.
+#[derive(Debug, Default)]
+pub struct Flows {
+    pub(crate) rows: Vec<Flow>,
+    pub(crate) rare: RareColumns,
+    /// Whether any flow may have a rare column.
+    pub(crate) has_rare: bool,
+}
+
+impl Flows {
+    /// No flows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Removes all, keeping the memory for the next ones.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        if std::mem::take(&mut self.has_rare) {
+            self.rare.clear();
+        }
+    }
+
+    /// The flows, in the order of their records.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = FlowRef<'_>> {
+        self.rows.iter().enumerate().map(|(row, flow)| self.of(row, flow))
+    }
+
+    /// One flow, counted from 0.
+    pub fn get(&self, row: usize) -> Option<FlowRef<'_>> {
+        self.rows.get(row).map(|flow| self.of(row, flow))
+    }
+
+    /// All flows, each by itself.
+    pub fn to_vec(&self) -> Vec<Flow> {
+        self.iter().map(FlowRef::to_flow).collect()
+    }
+
+    #[inline]
+    fn of<'a>(&'a self, row: usize, flow: &'a Flow) -> FlowRef<'a> {
+        FlowRef { flow, rare: self.has_rare.then_some((&self.rare, row)) }
+    }
+}
+
+/// One flow, among others ([`Flows`]) or by itself.
+///
+/// Its usual columns are methods, every column can be had as a [`Cell`].
+#[derive(Debug, Clone, Copy)]
+pub struct FlowRef<'a> {
+    /// The usual columns; the rare ones too, when it is by itself.
+    pub(crate) flow: &'a Flow,
+    pub(crate) rare: Option<(&'a RareColumns, usize)>,
+}
+
+impl<'a> FlowRef<'a> {
+    /// The value of a column.
+    #[inline]
+    pub fn cell(self, column: &crate::Column) -> Cell<'a> {
+        column.get(self)
+    }
+
+    /// The flow by itself.
+    pub fn to_flow(self) -> Flow {
+        let mut flow = Flow::UNKNOWN;
+        self.copy_to(&mut flow);
+        flow
+    }
+
+    /// Makes `flow` the same, which spares memory for a flow of its own.
+    pub fn copy_to(self, flow: &mut Flow) {
+        let Some((columns, row)) = self.rare else {
+            return flow.clone_from(self.flow);
+        };
+        let mut rare = flow.rare.take().unwrap_or_default();
+        rare.clear();
+        columns.copy_to(row, &mut rare);
+        *flow = self.flow.with_rare(rare);
+    }
+}
+
+impl<'a> From<&'a Flow> for FlowRef<'a> {
+    #[inline]
+    fn from(flow: &'a Flow) -> Self {
+        Self { flow, rare: None }
+    }
+}
