@@ -90,14 +90,14 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
 /// How packets are printed.
 enum Writer {
     Text(Box<TextWriter>),
-    Json(PacketWriter),
+    Json(Box<PacketWriter>),
 }
 
 impl Writer {
     fn new(format: DecodeFormat) -> Self {
         match format {
             DecodeFormat::Text => Self::Text(Box::default()),
-            DecodeFormat::Json => Self::Json(PacketWriter::new()),
+            DecodeFormat::Json => Self::Json(Box::default()),
         }
     }
 
@@ -166,7 +166,7 @@ impl<W: Write> Decoder<W> {
                 let mut sink = TextSink { writer, origins, library, octets, place };
                 self.session.decode(exporter, received, octets, &mut sink)
             }
-            Writer::Json(json) => self.session.decode(exporter, received, octets, json),
+            Writer::Json(json) => self.session.decode(exporter, received, octets, &mut **json),
         };
         match &decoded {
             Ok(length) => {

@@ -8,7 +8,7 @@ use netflow_templates::{Column as SetColumn, Context, Field, Plan, Timestamp};
 use netflow_wire::FieldSpecifier;
 
 use crate::extras::{Extras, ExtrasRef};
-use crate::flows::FlowRef;
+use crate::flows::{FlowRef, Row};
 use crate::quality::Quality;
 use crate::schema::{Flow, RareColumns};
 use crate::store::{ExtrasColumns, Lists, Store, Texts, Values};
@@ -148,7 +148,7 @@ pub(crate) trait ColumnValue: Sized {
     /// when the field's encoding does not fit; the flows are as before then.
     fn fill<const N: usize>(
         _columns: &[SetColumn<'_>; 2],
-        _flows: &mut [Flow],
+        _flows: &mut [Row],
         _slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
         false
@@ -160,7 +160,7 @@ pub(crate) trait ColumnValue: Sized {
         _column: &SetColumn<'_>,
         _store: &mut Self::Store,
         _rows: Range<usize>,
-        _flows: &mut [Flow],
+        _flows: &mut [Row],
     ) -> bool {
         false
     }
@@ -168,7 +168,7 @@ pub(crate) trait ColumnValue: Sized {
     /// Takes the values of two fields of `N` octets each, one of [`LENGTHS`](Self::LENGTHS), in one go.
     fn fill_both<const N: usize>(
         columns: &[SetColumn<'_>; 2],
-        flows: &mut [Flow],
+        flows: &mut [Row],
         first: impl Fn(&mut Flow) -> &mut Self,
         second: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -228,7 +228,7 @@ macro_rules! number_column {
             #[inline]
             fn fill<const N: usize>(
                 [column, _]: &[SetColumn<'_>; 2],
-                flows: &mut [Flow],
+                flows: &mut [Row],
                 slot: impl Fn(&mut Flow) -> &mut Self,
             ) -> bool {
                 if Self::LENGTHS.contains(&(N as u16)) {
@@ -245,7 +245,7 @@ macro_rules! number_column {
             #[inline]
             fn fill_both<const N: usize>(
                 columns: &[SetColumn<'_>; 2],
-                flows: &mut [Flow],
+                flows: &mut [Row],
                 first: impl Fn(&mut Flow) -> &mut Self,
                 second: impl Fn(&mut Flow) -> &mut Self,
             ) -> bool {
@@ -280,7 +280,7 @@ macro_rules! number_column {
             #[inline]
             fn fill<const N: usize>(
                 [column, _]: &[SetColumn<'_>; 2],
-                flows: &mut [Flow],
+                flows: &mut [Row],
                 slot: impl Fn(&mut Flow) -> &mut Self,
             ) -> bool {
                 column.zip_unsigned(flows, |flow, number| {
@@ -292,7 +292,7 @@ macro_rules! number_column {
                 column: &SetColumn<'_>,
                 store: &mut Self::Store,
                 rows: Range<usize>,
-                flows: &mut [Flow],
+                flows: &mut [Row],
             ) -> bool {
                 let mut too_large = false;
                 let fits = column.zip_unsigned(store.rows(rows), |value, number| {
@@ -391,7 +391,7 @@ optional_column!(IpAddr, true, {
     #[inline]
     fn fill<const N: usize>(
         [column, _]: &[SetColumn<'_>; 2],
-        flows: &mut [Flow],
+        flows: &mut [Row],
         slot: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
         // All flows of a set are filled alike: the first tells whether another field came before.
@@ -403,12 +403,7 @@ optional_column!(IpAddr, true, {
         column.zip_address(flows, |flow, address| lost |= !put_address(slot(flow), address)) && !lost
     }
 
-    fn fill_rare(
-        column: &SetColumn<'_>,
-        store: &mut Self::Store,
-        rows: Range<usize>,
-        _: &mut [Flow],
-    ) -> bool {
+    fn fill_rare(column: &SetColumn<'_>, store: &mut Self::Store, rows: Range<usize>, _: &mut [Row]) -> bool {
         let mut lost = false;
         column.zip_address(store.rows(rows), |slot, address| lost |= !put_address(slot, address)) && !lost
     }
@@ -416,7 +411,7 @@ optional_column!(IpAddr, true, {
     #[inline]
     fn fill_both<const N: usize>(
         columns: &[SetColumn<'_>; 2],
-        flows: &mut [Flow],
+        flows: &mut [Row],
         first: impl Fn(&mut Flow) -> &mut Self,
         second: impl Fn(&mut Flow) -> &mut Self,
     ) -> bool {
@@ -433,22 +428,12 @@ optional_column!(IpAddr, true, {
 });
 optional_column!(Timestamp, false, {});
 optional_column!(MacAddress, false, {
-    fn fill_rare(
-        column: &SetColumn<'_>,
-        store: &mut Self::Store,
-        rows: Range<usize>,
-        _: &mut [Flow],
-    ) -> bool {
+    fn fill_rare(column: &SetColumn<'_>, store: &mut Self::Store, rows: Range<usize>, _: &mut [Row]) -> bool {
         fill_octets(column, store.rows(rows), |octets| octets.try_into().ok().map(MacAddress))
     }
 });
 optional_column!(ApplicationId, false, {
-    fn fill_rare(
-        column: &SetColumn<'_>,
-        store: &mut Self::Store,
-        rows: Range<usize>,
-        _: &mut [Flow],
-    ) -> bool {
+    fn fill_rare(column: &SetColumn<'_>, store: &mut Self::Store, rows: Range<usize>, _: &mut [Row]) -> bool {
         fill_octets(column, store.rows(rows), ApplicationId::from_octets)
     }
 });
@@ -511,12 +496,7 @@ impl ColumnValue for String {
         self.clear();
     }
 
-    fn fill_rare(
-        column: &SetColumn<'_>,
-        store: &mut Self::Store,
-        rows: Range<usize>,
-        _: &mut [Flow],
-    ) -> bool {
+    fn fill_rare(column: &SetColumn<'_>, store: &mut Self::Store, rows: Range<usize>, _: &mut [Row]) -> bool {
         store.fill(column, rows);
         true
     }
@@ -609,7 +589,7 @@ pub(crate) type Fill = fn(&[SetColumn<'_>; 2], &Context<'_>, &mut Target<'_>) ->
 /// The flows of a data set, as they are made.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
-    pub(crate) flows: &'a mut [Flow],
+    pub(crate) flows: &'a mut [Row],
     pub(crate) rare: &'a mut RareColumns,
     /// Where they are in the rare columns.
     pub(crate) rows: Range<usize>,

@@ -1,7 +1,13 @@
 //! Flows of data sets, many at a time.
 
+use std::mem::ManuallyDrop;
+
 use crate::column::Cell;
 use crate::schema::{Flow, RareColumns};
+
+/// A flow without its rare columns: those are in [`RareColumns`]. So there is nothing to be dropped, and many are
+/// cleared at once.
+pub(crate) type Row = ManuallyDrop<Flow>;
 
 /// Flows as [`Normalizer`](crate::Normalizer) makes them of data sets: used again, they take no memory of
 /// their own in the long run.
@@ -10,7 +16,7 @@ use crate::schema::{Flow, RareColumns};
 /// cost nothing.
 #[derive(Debug, Default)]
 pub struct Flows {
-    pub(crate) rows: Vec<Flow>,
+    pub(crate) rows: Vec<Row>,
     pub(crate) rare: RareColumns,
     /// Whether any flow may have a rare column.
     pub(crate) has_rare: bool,

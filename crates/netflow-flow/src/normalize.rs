@@ -5,12 +5,13 @@
 //! was decoded is lost.
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 
 use netflow_templates::{Column, Context, DataSet};
 
 use self::program::{Program, Programs};
 use crate::column::Target;
-use crate::flows::Flows;
+use crate::flows::{Flows, Row};
 use crate::json;
 use crate::quality::Quality;
 use crate::schema::Flow;
@@ -75,15 +76,17 @@ impl Normalizer {
             program.sampling.complete(&set, context, target.flows);
         }
         if program.direction {
-            target.flows.iter_mut().for_each(drop_wrong_direction);
+            target.flows.iter_mut().for_each(|flow| drop_wrong_direction(flow));
         }
         if program.ip_version == 0 {
-            target.flows.iter_mut().for_each(take_ip_version);
+            target.flows.iter_mut().for_each(|flow| take_ip_version(flow));
         }
         if let Some(proto) = program.implied_proto {
             target.flows.iter_mut().for_each(|flow| flow.proto = proto);
         }
-        target.flows.iter_mut().for_each(icmp::complete);
+        if program.fixed.is_none() {
+            target.flows.iter_mut().for_each(|flow| icmp::complete(flow));
+        }
         if context.options.knows(context.exporter.address) {
             *has_rare |= names::complete(context, &mut target);
         }
@@ -105,18 +108,36 @@ impl Normalizer {
     }
 }
 
-/// Appends the flows of a set, with what they all have in common.
+/// Appends the flows of a set, with what they all have in common; the first has the index `first`.
 fn begin(
     context: &Context<'_>,
     set: &DataSet<'_>,
     program: &Program,
     sampling_override: SamplingOverride,
     first: u16,
-    flows: &mut Vec<Flow>,
+    flows: &mut Vec<Row>,
 ) {
+    if let Some(begin) = program.fixed {
+        let common = Flow { record_index: first, ..common(context, set, program, sampling_override) };
+        return begin(set, &common, &context.clock, flows);
+    }
+    // Nothing else may see this one, so that what is not known of it is known when this is compiled.
+    let common = common(context, set, program, sampling_override);
+    let indices = (0..set.len()).map(|row| first.wrapping_add(row as u16));
+    flows.extend(indices.map(|index| ManuallyDrop::new(common.with_index(index))));
+}
+
+/// What the flows of a set have in common.
+#[inline(always)]
+fn common(
+    context: &Context<'_>,
+    set: &DataSet<'_>,
+    program: &Program,
+    sampling_override: SamplingOverride,
+) -> Flow {
     let header = context.header;
     let (sampling_rate, sampling_source) = sampling::of_set(context, sampling_override);
-    let common = Flow {
+    Flow {
         exporter_addr: context.exporter.address,
         exporter_port: context.exporter.port,
         observation_domain_id: context.domain(),
@@ -131,13 +152,8 @@ fn begin(
         sampling_source,
         ip_version: program.ip_version,
         quality: if context.late { Quality::LATE_TEMPLATE.0 } else { 0 },
-        record_index: first,
         ..Flow::UNKNOWN
-    };
-    if let Some(begin) = program.fixed {
-        return begin(set, &common, &context.clock, flows);
     }
-    flows.extend((0..set.len()).map(|row| common.with_index(first.wrapping_add(row as u16))));
 }
 
 /// Keeps a field that no column takes under its name.

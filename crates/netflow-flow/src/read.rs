@@ -95,7 +95,7 @@ enum Lines {
     /// No line could be read yet; `json` says whether there was an object.
     Unknown {
         registry: Box<Registry>,
-        normalizer: Normalizer,
+        normalizer: Box<Normalizer>,
         json: bool,
     },
     Packets(Box<packets::PacketLines>),
@@ -127,7 +127,7 @@ impl<'a> FlowReader<'a> {
         };
         let lines = Lines::Unknown {
             registry: Box::new(registry),
-            normalizer: Normalizer::with_sampling_override(sampling),
+            normalizer: Box::new(Normalizer::with_sampling_override(sampling)),
             json: false,
         };
         let (ahead, error_ahead) = (VecDeque::new(), None);
@@ -311,7 +311,7 @@ impl<'a> FlowReader<'a> {
             *json = true;
             if packets::is_packet_line(line) {
                 let (registry, normalizer) = (std::mem::take(registry), std::mem::take(normalizer));
-                self.lines = Lines::Packets(Box::new(packets::PacketLines::new(*registry, normalizer)));
+                self.lines = Lines::Packets(Box::new(packets::PacketLines::new(*registry, *normalizer)));
             }
             return Ok(true);
         }

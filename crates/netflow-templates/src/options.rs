@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+
 use self::elements::{Description, describes_elements};
 use self::exporter::{Agreed, ExporterOptions, Fact, Subject};
 use self::record::Seen;
@@ -173,7 +175,7 @@ impl<'a> DomainOptions<'a> {
 /// heard least recently loses what it said.
 #[derive(Debug)]
 pub struct Options {
-    exporters: HashMap<IpAddr, Box<ExporterOptions>>,
+    exporters: HashMap<IpAddr, Box<ExporterOptions>, RandomState>,
     /// Each exporter once, the one heard least recently on top. An exporter that was heard since finds its
     /// place when it comes to the top, so that hearing one costs nothing here.
     order: BinaryHeap<Reverse<(u64, IpAddr)>>,
@@ -195,7 +197,7 @@ impl Options {
     /// Nothing said yet; `limits` bound what is kept.
     pub fn with_limits(limits: &Limits) -> Self {
         Self {
-            exporters: HashMap::new(),
+            exporters: HashMap::default(),
             order: BinaryHeap::new(),
             heard: 0,
             descriptions: 0,

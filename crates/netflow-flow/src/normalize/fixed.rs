@@ -1,16 +1,21 @@
 //! Records of fixed layout: where their fields are is known when this is compiled, so that they are turned
 //! into flows record by record, by the same table as all others.
 
+use std::mem::ManuallyDrop;
+
 use netflow_templates::{Clock, DataSet, Field, Plan, Timestamp};
 use netflow_wire::{FieldSpecifier, element_id as ie, enterprise as pen, v1, v5, v7};
 
+use super::icmp;
 use crate::column::{FixedRecord, place};
+use crate::flows::Row;
 use crate::schema::{self, Flow};
 
 /// Appends the flows of a set's records, of which the first has the index that `common` has.
-pub(super) type Begin = fn(&DataSet<'_>, &Flow, &Clock, &mut Vec<Flow>);
+pub(super) type Begin = fn(&DataSet<'_>, &Flow, &Clock, &mut Vec<Row>);
 
 const START: &[(u32, u16)] = &[(pen::IANA, ie::FLOW_START_SYS_UP_TIME)];
+const PROTO: &[(u32, u16)] = &[(pen::IANA, ie::PROTOCOL_IDENTIFIER)];
 const END: &[(u32, u16)] = &[(pen::IANA, ie::FLOW_END_SYS_UP_TIME)];
 
 macro_rules! fixed_records {
@@ -51,19 +56,24 @@ fn is_of<L: FixedRecord>(plan: &Plan) -> bool {
         && plan.fields().iter().zip(L::TEMPLATE).all(is)
 }
 
-fn begin<L: FixedRecord>(set: &DataSet<'_>, common: &Flow, clock: &Clock, flows: &mut Vec<Flow>) {
+fn begin<L: FixedRecord>(set: &DataSet<'_>, common: &Flow, clock: &Clock, flows: &mut Vec<Row>) {
     let uptimes = Uptimes::new(clock);
     let mut index = common.record_index;
-    flows.extend(set.octets().chunks_exact(L::LEN).map(|record| {
+    let (start, records) = (flows.len(), set.octets().chunks_exact(L::LEN));
+    flows.extend(records.clone().map(|record| {
         let record_index = index;
         index = index.wrapping_add(1);
-        Flow {
+        ManuallyDrop::new(Flow {
             record_index,
             time_flow_start: uptimes.time(record, const { place(L::TEMPLATE, START, &[4]) }),
             time_flow_end: uptimes.time(record, const { place(L::TEMPLATE, END, &[4]) }),
             ..schema::flow_of_record::<L>(record, common)
-        }
+        })
     }));
+    if let Some((proto, _)) = const { place(L::TEMPLATE, PROTO, &[1]) } {
+        let icmp = flows[start..].iter_mut().zip(records).filter(|(_, record)| icmp::is_icmp(record[proto]));
+        icmp.for_each(|(flow, _)| icmp::complete(flow));
+    }
 }
 
 /// Uptimes of an export packet as times: [`Clock::at_uptime`] for many.

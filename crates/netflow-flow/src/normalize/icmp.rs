@@ -46,11 +46,17 @@ pub(super) fn implied_proto(plan: &Plan) -> Option<u8> {
     implied.map(|&(proto, _)| proto)
 }
 
+/// Whether a protocol is ICMP or ICMPv6.
+#[inline]
+pub(super) fn is_icmp(proto: u8) -> bool {
+    proto == ICMP || proto == ICMP_V6
+}
+
 /// Completes what the fields leave open: type and code where they are in the ports, and none of either for
 /// other protocols.
 #[inline]
 pub(super) fn complete(flow: &mut Flow) {
-    if flow.proto != ICMP && flow.proto != ICMP_V6 {
+    if !is_icmp(flow.proto) {
         // Exporters with one template for all protocols send zeros for the others.
         if flow.icmp_type.is_some() || flow.icmp_code.is_some() {
             (flow.icmp_type, flow.icmp_code) = (None, None);

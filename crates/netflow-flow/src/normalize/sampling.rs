@@ -6,6 +6,7 @@
 use netflow_templates::{Context, DataSet, DomainOptions, Plan};
 use netflow_wire::{Header, element_id as ie, enterprise as pen};
 
+use crate::flows::Row;
 use crate::schema::Flow;
 use crate::value::SamplingSource;
 
@@ -45,7 +46,7 @@ impl Sampling {
     }
 
     /// Takes rates from options data, and from the records.
-    pub(super) fn complete(&self, set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Flow]) {
+    pub(super) fn complete(&self, set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Row]) {
         if let Some(options) = context.options.domain(context.exporter.address, context.domain()) {
             from_options(set, options, flows);
         }
@@ -55,7 +56,7 @@ impl Sampling {
     }
 }
 
-fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Flow]) {
+fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Row]) {
     let sampler = set.columns().find(|column| {
         let element = column.field().element();
         element.enterprise == pen::IANA && SAMPLERS.contains(&element.id)
@@ -76,14 +77,14 @@ fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Flow
     }
 }
 
-fn from_record(set: &DataSet<'_>, flows: &mut [Flow]) {
+fn from_record(set: &DataSet<'_>, flows: &mut [Row]) {
     let plan = set.plan();
     for column in set.columns() {
         let element = column.field().element();
         if element.enterprise != pen::IANA {
             continue;
         }
-        let mut put = |flow: &mut Flow, rate: u64| {
+        let mut put = |flow: &mut Row, rate: u64| {
             if rate > 0 {
                 (flow.sampling_rate, flow.sampling_source) = (rate, SamplingSource::Record);
             }
@@ -121,7 +122,7 @@ fn ratio(
     set: &DataSet<'_>,
     first: u16,
     second: u16,
-    flows: &mut [Flow],
+    flows: &mut [Row],
     rate: impl Fn(u64, u64) -> Option<u64>,
 ) {
     let values = |id| {

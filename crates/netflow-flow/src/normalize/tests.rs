@@ -234,6 +234,76 @@ fn of_two_address_families_the_one_that_is_not_zero_counts() {
 }
 
 #[test]
+fn of_two_addresses_the_preferred_one_counts_and_the_other_is_kept() {
+    let (prefix, address) = (iana(ie::SOURCE_IPV4_PREFIX, &[192, 0, 2, 0]), [192, 0, 2, 1]);
+    let flow = flow_of(&[prefix, iana(ie::SOURCE_IPV4_ADDRESS, &address)]);
+    assert_eq!(flow.src_addr, Some(address.into()));
+    let kept = Some(Value::Address("192.0.2.0".parse().unwrap()));
+    assert_eq!(flow.rare().extras.get("sourceIPv4Prefix"), kept);
+    // The same once more says nothing new.
+    let same = [iana(ie::SOURCE_IPV4_PREFIX, &address), iana(ie::SOURCE_IPV4_ADDRESS, &address)];
+    assert!(flow_of(&same).rare().extras.is_empty());
+    let (v4, v6) = (ie::POST_NAT_SOURCE_IPV4_ADDRESS, ie::POST_NAT_SOURCE_IPV6_ADDRESS);
+    let flow = flow_of(&[iana(v6, &[1; 16]), iana(v4, &address)]);
+    assert_eq!(flow.rare().post_nat_src_addr, Some(address.into()));
+    assert_eq!(flow.rare().extras.len(), 1);
+}
+
+#[test]
+fn sets_of_one_batch_have_their_own_rare_columns() {
+    let (texts, odd) = ([iana(ie::INTERFACE_NAME, b"\xc3\xa9t")], [iana(ie::INTERFACE_NAME, b"\xc3\0\0")]);
+    let numbers =
+        [iana(ie::FLOW_ID, &[9]), iana(ie::BASIC_LIST, &[3, 0, 7, 0, 2, 0, 80]), iana(70, &[0, 1, 0])];
+    let extras = [iana(ie::MINIMUM_IP_TOTAL_LENGTH, &[40]), iana(ie::INTERFACE_NAME, b"b")];
+    let plain = [iana(ie::PROTOCOL_IDENTIFIER, &[6])];
+    let sets: Vec<_> = [&plain[..], &texts, &numbers, &odd, &plain, &extras]
+        .into_iter()
+        .map(|fields| (false, fields))
+        .collect();
+    let flows = decode(&mut Session::new(), ipfix_packet(7, &sets));
+    let names: Vec<_> = flows.iter().map(|flow| flow.rare().in_if_name.as_str()).collect();
+    assert_eq!(names, ["", "\u{e9}t", "", "\u{fffd}", "", "b"]);
+    let ids: Vec<_> = flows.iter().map(|flow| flow.rare().flow_id).collect();
+    assert_eq!(ids, [None, None, Some(9), None, None, None]);
+    let extras: Vec<_> = flows.iter().map(|flow| flow.rare().extras.len()).collect();
+    assert_eq!(extras, [0, 0, 1, 0, 0, 1]);
+    let labels: Vec<_> = flows.iter().map(|flow| flow.rare().mpls_labels.clone()).collect();
+    assert_eq!(labels, [vec![], vec![], vec![16], vec![], vec![], vec![]]);
+}
+
+#[test]
+fn a_rare_number_that_is_too_large_is_clamped_and_marked() {
+    let flow = flow_of(&[iana(ie::IP_TTL, &[1, 0])]);
+    assert_eq!(flow.rare().ip_ttl, Some(u8::MAX));
+    assert!(Quality(flow.quality).contains(Quality::CLAMPED));
+    assert_eq!(flow_of(&[iana(ie::IP_TTL, &[0, 64])]).quality, 0);
+}
+
+#[test]
+fn records_of_sets_that_waited_are_numbered_through_their_packet() {
+    let (mut session, mut sink) = (Session::new(), Sink::default());
+    let record = [iana(ie::PROTOCOL_IDENTIFIER, &[6])];
+    let mut decode = |sequence: u32, fill: &dyn Fn(&mut MessageEncoder)| {
+        let header = ipfix::Header { sequence_number: sequence, ..ipfix::Header::default() };
+        let mut packet = MessageEncoder::new(Header::Ipfix(header));
+        fill(&mut packet);
+        session.decode(EXPORTER, Timestamp::EPOCH, &packet.finish(), &mut sink).unwrap();
+    };
+    // Two packets with two sets each wait for one template; then their sets come one after the other.
+    for sequence in [1, 2] {
+        decode(sequence, &|packet| {
+            packet.begin_set(256).octets(&[1, 2]).begin_set(257).octets(&[3]);
+        });
+    }
+    decode(3, &|packet| {
+        packet.template(&definition(256, false, &record)).template(&definition(257, false, &record));
+    });
+    let flows = sink.flows.to_vec();
+    let numbers: Vec<_> = flows.iter().map(|flow| (flow.sequence, flow.record_index, flow.proto)).collect();
+    assert_eq!(numbers, [(1, 0, 1), (1, 1, 2), (2, 0, 1), (2, 1, 2), (1, 2, 3), (2, 2, 3)]);
+}
+
+#[test]
 fn a_source_of_zeros_is_an_address() {
     let flow = flow_of(&[iana(ie::SOURCE_IPV4_ADDRESS, &[0; 4])]);
     assert_eq!(flow.src_addr, Some(Ipv4Addr::UNSPECIFIED.into()));

@@ -4,7 +4,7 @@ use netflow_templates::{Column, Context, DataSet, DataType, Field, Plan, Timesta
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::column::Fill;
-use crate::schema::Flow;
+use crate::flows::Row;
 use crate::value::TimeQuality;
 
 /// Elements for a flow's start, the most precise first.
@@ -223,7 +223,7 @@ fn field<'a>(column: &Column<'a>, id: u16) -> Option<Column<'a>> {
 }
 
 /// Completes start and end from durations and times of events.
-pub(super) fn complete(set: &DataSet<'_>, times: &Times, context: &Context<'_>, flows: &mut [Flow]) {
+pub(super) fn complete(set: &DataSet<'_>, times: &Times, context: &Context<'_>, flows: &mut [Row]) {
     for column in set.columns().filter(|column| column.field().element().enterprise == pen::IANA) {
         match column.field().element().id {
             ie::FLOW_DURATION_MILLISECONDS => duration(&column, 1_000_000, flows),
@@ -242,7 +242,7 @@ pub(super) fn complete(set: &DataSet<'_>, times: &Times, context: &Context<'_>, 
     }
 }
 
-fn duration(column: &Column<'_>, unit: i64, flows: &mut [Flow]) {
+fn duration(column: &Column<'_>, unit: i64, flows: &mut [Row]) {
     column.zip_unsigned(flows, |flow, duration| {
         let nanos = i64::try_from(duration).unwrap_or(i64::MAX).saturating_mul(unit);
         match (flow.time_flow_start, flow.time_flow_end) {
@@ -253,7 +253,7 @@ fn duration(column: &Column<'_>, unit: i64, flows: &mut [Flow]) {
     });
 }
 
-fn event(column: &Column<'_>, flows: &mut [Flow]) {
+fn event(column: &Column<'_>, flows: &mut [Row]) {
     let data_type = column.field().element().data_type;
     column.zip_octets(flows, |flow, octets| {
         if let Value::Time { time, .. } = data_type.decode(octets) {

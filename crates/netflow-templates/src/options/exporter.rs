@@ -6,6 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::RateOf;
 use super::elements::{DescribedElements, Description};
 use crate::memory::{allocation, hash_entry, hash_table, tree, tree_entry, vec_entry};
@@ -121,7 +123,7 @@ pub(super) struct ExporterOptions {
     pub(super) queued: bool,
     /// Octets of memory that this takes, at most, without the elements.
     octets: usize,
-    facts: HashMap<Place, Fact>,
+    facts: HashMap<Place, Fact, RandomState>,
     /// How many domains said each fact, those of a subject side by side: what they agree on is found without
     /// asking each of them.
     tally: BTreeMap<(Subject, Fact), u32>,
@@ -153,7 +155,7 @@ impl ExporterOptions {
             heard,
             queued: false,
             octets: Self::EMPTY,
-            facts: HashMap::new(),
+            facts: HashMap::default(),
             tally: BTreeMap::new(),
             rates: BTreeMap::new(),
             only: Some(domain),
