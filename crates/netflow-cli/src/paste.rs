@@ -154,6 +154,9 @@ impl Paste {
             Err(wrong) => {
                 self.close(found);
                 if let Some(octets) = literal::decimal(line).or_else(|| hex::run(line)) {
+                    // A log, with lines about other things.
+                    self.unread = None;
+                    self.text_expected = true;
                     return found.push(Found::Packet { line: number, octets });
                 }
                 if !self.text_expected && self.unread.is_none() {

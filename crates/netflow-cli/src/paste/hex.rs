@@ -2,9 +2,10 @@
 
 use super::literal::base64;
 use super::starts_like_packet;
+use crate::frame;
 
 /// Octets that a run of hex must have to be looked at: less than any header is no packet.
-const SHORTEST_RUN: usize = 16;
+pub(super) const SHORTEST_RUN: usize = 16;
 
 /// What is wrong with a line of hex.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,21 +58,15 @@ fn is_separator(character: char) -> bool {
 }
 
 /// The packet in a line of other text, such as a log: the longest run of hex (digits, or pairs with one
-/// separator between them), or a word of base64, that starts like an export packet; else the longest run, if it
-/// is the only one.
+/// separator between them) or word of base64 that starts like an export packet, or is a frame. Other hex, such as
+/// hashes, is passed over.
 pub(super) fn run(text: &str) -> Option<Vec<u8>> {
-    let mut runs: Vec<Vec<u8>> = runs(text).into_iter().filter(|run| run.len() >= SHORTEST_RUN).collect();
-    let words = text.split(|other: char| {
-        !(other.is_ascii_alphanumeric() || matches!(other, '+' | '/' | '=' | '_' | '-'))
-    });
-    let decoded = words.filter_map(base64).filter(|octets| octets.len() >= SHORTEST_RUN);
-    if let Some(packet) = decoded.filter(|octets| starts_like_packet(octets)).max_by_key(Vec::len) {
-        return Some(packet);
-    }
-    if runs.len() > 1 {
-        runs.retain(|run| starts_like_packet(run));
-    }
-    runs.into_iter().max_by_key(Vec::len)
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
+    let decoded =
+        text.split(|c: char| !is_word(c)).filter_map(base64).filter(|octets| starts_like_packet(octets));
+    let runs = runs(text).into_iter().chain(decoded).filter(|run| run.len() >= SHORTEST_RUN);
+    let packets = runs.filter(|run| starts_like_packet(run) || frame::unwrap(run).is_some());
+    packets.max_by_key(Vec::len)
 }
 
 /// Runs of hex digits with an even number of them, and runs of pairs with the same separator between all.

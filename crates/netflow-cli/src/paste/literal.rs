@@ -1,5 +1,7 @@
 //! Octets as source code and logs write them: arrays, string literals, base64.
 
+use super::hex::SHORTEST_RUN;
+
 /// A line of an array of `0x..` elements.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Array {
@@ -112,7 +114,7 @@ pub(super) fn decimal(line: &str) -> Option<Vec<u8>> {
     // Pairs of digits could be hex; a number with one digit or three is none.
     let decimal = words.iter().any(|word| word.len() != 2);
     let octets: Option<Vec<u8>> = words.iter().map(|word| word.parse().ok()).collect();
-    octets.filter(|octets| decimal && octets.len() >= 4)
+    octets.filter(|octets| decimal && octets.len() >= SHORTEST_RUN)
 }
 
 /// A word of base64, in either alphabet.

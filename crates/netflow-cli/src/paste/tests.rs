@@ -194,6 +194,15 @@ fn hex_and_base64_in_a_line_of_a_log() {
 }
 
 #[test]
+fn hashes_in_a_log_are_no_packets() {
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let packet = pairs(&packet(), "");
+    let (packets, bad) = read(&format!("verified {hash}\ngot {packet}\nverified {hash} [1, 2, 3, 4]\n"));
+    assert_eq!(packets.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2]);
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
 fn what_is_no_packet_is_named() {
     let bad = |text: &str| read(text).1;
     assert_eq!(bad("0005001g"), ["line 1, character 8: 'g' is no hexadecimal digit"]);
