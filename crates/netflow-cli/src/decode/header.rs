@@ -60,8 +60,9 @@ pub(super) fn reference(version: u16) -> String {
     }
 }
 
-/// Writes the fields of the header that `octets` start with, as far as they are there.
-pub(super) fn write(tree: &mut Tree, version: u16, octets: &[u8]) {
+/// Writes the fields of the header that `octets` start with, as far as they are there; returns how many octets
+/// these take.
+pub(super) fn write(tree: &mut Tree, version: u16, octets: &[u8]) -> usize {
     let fields = fields(version);
     let whole: usize = fields.iter().map(|(_, length)| length).sum();
     let there = octets.len().min(whole);
@@ -83,6 +84,7 @@ pub(super) fn write(tree: &mut Tree, version: u16, octets: &[u8]) {
             break;
         }
     }
+    there
 }
 
 fn meaning(version: u16, name: &str, value: u32) -> String {

@@ -326,13 +326,16 @@ impl TextWriter {
         let version = octets.get(..2).map(|version| u16::from_be_bytes([version[0], version[1]]));
         let header = !matches!(error, WireError::Foreign(_) | WireError::UnknownVersion { .. });
         let name = match version {
-            Some(version) if header => format!("start of an {}", header::name(version)),
+            Some(version) if header => format!("{}, not decoded", header::name(version)),
             _ => "no export packet".to_owned(),
         };
-        title(&mut tree, packet, &name.replace("an NetFlow", "a NetFlow"), octets.len(), packet.exporter);
-        match version {
+        title(&mut tree, packet, &name, octets.len(), packet.exporter);
+        let shown = match version {
             Some(version) if header => header::write(&mut tree, version, octets),
-            _ => raw(&mut tree, 0, octets),
+            _ => 0,
+        };
+        if shown < octets.len() {
+            raw(&mut tree, shown, &octets[shown..]);
         }
         tree.remark(Mark::Fault, &explain::unreadable(error, octets));
         tree.title("nothing decoded; 1 fault (!!)");
@@ -342,13 +345,13 @@ impl TextWriter {
 
     fn summary(&self, faults: u64, oddities: u64) -> String {
         let mut text = format!("{} decoded", self.counts.names());
-        for (number, what) in [(faults, "fault"), (oddities, "oddity")] {
-            let mark = if what == "fault" { "!!" } else { "!" };
+        for (number, one, many, mark) in
+            [(faults, "fault", "faults", "!!"), (oddities, "oddity", "oddities", "!")]
+        {
             match number {
                 0 => {}
-                1 => text.push_str(&format!("; 1 {what} ({mark})")),
-                number if what == "fault" => text.push_str(&format!("; {number} faults ({mark})")),
-                number => text.push_str(&format!("; {number} oddities ({mark})")),
+                1 => text.push_str(&format!("; 1 {one} ({mark})")),
+                number => text.push_str(&format!("; {number} {many} ({mark})")),
             }
         }
         text
