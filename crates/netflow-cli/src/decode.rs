@@ -24,11 +24,11 @@ mod oddities;
 mod origin;
 mod tree;
 
+mod borrowed;
 mod input;
-mod library;
 
+use borrowed::Borrowed;
 use input::{NOBODY, Packet, Taker};
-use library::Library;
 use origin::Origins;
 use text::{TextSink, TextWriter};
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
     }
     let config = crate::input::session_config(&args.decoding)?;
     let mut decoder = Decoder {
-        library: Library::read(&args.template_from, &config)?,
+        borrowed: Borrowed::read(&args.template_from, &config)?,
         session: Session::with_config(config),
         origins: Origins::default(),
         writer: Writer::new(args.format),
@@ -111,7 +111,7 @@ impl Writer {
 
 struct Decoder<W> {
     session: Session,
-    library: Library,
+    borrowed: Borrowed,
     origins: Origins,
     writer: Writer,
     out: W,
@@ -159,11 +159,11 @@ impl<W: Write> Decoder<W> {
     fn message(&mut self, packet: &Packet<'_>) -> anyhow::Result<Option<usize>> {
         let received = packet.received.unwrap_or_else(|| Timestamp::from(SystemTime::now()));
         let Packet { exporter, octets, place, .. } = *packet;
-        self.library.lend(&mut self.session, &mut self.origins, exporter, received, octets);
+        self.borrowed.lend(&mut self.session, &mut self.origins, exporter, received, octets);
         let decoded: Result<usize, WireError> = match &mut self.writer {
             Writer::Text(writer) => {
-                let (origins, library) = (&mut self.origins, &self.library);
-                let mut sink = TextSink { writer, origins, library, octets, place };
+                let (origins, borrowed) = (&mut self.origins, &self.borrowed);
+                let mut sink = TextSink { writer, origins, borrowed, octets, place };
                 self.session.decode(exporter, received, octets, &mut sink)
             }
             Writer::Json(json) => self.session.decode(exporter, received, octets, &mut **json),

@@ -10,10 +10,10 @@ use netflow_templates::{
 use netflow_wire::{Header, Message, SetError, SetHeader, SetKind, WireError};
 
 use super::body::{Body, Piece, raw, title, withdrawal};
+use super::borrowed::Borrowed;
 use super::explain;
 use super::header;
 use super::input::Packet;
-use super::library::Library;
 use super::meaning::{Names, Numbered, Scene};
 use super::oddities::{Counts, Oddities, Seen};
 use super::origin::{Origin, Origins};
@@ -51,7 +51,7 @@ struct Current {
 pub(super) struct TextSink<'a> {
     pub(super) writer: &'a mut TextWriter,
     pub(super) origins: &'a mut Origins,
-    pub(super) library: &'a Library,
+    pub(super) borrowed: &'a Borrowed,
     pub(super) octets: &'a [u8],
     pub(super) place: &'a str,
 }
@@ -93,7 +93,7 @@ impl TextSink<'_> {
             options: context.options,
             exporter: context.exporter.address,
             domain: context.domain(),
-            borrowed: self.library.options(),
+            borrowed: self.borrowed.options(),
             lender: lender.map(|origin| (origin.exporter.address, origin.domain)),
         };
         let system_init = context.clock.system_init.or_else(|| names.find(DomainOptions::system_init));
@@ -264,44 +264,7 @@ impl TextWriter {
         let (captured, counts, problems) = (packet.received.is_some(), self.counts, &self.own_problems[..]);
         self.oddities.tell(&mut body.tree, &Seen { header, exporter, received, captured, counts, problems });
 
-        self.pieces.sort_by_key(|piece| piece.start);
-        let mut pieces = std::mem::take(&mut self.pieces).into_iter().peekable();
-        let mut withdrawn = std::mem::take(&mut self.withdrawn).into_iter();
-        let mut at = current.header.len();
-        for set in message.sets().filter_map(Result::ok) {
-            let fixed = matches!(set.kind, SetKind::Fixed(_));
-            let start = set.offset - if fixed { 0 } else { SetHeader::LEN };
-            body.gap(at, start, false);
-            if !fixed {
-                body.set_header(&set, start);
-            }
-            let end = set.offset + set.body.len();
-            let mut inside = Vec::new();
-            while let Some(piece) = pieces.next_if(|piece| piece.start < end) {
-                inside.push(piece);
-            }
-            if matches!(set.kind, SetKind::Template | SetKind::OptionsTemplate) {
-                let all = set.templates().filter_map(Result::ok);
-                let gone = all.filter(|definition| definition.is_withdrawal());
-                if matches!(current.header, Header::Ipfix(_)) {
-                    inside.extend(
-                        gone.zip(withdrawn.by_ref()).map(|(definition, (id, count))| {
-                            withdrawal(octets, definition.offset, id, count)
-                        }),
-                    );
-                    inside.sort_by_key(|piece| piece.start);
-                }
-            }
-            at = set.offset;
-            for mut piece in inside {
-                body.gap(at, piece.start, true);
-                body.tree.append(&mut piece.tree);
-                at = piece.end.max(at);
-            }
-            body.gap(at, end, true);
-            at = end;
-        }
-        body.gap(at, octets.len(), false);
+        self.sets(&mut body, &message);
         if given.len() > length && given[length..].iter().all(|&octet| octet == 0) {
             let zeros = count((given.len() - length) as u64, "zero");
             let text = format!(
@@ -318,6 +281,46 @@ impl TextWriter {
         tree.title(&summary);
         out.append(&mut tree.text);
         out.push(b'\n');
+    }
+
+    /// Writes the sets, with what was decoded in each.
+    fn sets(&mut self, body: &mut Body<'_>, message: &Message<'_>) {
+        self.pieces.sort_by_key(|piece| piece.start);
+        let mut pieces = std::mem::take(&mut self.pieces).into_iter().peekable();
+        let mut withdrawn = std::mem::take(&mut self.withdrawn).into_iter();
+        let mut at = body.header.len();
+        for set in message.sets().filter_map(Result::ok) {
+            let fixed = matches!(set.kind, SetKind::Fixed(_));
+            let start = set.offset - if fixed { 0 } else { SetHeader::LEN };
+            body.gap(at, start, false);
+            if !fixed {
+                body.set_header(&set, start);
+            }
+            let end = set.offset + set.body.len();
+            let mut inside = Vec::new();
+            while let Some(piece) = pieces.next_if(|piece| piece.start < end) {
+                inside.push(piece);
+            }
+            if matches!(set.kind, SetKind::Template | SetKind::OptionsTemplate) {
+                let all = set.templates().filter_map(Result::ok);
+                let gone = all.filter(|definition| definition.is_withdrawal());
+                if matches!(body.header, Header::Ipfix(_)) {
+                    inside.extend(gone.zip(withdrawn.by_ref()).map(|(definition, (id, count))| {
+                        withdrawal(body.octets, definition.offset, id, count)
+                    }));
+                    inside.sort_by_key(|piece| piece.start);
+                }
+            }
+            at = set.offset;
+            for mut piece in inside {
+                body.gap(at, piece.start, true);
+                body.tree.append(&mut piece.tree);
+                at = piece.end.max(at);
+            }
+            body.gap(at, end, true);
+            at = end;
+        }
+        body.gap(at, body.octets.len(), false);
     }
 
     /// Writes octets that are no export packet, or not enough of one.

@@ -35,7 +35,7 @@ struct Known {
 
 /// The templates of files, lent to exporters whose own are not known.
 #[derive(Debug, Default)]
-pub(super) struct Library {
+pub(super) struct Borrowed {
     session: Session,
     /// By version and template id; the one that came last is last.
     templates: BTreeMap<(u16, u16), Vec<Known>>,
@@ -49,14 +49,14 @@ pub(super) struct Library {
     untold: HashSet<(Exporter, u32, u16, u16)>,
 }
 
-impl Library {
+impl Borrowed {
     /// Reads all templates and options data of files.
     pub(super) fn read(files: &[std::path::PathBuf], config: &SessionConfig) -> anyhow::Result<Self> {
-        let mut library = Self { session: Session::with_config(config.clone()), ..Self::default() };
+        let mut borrowed = Self { session: Session::with_config(config.clone()), ..Self::default() };
         for path in files {
-            library.file(path)?;
+            borrowed.file(path)?;
         }
-        Ok(library)
+        Ok(borrowed)
     }
 
     fn file(&mut self, path: &Path) -> anyhow::Result<()> {
@@ -220,7 +220,7 @@ impl Known {
     }
 }
 
-impl Taker for Library {
+impl Taker for Borrowed {
     fn packet(&mut self, packet: &Packet<'_>) -> anyhow::Result<()> {
         let mut sent = Sent::default();
         let mut octets = packet.octets;
