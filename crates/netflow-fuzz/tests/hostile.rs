@@ -85,12 +85,9 @@ fn mutated_packets_of_other_collections_are_decoded_as_far_as_they_go() {
 #[test]
 fn worst_cases_are_read_to_their_end() {
     for (name, maker) in worst::inputs() {
-        // Some need thousands of packets before, which take long without optimisation.
-        if name.contains("many domains")
-            || name.contains("other domains")
-            || name.contains("no room")
-            || name.contains("full")
-        {
+        // Some need thousands of packets before, which take long without optimisation; one is nothing by itself.
+        let others = ["many domains", "other domains", "no room", "full", "waited"];
+        if others.iter().any(|other| name.contains(other)) {
             continue;
         }
         for &of in maker.uses() {

@@ -69,6 +69,10 @@ pub(super) const PACKETS: &[(&str, Make)] = &[
             then: exporter(0, templates(half, many, 1)),
         }
     }),
+    ("one template, for which packets full of one-octet records waited", |size| {
+        let before = vec![(0, message(0, &set(256, &vec![6; size]))); 16];
+        Input::Packets { before, then: exporter(0, set(2, &TEMPLATE)) }
+    }),
     ("sets and their templates in one packet", |size| {
         let (sets, templates) = (sets(size / 2, many, &[]), templates(size / 2, many, 1));
         alone([&sets[..], &templates].concat())
