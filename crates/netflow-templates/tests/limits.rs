@@ -80,6 +80,29 @@ fn a_template_beyond_the_limit_of_all_is_refused_if_no_other_domain_can_go() {
 }
 
 #[test]
+fn the_stalest_domains_go_and_no_more_of_them_than_it_takes() {
+    let limits = Limits { all_template_octets: 4 * octets_of(&[8]), ..Limits::default() };
+    let mut session = session(limits);
+    for domain in 0..4 {
+        send(&mut session, domain, domain.into(), &[template(256, false, 8)]);
+    }
+    // Domain 0 is refreshed, which makes domain 1 the stalest.
+    send(&mut session, 0, 10, &[template(256, false, 8)]);
+    send(&mut session, 4, 11, &[template(256, false, 8)]);
+    assert_eq!((session.templates(), session.template_octets()), (4, limits.all_template_octets));
+    let known = |session: &mut Session, domain| {
+        let header = ipfix::Header { observation_domain_id: domain, ..ipfix::Header::default() };
+        let mut packet = MessageEncoder::new(Header::Ipfix(header));
+        packet.begin_set(256).octets(&[0; 32]);
+        let mut problems = Problems::default();
+        session.decode(ROUTER, Timestamp::from_secs(12), &packet.finish(), &mut problems).unwrap();
+        problems.0.is_empty()
+    };
+    let known: Vec<_> = (0..5).filter(|&domain| known(&mut session, domain)).collect();
+    assert_eq!(known, [0, 2, 3, 4]);
+}
+
+#[test]
 fn withdrawing_all_of_one_kind_leaves_the_other() {
     let mut session = Session::new();
     let templates = [template(256, false, 2), template(257, true, 3), template(258, false, 2)];
