@@ -176,27 +176,32 @@ impl<'a> Analysis<'a> {
         let mut capture = CaptureReader::new(input).with_context(|| name.to_owned())?;
         let mut sink = FlowSink {
             normalizer: Normalizer::with_sampling_override(self.args.decoding.sampling),
+            analysis: self,
             flows: Flows::new(),
+            flow: Flow::default(),
+            failed: None,
             malformed: 0,
         };
-        let (mut foreign, mut flow) = (0, Flow::default());
+        let mut foreign = 0;
         let result = loop {
             let datagram = match capture.next_datagram() {
                 Ok(Some(datagram)) => datagram,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error).with_context(|| name.to_owned()),
             };
-            if session.decode(datagram.source.into(), datagram.time, datagram.payload, &mut sink).is_err() {
-                foreign += 1;
-            } else {
-                self.good += 1;
+            let (from, time) = (datagram.source.into(), datagram.time);
+            input::messages(datagram.payload, |at, octets| {
+                let decoded = session.decode(from, time, octets, &mut sink);
+                match (&decoded, at) {
+                    (Ok(_), _) => sink.analysis.good += 1,
+                    (Err(_), 0) => foreign += 1,
+                    (Err(_), _) => sink.malformed += 1,
+                }
+                decoded.ok()
+            });
+            if let Some(error) = sink.failed.take() {
+                return Err(error);
             }
-            for row in sink.flows.iter() {
-                row.copy_to(&mut flow);
-                self.push(&flow);
-            }
-            self.printer.print_full()?;
-            sink.flows.clear();
         };
         if foreign > 0 {
             output::note(format_args!(
@@ -215,9 +220,10 @@ impl<'a> Analysis<'a> {
                 count(waiting as u64, "data set")
             ));
         }
-        if sink.malformed > 0 {
-            self.bad += sink.malformed;
-            let malformed = count(sink.malformed, "export packet");
+        let malformed = sink.malformed;
+        if malformed > 0 {
+            self.bad += malformed;
+            let malformed = count(malformed, "export packet");
             output::error(format_args!(
                 "{name}: {malformed} with something wrong (`nf decode -f` tells what)"
             ));
@@ -270,16 +276,28 @@ impl<'a> Analysis<'a> {
     }
 }
 
-/// Turns decoded packets into flows.
-struct FlowSink {
+/// Hands the flows of decoded packets on.
+struct FlowSink<'s, 'a> {
     normalizer: Normalizer,
+    analysis: &'s mut Analysis<'a>,
     flows: Flows,
+    flow: Flow,
+    /// Why connections could not be printed.
+    failed: Option<anyhow::Error>,
     malformed: u64,
 }
 
-impl MessageSink for FlowSink {
+impl MessageSink for FlowSink<'_, '_> {
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         self.normalizer.normalize(context, set, &mut self.flows);
+        for row in self.flows.iter() {
+            row.copy_to(&mut self.flow);
+            self.analysis.push(&self.flow);
+        }
+        self.flows.clear();
+        if self.failed.is_none() {
+            self.failed = self.analysis.printer.print_full().err();
+        }
     }
 
     fn problem(&mut self, _context: &Context<'_>, problem: Problem) {

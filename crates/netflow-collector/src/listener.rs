@@ -152,7 +152,7 @@ impl Output for PacketOutput {
 mod tests {
     use std::net::UdpSocket;
 
-    use netflow_wire::{Ipv4, MessageEncoder, v5};
+    use netflow_wire::{Ipv4, MessageEncoder, ipfix, v5};
 
     use super::*;
 
@@ -171,6 +171,26 @@ mod tests {
         assert_eq!(packet.flows[0].packets_raw, 7);
         let report = listener.stop();
         assert_eq!((report.received, report.session.records), (1, 1));
+    }
+
+    #[test]
+    fn all_messages_of_a_datagram_are_decoded() {
+        let mut listener = PacketListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let message = |sequence_number| {
+            let header = ipfix::Header { sequence_number, ..ipfix::Header::default() };
+            MessageEncoder::new(Header::Ipfix(header)).finish()
+        };
+        // Zeros behind the last one are no message.
+        let datagram = [message(1), message(2), vec![0; 20]].concat();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(&datagram, listener.addresses()[0]).unwrap();
+        for sequence in [1, 2] {
+            let packet = listener.next_timeout(Duration::from_secs(10)).unwrap();
+            assert_eq!(packet.header.sequence(), Some(sequence));
+        }
+        assert_eq!(listener.next_timeout(Duration::from_millis(50)).map(|packet| packet.header), None);
+        let report = listener.stop();
+        assert_eq!((report.received, report.session.packets), (1, 2));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use netflow_templates::{
     Context, DataSet, Exporter, MessageSink, Problem, Session, SessionStatistics, TemplateChange, Timestamp,
 };
 
+use netflow_wire::ipfix;
+
 use crate::batch::Batch;
 use crate::report::{Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
@@ -103,14 +105,22 @@ impl<O: Output> Shard<O> {
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
                     for (source, received, octets) in batch.iter() {
-                        self.datagram(
-                            source.into(),
-                            received,
-                            octets,
-                            &mut domains,
-                            &mut faulty,
-                            &mut untracked,
-                        );
+                        // A datagram should have one IPFIX message; what some put behind it is decoded too.
+                        let mut next = Some(octets);
+                        while let Some(octets) = next {
+                            let length = self.packet(
+                                source.into(),
+                                received,
+                                octets,
+                                &mut domains,
+                                &mut faulty,
+                                &mut untracked,
+                            );
+                            next = length.and_then(|length| octets.get(length..)).filter(|rest| {
+                                rest.len() >= ipfix::HEADER_LEN
+                                    && rest.starts_with(&ipfix::VERSION.to_be_bytes())
+                            });
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -140,7 +150,8 @@ impl<O: Output> Shard<O> {
         }
     }
 
-    fn datagram(
+    /// Decodes an export packet; returns its length, unless it was none.
+    fn packet(
         &mut self,
         exporter: Exporter,
         received: Timestamp,
@@ -148,21 +159,24 @@ impl<O: Output> Shard<O> {
         domains: &mut HashMap<DomainKey, Domain>,
         faulty: &mut u64,
         untracked: &mut u64,
-    ) {
+    ) -> Option<usize> {
         if self.limit.as_ref().is_some_and(|limit| !limit.take()) {
-            return;
+            return None;
         }
         let mut sink = Counting { output: &mut self.output, events: &self.events, seen: Seen::default() };
         let decoded = self.session.decode(exporter, received, octets, &mut sink);
         let seen = sink.seen;
-        if let Err(error) = decoded {
-            Counters::add(&self.counters.malformed, 1);
-            let _ = self.events.try_send(Event::Malformed { exporter, error });
-            if let Some(limit) = &self.limit {
-                limit.give_back();
+        let length = match decoded {
+            Ok(length) => length,
+            Err(error) => {
+                Counters::add(&self.counters.malformed, 1);
+                let _ = self.events.try_send(Event::Malformed { exporter, error });
+                if let Some(limit) = &self.limit {
+                    limit.give_back();
+                }
+                return None;
             }
-            return;
-        }
+        };
         self.output.end_packet();
         if let Some(limit) = &self.limit {
             limit.decoded();
@@ -185,8 +199,9 @@ impl<O: Output> Shard<O> {
         }
         if self.packet_events {
             let (version, flows) = (seen.version, seen.flows + seen.late_flows);
-            let _ = self.events.try_send(Event::Packet { exporter, octets: octets.len(), version, flows });
+            let _ = self.events.try_send(Event::Packet { exporter, octets: length, version, flows });
         }
+        Some(length)
     }
 }
 

@@ -202,6 +202,12 @@ pub struct FileOutput {
 }
 
 impl FileOutput {
+    fn hand_on_much(&mut self) {
+        if self.encoder.buffered() >= BLOCK {
+            self.hand_on();
+        }
+    }
+
     fn hand_on(&mut self) {
         // Compressing into memory cannot fail.
         if let Ok(Some(block)) = self.encoder.take_block() {
@@ -214,9 +220,7 @@ impl FileOutput {
 impl Output for FileOutput {
     fn end_packet(&mut self) {
         self.encoder.end_packet();
-        if self.encoder.buffered() >= BLOCK {
-            self.hand_on();
-        }
+        self.hand_on_much();
     }
 
     fn flush(&mut self) {
@@ -231,6 +235,8 @@ impl MessageSink for FileOutput {
 
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         self.encoder.data(context, set);
+        // A template may release all that waited for it.
+        self.hand_on_much();
     }
 
     fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {

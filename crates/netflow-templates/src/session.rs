@@ -1,5 +1,6 @@
 //! The decoding loop: export packets in, templates learned, views of data sets out.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -212,6 +213,8 @@ pub struct Session {
     spans: Vec<u32>,
     /// Sets of the current packet whose template is not known yet.
     missing: Vec<Missing>,
+    /// For templates that came in the packet behind their data: how many of `missing` were before.
+    released: BTreeMap<u16, usize>,
     statistics: SessionStatistics,
 }
 
@@ -325,7 +328,12 @@ impl Session {
                 Err(error) => self.problem(&packet, error.into(), sink),
             }
         }
-        for Missing { set_id, length, offset } in std::mem::take(&mut self.missing) {
+        let released = std::mem::take(&mut self.released);
+        for (number, missing) in std::mem::take(&mut self.missing).into_iter().enumerate() {
+            let Missing { set_id, length, offset } = missing;
+            if released.get(&set_id).is_some_and(|&before| number < before) {
+                continue;
+            }
             self.statistics.undecoded_sets += 1;
             sink.problem(&self.context(&packet), Problem::MissingTemplate { set_id, length, offset });
         }
@@ -561,7 +569,7 @@ impl Session {
             found |= !late;
         }
         if found {
-            self.missing.retain(|missing| missing.set_id != plan.template_id());
+            self.released.insert(plan.template_id(), self.missing.len());
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) fn takes(field: &Field) -> bool {
     element.enterprise == pen::IANA
         && entries.contains(&element.id)
         && field.occurrence() == 0
-        && (field.length() == 3 || field.is_variable())
+        && field.length() == 3
 }
 
 /// Takes the label stack entries, from the top: 20 bits of label, then the traffic class and the bottom bit.

@@ -105,26 +105,26 @@ fn step(plan: &Plan, times: &Times, number: usize, field: &Field) -> Option<Step
 
 /// Joins the steps of fields that go to a pair of columns: half as many goes through the records.
 fn join_pairs(plan: &Plan, steps: &mut Vec<Step>) {
-    let mut first = 0;
-    while first < steps.len() {
-        let step = steps[first];
-        let pair = (0..steps.len()).find_map(|second| {
-            let other = steps[second];
-            if second == first || !step.column || !other.column || step.rank + other.rank > 0 {
-                return None;
-            }
-            let fields = (&plan.fields()[step.field], &plan.fields()[other.field]);
+    // No more than there are elements with a column, however many fields the template has.
+    let single: Vec<_> = (0..steps.len()).filter(|&at| steps[at].column && steps[at].rank == 0).collect();
+    let mut joined = vec![false; steps.len()];
+    for &first in &single {
+        let pair = single.iter().filter(|&&second| !joined[first] && !joined[second] && first != second);
+        let pair = pair.copied().find_map(|second| {
+            let fields = (&plan.fields()[steps[first].field], &plan.fields()[steps[second].field]);
             schema::pair_filler(fields.0, fields.1).map(|fill| (second, fill))
         });
-        let Some((second, fill)) = pair else {
-            first += 1;
-            continue;
-        };
-        steps[first] = Step { fill, other: steps[second].field, column: false, ..step };
-        steps.remove(second);
-        first += usize::from(second > first);
+        if let Some((second, fill)) = pair {
+            steps[first] = Step { fill, other: steps[second].field, ..steps[first] };
+            (joined[first], joined[second]) = (true, true);
+            steps[second].field = JOINED;
+        }
     }
+    steps.retain(|step| step.field != JOINED);
 }
+
+/// The field of a step that another one does too.
+const JOINED: usize = usize::MAX;
 
 fn ip_version(plan: &Plan) -> u8 {
     let has = |id| plan.has(pen::IANA, id);
@@ -139,22 +139,40 @@ fn ip_version(plan: &Plan) -> u8 {
 
 /// Programs by plan.
 #[derive(Debug, Default)]
-pub(super) struct Programs(Vec<Option<Program>>);
+pub(super) struct Programs {
+    places: Vec<Option<Program>>,
+    /// Fields of all programs.
+    fields: usize,
+}
 
 impl Programs {
     /// Plans that share a place take turns in it.
     const PLACES: usize = 1_024;
 
+    /// Fields of all programs, some 40 octets each; when there are more, all are made again.
+    const MAX_FIELDS: usize = 400_000;
+
     #[inline]
     pub(super) fn of(&mut self, plan: &Plan) -> &Program {
         let place = plan.id() as usize % Self::PLACES;
-        if self.0.len() <= place {
-            self.0.resize_with(place + 1, || None);
+        if self.places.get(place).and_then(Option::as_ref).is_none_or(|program| program.plan != plan.id()) {
+            self.insert(place, Program::new(plan));
         }
-        let program = &mut self.0[place];
-        if program.as_ref().is_some_and(|program| program.plan != plan.id()) {
-            *program = None;
+        self.places[place].as_ref().expect("it was there or was inserted")
+    }
+
+    #[cold]
+    fn insert(&mut self, place: usize, program: Program) {
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
         }
-        program.get_or_insert_with(|| Program::new(plan))
+        self.fields += program.steps.len();
+        if self.fields > Self::MAX_FIELDS {
+            self.places.fill_with(|| None);
+            self.fields = program.steps.len();
+        }
+        if let Some(before) = self.places[place].replace(program) {
+            self.fields -= before.steps.len();
+        }
     }
 }

@@ -12,8 +12,8 @@ use crate::normalize::{Normalizer, SamplingOverride};
 
 /// Encodes what a session decodes, in one of the formats of flow files.
 ///
-/// A sink: after each export packet [`end_packet`](Self::end_packet) is called, and now and then
-/// [`take_block`](Self::take_block), whose octets are to be appended to the file in one piece. Encoders of
+/// A sink: after each export packet [`end_packet`](Self::end_packet) is called, and now and then, also within
+/// packets, for which much may have waited, [`take_block`](Self::take_block), whose octets are to be appended to the file in one piece. Encoders of
 /// several threads can write to one file.
 #[derive(Debug)]
 pub struct FlowEncoder {
@@ -40,12 +40,9 @@ impl FlowEncoder {
 
     /// Ends an export packet.
     pub fn end_packet(&mut self) {
-        match self.format {
-            Format::Packets => self.packet.write_line(&mut self.text),
-            Format::FlowLines => self.flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow)),
-            Format::Csv => self.flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow)),
+        if self.format == Format::Packets {
+            self.packet.write_line(&mut self.text);
         }
-        self.flows.clear();
     }
 
     /// Octets of text that wait to be taken.
@@ -79,8 +76,20 @@ impl MessageSink for FlowEncoder {
 
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         match self.format {
-            Format::Packets => self.packet.data(context, set),
-            Format::FlowLines | Format::Csv => self.normalizer.normalize(context, set, &mut self.flows),
+            Format::Packets => {
+                self.packet.data(context, set);
+                self.packet.write_late_lines(&mut self.text);
+            }
+            Format::FlowLines => {
+                self.normalizer.normalize(context, set, &mut self.flows);
+                self.flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow));
+                self.flows.clear();
+            }
+            Format::Csv => {
+                self.normalizer.normalize(context, set, &mut self.flows);
+                self.flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow));
+                self.flows.clear();
+            }
         }
     }
 

@@ -140,6 +140,14 @@ impl PacketWriter {
         self.clear();
     }
 
+    /// Appends the lines of earlier packets to which nothing can be added any more.
+    pub(super) fn write_late_lines(&mut self, out: &mut Vec<u8>) {
+        let complete = self.late.len().saturating_sub(1);
+        for (_, late) in self.late.drain(..complete) {
+            late.write_line(out);
+        }
+    }
+
     fn clear(&mut self) {
         self.templates.clear();
         self.undecoded.clear();
