@@ -363,6 +363,18 @@ fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
             session.given_up_sets
         ));
     }
+    if session.refused_options > 0 {
+        add(format!(
+            "{} of options data (rates, names) not kept: an exporter had more than it may",
+            count(session.refused_options, "fact")
+        ));
+    }
+    if session.given_up_options > 0 {
+        add(format!(
+            "options data of {} given up, to make room for others",
+            count(session.given_up_options, "exporter")
+        ));
+    }
     if report.dropped > 0 {
         add(format!("{} dropped: decoding did not keep up", count(report.dropped, "packet")));
     }

@@ -47,7 +47,10 @@ impl Sampling {
 
     /// Takes rates from options data, and from the records.
     pub(super) fn complete(&self, set: &DataSet<'_>, context: &Context<'_>, flows: &mut [Row]) {
-        if let Some(options) = context.options.domain(context.exporter.address, context.domain()) {
+        // The older versions have no options data: those of the same address are of another exporting process.
+        if matches!(context.header, Header::V9(_) | Header::Ipfix(_))
+            && let Some(options) = context.options.domain(context.exporter.address, context.domain())
+        {
             from_options(set, options, flows);
         }
         if self.rate {

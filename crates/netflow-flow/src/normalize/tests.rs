@@ -480,6 +480,17 @@ fn sampling_rates_from_every_source() {
 }
 
 #[test]
+fn options_data_say_nothing_about_v5_from_the_same_address() {
+    let mut session = Session::new();
+    let scope = iana(ie::EXPORTING_PROCESS_ID, &[0, 0, 0, 1]);
+    decode(&mut session, ipfix_packet(3 << 8 | 7, &[(true, &[scope, iana(ie::SAMPLING_INTERVAL, &[100])])]));
+    let mut packet = MessageEncoder::new(Header::V5(v5_header(60_000)));
+    packet.record(&v5::Record::default());
+    let flow = &decode(&mut session, packet.finish())[0];
+    assert_eq!((flow.sampling_rate, flow.sampling_source), (10, SamplingSource::Header));
+}
+
+#[test]
 fn names_of_interfaces_vrfs_and_applications_are_joined() {
     let mut session = Session::new();
     let interface = [iana(ie::INGRESS_INTERFACE, &[4]), iana(ie::INTERFACE_NAME, b"ge-0/0/4")];
