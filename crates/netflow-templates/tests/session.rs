@@ -342,18 +342,6 @@ fn octets_between_sets_that_no_length_covers_are_stepped_over_once() {
 }
 
 #[test]
-fn a_tail_of_zeros_is_padding() {
-    let mut packet = v9(0);
-    packet.template(&protocol_and_port(256));
-    packet.begin_set(256).octets(&[6, 0, 80]);
-    let mut packet = packet.finish();
-    packet.resize(1_400, 0);
-    let told = decode(&mut Session::new(), &[packet]);
-    assert_eq!(told[0].lines[1..], ["flow 256: 6 80"]);
-    assert_eq!(told[0].problems, []);
-}
-
-#[test]
 fn sets_that_lie_about_their_length_end_the_packet_and_nothing_before_is_lost() {
     let mut packet = v9(0);
     packet.template(&protocol_and_port(256));
@@ -373,15 +361,6 @@ fn sets_that_lie_about_their_length_end_the_packet_and_nothing_before_is_lost() 
         told[2].problems[..],
         [Problem::Set(SetError::Truncated { length: 0xffff, left: 7, .. })]
     ));
-}
-
-#[test]
-fn variable_length_serves_in_v9_too() {
-    let mut packet = v9(0);
-    packet.template(&template(256, &[(ie::INTERFACE_NAME, netflow_wire::VARIABLE_LENGTH), (4, 1)]));
-    packet.begin_set(256).octets(&[3, b'g', b'e', b'0', 6, 255, 0, 2, b'l', b'o', 17]);
-    let told = decode(&mut Session::new(), &[packet.finish()]);
-    assert_eq!(told[0].lines[1..], ["flow 256: ge0 6", "flow 256: lo 17"]);
 }
 
 #[test]
