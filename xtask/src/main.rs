@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod ci;
 mod codegen;
+#[cfg(test)]
+mod documented;
 mod fixtures;
 mod fuzz;
 mod interop;

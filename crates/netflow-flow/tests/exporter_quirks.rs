@@ -482,6 +482,15 @@ mod fields {
     }
 
     #[test]
+    fn a_forwarding_status_of_one_or_four_octets_has_a_column() {
+        // RFC 7270 allows both: 0x40 is forwarded, 0x80 dropped.
+        for (octets, status) in [(&[0x40][..], 0x40), (&[0, 0, 0, 0x80], 0x80)] {
+            let flow = flow(&[iana(ie::FORWARDING_STATUS, octets)]);
+            assert_eq!(flow.rare().forwarding_status, Some(status));
+        }
+    }
+
+    #[test]
     fn application_ids_have_an_engine_and_a_selector() {
         let id = iana(ie::APPLICATION_ID, &[13, 0, 1, 197]);
         let named = options(7, &[id, iana(ie::APPLICATION_NAME, b"bittorrent")]);
