@@ -12,6 +12,7 @@ use crate::finding::{Kind, Severity};
 use crate::reading::Observation;
 
 mod table;
+mod template;
 
 pub use table::QUIRKS;
 
@@ -49,10 +50,26 @@ pub enum Signal {
     ImpossibleCounter,
     /// A counter that is a negative number in two's complement.
     NegativeCounter,
+    /// A template has an element twice.
+    RepeatedElement,
+    /// A template has fields of length zero.
+    EmptyField,
+    /// A number of more than eight octets.
+    LongNumber,
+    /// A field type above 32767 in v9.
+    HighFieldType,
+    /// Counters of octets or packets since the flow began, and none since the last record.
+    OnlyTotals,
+    /// Elements of ICMP, and no protocol.
+    IcmpWithoutProtocol,
+    /// Events without their time.
+    EventWithoutTime,
+    /// Flows are sampled, rather than packets.
+    FlowSampling,
 }
 
 /// How many signals there are.
-const SIGNALS: usize = Signal::NegativeCounter as usize + 1;
+const SIGNALS: usize = Signal::FlowSampling as usize + 1;
 /// Times without which nothing is said about their fractions.
 const TIMES: u64 = 32;
 
@@ -169,6 +186,9 @@ impl Signals {
         let wrong =
             plan.fields().iter().any(|field| is_ntp(field.element().data_type) && field.length() != 8);
         self.add(Signal::TimeLength, u64::from(wrong && !definition.options));
+        for signal in template::signals(plan, version) {
+            self.add(signal, 1);
+        }
     }
 
     pub(crate) fn data(&mut self, set: &DataSet<'_>) {
