@@ -81,6 +81,11 @@ impl Ci<'_> {
                 if std::env::var_os("CI").is_none() {
                     package.push("--allow-dirty");
                 }
+                // Cargo keeps what it unpacks from a folder of packages under the folder's name, and takes it for
+                // the packages of the next run: so each run has a folder of its own.
+                let folder = tempfile::tempdir().context("no folder for the packages")?;
+                let path = folder.path().to_string_lossy();
+                package.extend(["--target-dir", &path]);
                 self.cargo(&package)
             }
             Step::Fixtures => self.xtask(&["fixtures", "--check", "--nf", &self.released()?]),

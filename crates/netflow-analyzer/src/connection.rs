@@ -130,6 +130,19 @@ impl Traffic {
         self.learn_interfaces(piece);
     }
 
+    /// Takes over the counters of another.
+    pub(crate) fn count_as(&mut self, other: &Self) {
+        (self.bytes, self.packets) = (other.bytes, other.packets);
+        (self.bytes_raw, self.packets_raw) = (other.bytes_raw, other.packets_raw);
+    }
+
+    /// Takes over the counters of another that are larger.
+    pub(crate) fn count_at_least(&mut self, other: &Self) {
+        (self.bytes, self.packets) = (self.bytes.max(other.bytes), self.packets.max(other.packets));
+        self.bytes_raw = self.bytes_raw.max(other.bytes_raw);
+        self.packets_raw = self.packets_raw.max(other.packets_raw);
+    }
+
     /// Takes over the interfaces that are not known yet.
     #[inline]
     pub(crate) fn learn_interfaces(&mut self, piece: &Self) {

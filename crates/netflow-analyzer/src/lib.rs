@@ -71,6 +71,7 @@ pub mod report;
 pub mod resolver;
 pub mod service;
 
+mod firewall;
 mod slab;
 mod stream_clock;
 mod wheel;

@@ -42,6 +42,7 @@ use netflow_templates::Timestamp;
 use serde::Serialize;
 
 use crate::connection::{Connection, Kind, Peer, Traffic, worse};
+use crate::firewall::FirewallSession;
 use crate::key::{ConnectionKey, Endpoint, Side, proto};
 use crate::slab::Slab;
 use crate::stream_clock::StreamClock;
@@ -538,6 +539,7 @@ struct Open {
     /// From the first packet to the last, in nanoseconds; the time of receipt where unknown.
     start: i64,
     end: i64,
+    firewall: Option<Box<FirewallSession>>,
     connection: Connection,
 }
 
@@ -565,6 +567,7 @@ impl Open {
             due,
             start: piece.start,
             end: piece.end,
+            firewall: None,
             connection: Connection {
                 exporter_addr: flow.exporter_addr,
                 observation_domain_id: flow.observation_domain_id,
@@ -602,6 +605,7 @@ impl Open {
         self.start = self.start.min(piece.start);
         self.end = self.end.max(piece.end);
 
+        let turned = matches!(side, Side::B);
         let connection = &mut self.connection;
         connection.received_first = connection.received_first.min(piece.received);
         connection.received_last = connection.received_last.max(piece.received);
@@ -617,7 +621,15 @@ impl Open {
             _ if source.sent.is_repeated_by(&piece.sent) => Added::Repeated,
             _ => Added::Further,
         };
-        if let Added::Repeated = added {
+        let of_firewall = piece.answered.as_ref().is_some_and(|answer| {
+            let (a, b) = (&mut connection.a.sent, &mut connection.b.sent);
+            let sums = if turned { [b, a] } else { [a, b] };
+            FirewallSession::add(&mut self.firewall, flow, turned, sums, [&piece.sent, answer])
+        });
+        let source = connection.peer_mut(side);
+        if of_firewall {
+            // Both directions are counted.
+        } else if let Added::Repeated = added {
             source.sent.learn_interfaces(&piece.sent);
         } else {
             source.sent.add(&piece.sent);
@@ -628,7 +640,7 @@ impl Open {
             destination.asn = flow.dst_as;
         }
         if let Some(answer) = &piece.answered {
-            if !matches!(added, Added::Repeated) {
+            if !of_firewall && !matches!(added, Added::Repeated) {
                 destination.sent.add(answer);
             }
             connection.initiator = connection.initiator.or(match flow.rare().biflow_direction {
@@ -681,6 +693,38 @@ mod tests {
         assert_eq!(connection.opened_by, Side::B);
         assert_eq!(connection.total_packets(), 20);
         assert_eq!(connection.duration(), Duration::from_secs(1));
+    }
+
+    /// An event of a firewall, with octets of both directions.
+    fn event(kind: u8, id: u64, octets: (u64, u64)) -> Flow {
+        let mut event = tcp();
+        (event.bytes_raw, event.packets_raw) = (octets.0, 1);
+        let rare = event.rare_mut();
+        (rare.fw_event, rare.flow_id) = (Some(kind), Some(id));
+        (rare.reverse_bytes, rare.reverse_packets) = (Some(octets.1), Some(1));
+        event
+    }
+
+    /// Octets of server and client of the only connection.
+    fn octets(events: &[Flow]) -> (u64, u64) {
+        let connections = pair(events);
+        assert_eq!(connections.len(), 1);
+        (connections[0].a.sent.bytes, connections[0].b.sent.bytes)
+    }
+
+    #[test]
+    fn the_totals_of_a_firewall_are_not_added_to_its_updates() {
+        let (one, other) = (event(5, 7, (1_000, 10)), event(5, 7, (500, 20)));
+        let totals = event(2, 7, (1_500, 30));
+        assert_eq!(octets(&[one.clone(), other.clone()]), (30, 1_500));
+        for order in [[&one, &other, &totals], [&one, &totals, &other], [&totals, &one, &other]] {
+            assert_eq!(octets(&order.map(Clone::clone)), (30, 1_500));
+        }
+        // Updates that were lost are in the totals; totals without counters take nothing away.
+        assert_eq!(octets(&[one.clone(), totals.clone()]), (30, 1_500));
+        assert_eq!(octets(&[one.clone(), other.clone(), event(2, 7, (0, 0))]), (30, 1_500));
+        // The same addresses and ports again are another connection of the firewall.
+        assert_eq!(octets(&[one, other, totals, event(5, 8, (9, 1)), event(2, 8, (10, 2))]), (32, 1_510));
     }
 
     #[test]

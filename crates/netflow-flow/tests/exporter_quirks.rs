@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU64;
 use std::path::Path;
 
-use netflow_flow::{Flow, MacAddress, Normalizer, Quality, SamplingSource, TimeQuality, Value};
+use netflow_flow::{Flow, Flows, MacAddress, Normalizer, Quality, SamplingSource, TimeQuality, Value};
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp};
 use netflow_wire::{
     FieldSpecifier, Header, MessageEncoder, TemplateDefinition, element_id as ie, enterprise, ipfix, v5, v9,
@@ -16,24 +16,24 @@ const EXPORTER: Exporter = Exporter { address: IpAddr::V4(Ipv4Addr::new(192, 0, 
 /// Export time of the packets, in seconds.
 const NOW: i64 = 1_714_564_800;
 
-struct Flows {
+struct Sink {
     normalizer: Normalizer,
-    flows: Vec<Flow>,
+    flows: Flows,
 }
 
-impl MessageSink for Flows {
+impl MessageSink for Sink {
     fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
         self.normalizer.normalize(context, set, &mut self.flows);
     }
 }
 
 fn normalized(normalizer: Normalizer, packets: &[Vec<u8>]) -> Vec<Flow> {
-    let mut sink = Flows { normalizer, flows: Vec::new() };
+    let mut sink = Sink { normalizer, flows: Flows::new() };
     let mut session = Session::new();
     for packet in packets {
         session.decode(EXPORTER, Timestamp::from_secs(NOW), packet, &mut sink).unwrap();
     }
-    sink.flows
+    sink.flows.to_vec()
 }
 
 /// The flows of export packets of one exporter.
