@@ -248,8 +248,9 @@ pub(crate) fn worse(one: TimeQuality, other: TimeQuality) -> TimeQuality {
         match quality {
             TimeQuality::Exact => 0,
             TimeQuality::Relative => 1,
-            TimeQuality::Estimated => 2,
-            TimeQuality::Missing => 3,
+            TimeQuality::Corrected => 2,
+            TimeQuality::Estimated => 3,
+            TimeQuality::Missing => 4,
         }
     }
     if rank(other) > rank(one) { other } else { one }

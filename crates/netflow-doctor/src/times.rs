@@ -63,7 +63,7 @@ impl FlowTimes {
             TimeQuality::Missing => self.missing += 1,
             TimeQuality::Estimated => self.estimated += u64::from(!flow.event),
             TimeQuality::Relative => self.relative += 1,
-            TimeQuality::Exact => {}
+            TimeQuality::Exact | TimeQuality::Corrected => {}
         }
         let (Some(start), Some(end)) = (flow.start.or(flow.end), flow.end.or(flow.start)) else { return };
         let since =

@@ -17,6 +17,7 @@ use crate::quality::Quality;
 use crate::schema::Flow;
 
 mod fixed;
+mod fractions;
 mod icmp;
 mod mpls;
 mod names;
@@ -68,6 +69,9 @@ impl Normalizer {
         }
         if !program.mpls.is_empty() {
             mpls::complete(&set, &program.mpls, &mut target);
+        }
+        if let Some(seen) = &mut program.fractions {
+            fractions::correct(seen, &set, &program.time, target.flows);
         }
         if program.time.is_to_complete() {
             time::complete(&set, &program.time, context, target.flows);

@@ -9,6 +9,8 @@ pub struct Quality(pub u32);
 impl Quality {
     /// The record had to wait for its template.
     pub const LATE_TEMPLATE: Self = Self(1);
+    /// A known fault of exporters was corrected: times whose fractions of seconds have another unit.
+    pub const QUIRK_CORRECTED: Self = Self(1 << 1);
     /// A number did not fit its column, which holds the largest that does.
     pub const CLAMPED: Self = Self(1 << 3);
     /// A value that its element does not allow was left out.

@@ -114,6 +114,8 @@ text_enum! {
         Exact = "exact",
         /// Relative to the exporter's start or the export time, both known.
         Relative = "relative",
+        /// Absolute, after a known fault of the exporter was corrected.
+        Corrected = "corrected",
         /// Relative to a start that nothing tells: taken so that the last flow ended when it was exported.
         Estimated = "estimated",
     }

@@ -437,6 +437,49 @@ mod counters {
     }
 }
 
+mod fractions {
+    use super::*;
+
+    /// Starts, in nanoseconds after the export time, of records with these fractions.
+    fn starts(fractions: impl Iterator<Item = u32>) -> Vec<(i64, TimeQuality)> {
+        let mut packet = ipfix(7);
+        let specifier = FieldSpecifier::iana(ie::FLOW_START_NANOSECONDS, 8);
+        let fields = vec![specifier];
+        packet.template(&TemplateDefinition {
+            template_id: 256,
+            scope_count: 0,
+            options: false,
+            fields,
+            offset: 0,
+        });
+        let seconds = (NOW + 2_208_988_800) as u32;
+        // A set for each: what the first ones told is known in the later ones.
+        for fraction in fractions {
+            packet.begin_set(256).octets(&seconds.to_be_bytes()).octets(&fraction.to_be_bytes());
+        }
+        let after = |flow: &Flow| flow.time_flow_start.unwrap().as_nanos() - NOW * 1_000_000_000;
+        flows(&[packet.finish()]).iter().map(|flow| (after(flow), flow.time_quality)).collect()
+    }
+
+    #[test]
+    fn vpp_counts_fractions_in_nanoseconds_and_netscaler_in_microseconds() {
+        let nanos = starts((1..=40).map(|n| n * 24_999_999));
+        assert_eq!(nanos[39], (40 * 24_999_999, TimeQuality::Corrected));
+        let micros = starts((1..=40).map(|n| n * 24_999));
+        assert_eq!(micros[39], (40 * 24_999_000, TimeQuality::Corrected));
+        // A few may be so by chance.
+        assert_eq!(nanos[0].1, TimeQuality::Exact);
+    }
+
+    #[test]
+    fn fractions_of_the_ntp_format_are_left_alone() {
+        let half = starts((1..=40).map(|n| n << 26));
+        assert_eq!(half[31], (500_000_000, TimeQuality::Exact));
+        // One time again and again tells nothing.
+        assert!(starts([1_000; 100].into_iter()).iter().all(|start| start.1 == TimeQuality::Exact));
+    }
+}
+
 mod fields {
     use super::*;
 

@@ -3,6 +3,7 @@
 use netflow_templates::{Field, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
+use super::fractions::Fractions;
 use super::sampling::Sampling;
 use super::time::Times;
 use super::{fixed, icmp, mpls};
@@ -23,6 +24,8 @@ pub(super) struct Program {
     pub(super) mpls: Box<[usize]>,
     /// Where times are taken from.
     pub(super) time: Times,
+    /// What fractions of seconds the records had, if they have any.
+    pub(super) fractions: Option<Fractions>,
     /// Where sampling rates are taken from.
     pub(super) sampling: Sampling,
     /// The IP version that the address fields leave no doubt about; 0 when the records say it.
@@ -74,6 +77,7 @@ impl Program {
             sampling: Sampling::new(plan),
             ip_version: ip_version(plan),
             implied_proto: icmp::implied_proto(plan),
+            fractions: times.has_fractions().then(Fractions::default),
             direction: plan.has(pen::IANA, ie::FLOW_DIRECTION),
             time: times,
         }
@@ -153,12 +157,12 @@ impl Programs {
     const MAX_FIELDS: usize = 400_000;
 
     #[inline]
-    pub(super) fn of(&mut self, plan: &Plan) -> &Program {
+    pub(super) fn of(&mut self, plan: &Plan) -> &mut Program {
         let place = plan.id() as usize % Self::PLACES;
         if self.places.get(place).and_then(Option::as_ref).is_none_or(|program| program.plan != plan.id()) {
             self.insert(place, Program::new(plan));
         }
-        self.places[place].as_ref().expect("it was there or was inserted")
+        self.places[place].as_mut().expect("it was there or was inserted")
     }
 
     #[cold]

@@ -97,6 +97,21 @@ impl Times {
         }
     }
 
+    /// Whether start or end is of the NTP format, which has fractions of seconds.
+    pub(super) fn has_fractions(&self) -> bool {
+        [self.start, self.end].into_iter().flatten().any(is_ntp)
+    }
+
+    /// The field with the start, if that is of the NTP format.
+    pub(super) fn start_field<'s>(&self, set: &'s DataSet<'_>) -> Option<Column<'s>> {
+        self.start.filter(|&id| is_ntp(id)).and_then(|id| first(set, id))
+    }
+
+    /// The field with the end, if that is of the NTP format.
+    pub(super) fn end_field<'s>(&self, set: &'s DataSet<'_>) -> Option<Column<'s>> {
+        self.end.filter(|&id| is_ntp(id)).and_then(|id| first(set, id))
+    }
+
     /// How far the times can be trusted.
     pub(super) fn quality(&self, context: &Context<'_>) -> TimeQuality {
         let clock = &context.clock;
@@ -216,10 +231,26 @@ fn uptime_of(octets: &[u8]) -> u32 {
 
 /// Another field of the same set.
 fn field<'a>(column: &Column<'a>, id: u16) -> Option<Column<'a>> {
-    column.set().columns().find(|other| {
-        let element = other.field().element();
+    first(column.set(), id)
+}
+
+/// The first field of an element.
+fn first<'s>(set: &'s DataSet<'_>, id: u16) -> Option<Column<'s>> {
+    set.columns().find(|column| {
+        let element = column.field().element();
         (element.enterprise, element.id) == (pen::IANA, id)
     })
+}
+
+/// Whether an element is a time of the NTP format: seconds, and a fraction of 2^-32 s.
+fn is_ntp(id: u16) -> bool {
+    matches!(
+        id,
+        ie::FLOW_START_MICROSECONDS
+            | ie::FLOW_END_MICROSECONDS
+            | ie::FLOW_START_NANOSECONDS
+            | ie::FLOW_END_NANOSECONDS
+    )
 }
 
 /// Completes start and end from durations and times of events.
