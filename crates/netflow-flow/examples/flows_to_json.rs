@@ -6,26 +6,13 @@
 use std::error::Error;
 use std::net::Ipv4Addr;
 
-use netflow_flow::{FlowReader, Flows, Normalizer, write_flow_line};
-use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp};
+use netflow_flow::{FlowReader, FlowSink, write_flow_line};
+use netflow_templates::{Exporter, Session, Timestamp};
 use netflow_wire::{Header, MessageEncoder, v5};
-
-/// Turns data sets into flows.
-#[derive(Default)]
-struct Sink {
-    normalizer: Normalizer,
-    flows: Flows,
-}
-
-impl MessageSink for Sink {
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.normalizer.normalize(context, set, &mut self.flows);
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let exporter = Exporter { address: [192, 0, 2, 254].into(), port: 2055 };
-    let mut sink = Sink::default();
+    let mut sink = FlowSink::default();
     Session::new().decode(exporter, Timestamp::from_secs(1_714_564_801), &packet(), &mut sink)?;
 
     let mut lines = Vec::new();

@@ -7,6 +7,7 @@ mod column;
 mod schema;
 
 mod normalize;
+mod sink;
 
 mod extras;
 mod flows;
@@ -33,5 +34,6 @@ pub use protocol::protocol_name;
 pub use quality::Quality;
 pub use read::{FlowReader, ReadError};
 pub use schema::{COLUMNS, Flow, Rare, column};
+pub use sink::FlowSink;
 pub use value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 pub use write::{FlowEncoder, PacketWriter, write_csv_flow, write_csv_head, write_flow_line};

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU64;
 use std::path::Path;
 
-use netflow_flow::{Flow, Flows, MacAddress, Normalizer, Quality, SamplingSource, TimeQuality, Value};
-use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp};
+use netflow_flow::{Flow, FlowSink, MacAddress, Normalizer, Quality, SamplingSource, TimeQuality, Value};
+use netflow_templates::{Exporter, Session, Timestamp};
 use netflow_wire::{
     FieldSpecifier, Header, MessageEncoder, TemplateDefinition, element_id as ie, enterprise, ipfix, v5, v9,
 };
@@ -16,19 +16,8 @@ const EXPORTER: Exporter = Exporter { address: IpAddr::V4(Ipv4Addr::new(192, 0, 
 /// Export time of the packets, in seconds.
 const NOW: i64 = 1_714_564_800;
 
-struct Sink {
-    normalizer: Normalizer,
-    flows: Flows,
-}
-
-impl MessageSink for Sink {
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.normalizer.normalize(context, set, &mut self.flows);
-    }
-}
-
 fn normalized(normalizer: Normalizer, packets: &[Vec<u8>]) -> Vec<Flow> {
-    let mut sink = Sink { normalizer, flows: Flows::new() };
+    let mut sink = FlowSink::new(normalizer);
     let mut session = Session::new();
     for packet in packets {
         session.decode(EXPORTER, Timestamp::from_secs(NOW), packet, &mut sink).unwrap();

@@ -1,30 +1,18 @@
 //! nf: all fields to normalised flows.
 
-use netflow_flow::{Flows, Normalizer};
-use netflow_templates::{Context, DataSet, MessageSink, Session, Timestamp};
+use netflow_flow::FlowSink;
+use netflow_templates::{Session, Timestamp};
 
 use super::Contender;
 use crate::corpus::{Corpus, Totals};
 
-#[derive(Default)]
-struct Sink {
-    normalizer: Normalizer,
-    flows: Flows,
-}
-
-impl MessageSink for Sink {
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.normalizer.normalize(context, set, &mut self.flows);
-    }
-}
-
 /// nf.
 pub fn nf() -> Contender {
-    let (mut session, mut sink) = (Session::new(), Sink::default());
+    let (mut session, mut sink) = (Session::new(), FlowSink::default());
     Contender::new("nf", move |corpus| decode(&mut session, &mut sink, corpus))
 }
 
-fn decode(session: &mut Session, sink: &mut Sink, corpus: &Corpus) -> Totals {
+fn decode(session: &mut Session, sink: &mut FlowSink, corpus: &Corpus) -> Totals {
     let received = Timestamp::from_secs(1_714_600_000);
     let mut totals = Totals::default();
     for (exporter, octets) in corpus.packets() {

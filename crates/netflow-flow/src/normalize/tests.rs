@@ -1,33 +1,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use netflow_templates::{
-    Context, DataSet, DataType, Exporter, MessageSink, Registry, Session, SessionConfig, Timestamp, Value,
-};
+use netflow_templates::{DataType, Exporter, Registry, Session, SessionConfig, Timestamp, Value};
 use netflow_wire::{
     FieldSpecifier, Header, MessageEncoder, TemplateDefinition, element_id as ie, enterprise, ipfix, v1, v5,
     v7, v8, v9,
 };
 
 use super::*;
+use crate::FlowSink;
 use crate::value::{SamplingSource, TimeQuality};
 
 const EXPORTER: Exporter = Exporter { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254)), port: 40_000 };
 const NOW: i64 = 1_714_564_800;
 
-#[derive(Default)]
-struct Sink {
-    normalizer: Normalizer,
-    flows: Flows,
-}
-
-impl MessageSink for Sink {
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.normalizer.normalize(context, set, &mut self.flows);
-    }
-}
-
 fn decode(session: &mut Session, packet: Vec<u8>) -> Vec<Flow> {
-    let mut sink = Sink::default();
+    let mut sink = FlowSink::default();
     session.decode(EXPORTER, Timestamp::from_secs(NOW + 1), &packet, &mut sink).unwrap();
     sink.flows.to_vec()
 }
@@ -281,7 +268,7 @@ fn a_rare_number_that_is_too_large_is_clamped_and_marked() {
 
 #[test]
 fn records_of_sets_that_waited_are_numbered_through_their_packet() {
-    let (mut session, mut sink) = (Session::new(), Sink::default());
+    let (mut session, mut sink) = (Session::new(), FlowSink::default());
     let record = [iana(ie::PROTOCOL_IDENTIFIER, &[6])];
     let mut decode = |sequence: u32, fill: &dyn Fn(&mut MessageEncoder)| {
         let header = ipfix::Header { sequence_number: sequence, ..ipfix::Header::default() };
@@ -524,10 +511,7 @@ fn names_of_interfaces_vrfs_and_applications_are_joined() {
 
 #[test]
 fn the_user_is_believed_before_everyone() {
-    let mut sink = Sink {
-        normalizer: Normalizer::with_sampling_override(std::num::NonZeroU64::new(1_000)),
-        ..Sink::default()
-    };
+    let mut sink = FlowSink::new(Normalizer::with_sampling_override(std::num::NonZeroU64::new(1_000)));
     let packet = ipfix_packet(7, &[(false, &[iana(ie::SAMPLING_INTERVAL, &[100])])]);
     Session::new().decode(EXPORTER, Timestamp::EPOCH, &packet, &mut sink).unwrap();
     let flow = sink.flows.get(0).unwrap();
@@ -602,7 +586,7 @@ fn records_are_numbered_through_their_packet() {
 
 #[test]
 fn cleared_flows_leave_nothing_behind() {
-    let (mut session, mut sink) = (Session::new(), Sink::default());
+    let (mut session, mut sink) = (Session::new(), FlowSink::default());
     let names = [iana(ie::INTERFACE_NAME, b"eth0"), iana(ie::OCTET_TOTAL_SUM_OF_SQUARES, &[4])];
     session.decode(EXPORTER, Timestamp::EPOCH, &ipfix_packet(7, &[(false, &names)]), &mut sink).unwrap();
     assert_eq!(sink.flows.to_vec()[0].rare().in_if_name, "eth0");
