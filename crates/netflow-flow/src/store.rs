@@ -92,14 +92,15 @@ impl Texts {
 
     /// Takes the values of a field, without the zeros that fill it up. What is no UTF-8 is replaced.
     pub(crate) fn fill(&mut self, column: &SetColumn<'_>, rows: Range<usize>) {
-        self.spans.resize(rows.end, 0..0);
+        self.spans.resize(rows.start, 0..0);
+        self.spans.reserve(rows.len());
         self.octets.clear();
         let start = self.text.len();
         let Self { text, spans, octets } = self;
-        column.zip_octets(&mut spans[rows.clone()], |span, value| {
+        column.each_octets(|value| {
             let from = start + octets.len();
             octets.extend_from_slice(trimmed(value));
-            *span = from..start + octets.len();
+            spans.push(from..start + octets.len());
         });
         // All values at once, which is what short ones take the time for.
         if let Ok(all) = std::str::from_utf8(octets) {
@@ -205,12 +206,13 @@ impl ExtrasColumns {
     /// Takes a field; `rows` must not be before those of the field before.
     pub(crate) fn fill(&mut self, column: &SetColumn<'_>, rows: Range<usize>) {
         let element = column.field().element();
-        let end = self.begin(&element.name, column.field().occurrence(), element.data_type, rows.clone());
-        self.ends.resize(end + rows.len(), 0);
+        let count = rows.len();
+        self.begin(&element.name, column.field().occurrence(), element.data_type, rows);
+        self.ends.reserve(count);
         let Self { octets, ends, .. } = self;
-        column.zip_octets(&mut ends[end..], |end, value| {
+        column.each_octets(|value| {
             octets.extend_from_slice(value);
-            *end = octets.len();
+            ends.push(octets.len());
         });
     }
 
@@ -229,12 +231,11 @@ impl ExtrasColumns {
         }
     }
 
-    fn begin(&mut self, name: &str, repeat: u16, data_type: DataType, rows: Range<usize>) -> usize {
+    fn begin(&mut self, name: &str, repeat: u16, data_type: DataType, rows: Range<usize>) {
         let start = self.names.len();
         repeated_name(&mut self.names, name, repeat);
         let (name, end) = (start..self.names.len(), self.ends.len());
         self.fields.push(ExtrasField { name, data_type, rows, start: self.octets.len(), end });
-        end
     }
 
     /// Names, types and octets of a row.

@@ -268,6 +268,20 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// Hands out the octets of the value in each record, in order.
+    #[inline]
+    pub fn each_octets(&self, mut take: impl FnMut(&'a [u8])) {
+        let set = self.set;
+        if set.spans.is_empty() {
+            let (start, end) = (self.field.offset, self.field.offset + usize::from(self.field.length()));
+            let records = set.octets.chunks_exact(set.plan.shortest_record().max(1));
+            records.for_each(|record| take(&record[start..end]));
+        } else {
+            let records = set.spans.chunks_exact(spans_width(set.plan));
+            records.for_each(|spans| take(variable_value(set.octets, spans, self.field)));
+        }
+    }
+
     /// Gives each of `rows` its record's value and that of another field, as `N` octets each. Both fields'
     /// lengths must be `N`, or nothing is given.
     #[inline]
