@@ -21,6 +21,7 @@ use crate::normalize::Normalizer;
 use crate::schema::Flow;
 
 mod encode;
+mod large;
 mod line;
 mod rows;
 

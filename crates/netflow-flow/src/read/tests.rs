@@ -575,3 +575,15 @@ fn cells_that_do_not_fit_are_told() {
     assert!(read(b"src_port,proto\n80\n").1[0].contains("has 1 cells, the heading has 2"));
     assert!(read(b"src_addr\nnowhere\n").1[0].contains("column src_addr cannot hold"));
 }
+
+#[test]
+fn ipv6_addresses_of_the_python_collector_are_numbers() {
+    let (flows, errors) = read(
+        b"{\"1.5\":{\"client\":[\"192.0.2.1\",1],\"header\":{\"version\":10},\"flows\":[\
+          {\"sourceIPv6Address\":42540766411282592856903984951653826561,\
+          \"destinationIPv6Address\":1,\"protocolIdentifier\":6}]}}\n",
+    );
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(flows[0].src_addr, Some("2001:db8::1".parse().unwrap()));
+    assert_eq!((flows[0].dst_addr, flows[0].proto), (Some("::1".parse().unwrap()), 6));
+}

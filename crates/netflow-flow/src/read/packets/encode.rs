@@ -47,7 +47,8 @@ pub(super) fn encode(data_type: DataType, scalar: Scalar<'_>, out: &mut Vec<u8>)
         (T::Signed8 | T::Signed16 | T::Signed32 | T::Signed64, Scalar::Signed(number)) => {
             fixed(number.to_be_bytes(), out)
         }
-        (T::Ipv6Address, Scalar::Unsigned(_)) => None,
+        // So it does with those of IPFIX.
+        (T::Ipv6Address, Scalar::Unsigned(number)) => fixed(u128::from(number).to_be_bytes(), out),
         (_, Scalar::Unsigned(number)) => fixed(number.to_be_bytes(), out),
         (T::OctetArray, Scalar::Text(text)) => hex(text, SHORT, out),
         (_, Scalar::Text("")) => Some(0),

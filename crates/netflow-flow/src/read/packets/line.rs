@@ -9,6 +9,7 @@ use netflow_templates::{Exporter, Timestamp};
 use netflow_wire::{Header, ipfix, v1, v5, v7, v8, v9};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
 
+use super::large;
 use super::rows::Rows;
 use crate::read::json::{self, Json, JsonText, Scalar, Take};
 
@@ -30,7 +31,15 @@ pub(super) struct Packet {
 
 /// Reads a line, and its records into `flows` and `options`.
 pub(super) fn read(line: &[u8], flows: &mut Rows, options: &mut Rows) -> Result<Packet, String> {
-    json::read(line, Line { flows, options })
+    let packet = json::read(line, Line { flows, options })?;
+    if flows.has_large_number()
+        && let Some(line) = large::addresses_as_text(line)
+    {
+        flows.clear();
+        options.clear();
+        return json::read(&line, Line { flows, options });
+    }
+    Ok(packet)
 }
 
 /// The header's members that matter, under the names of either library.

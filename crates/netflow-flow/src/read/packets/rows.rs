@@ -14,6 +14,8 @@ pub(super) struct Rows {
     /// For each record, for each member: length of its name, name.
     names: Vec<u8>,
     texts: String,
+    /// Whether there was a number beyond 64 bits.
+    large: bool,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,12 @@ impl Rows {
         self.ends.clear();
         self.names.clear();
         self.texts.clear();
+        self.large = false;
+    }
+
+    /// Whether there was a number beyond 64 bits, of which the last digits are lost.
+    pub(super) fn has_large_number(&self) -> bool {
+        self.large
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,7 +119,10 @@ impl Rows {
             Scalar::Null => Stored::Plain(Scalar::Null),
             Scalar::Boolean(yes) => Stored::Plain(Scalar::Boolean(yes)),
             Scalar::Signed(number) => Stored::Plain(Scalar::Signed(number)),
-            Scalar::Float(number) => Stored::Plain(Scalar::Float(number)),
+            Scalar::Float(number) => {
+                self.large |= number >= u64::MAX as f64;
+                Stored::Plain(Scalar::Float(number))
+            }
         };
         self.members.push(Member { name, value });
     }
