@@ -58,7 +58,15 @@ impl Registry {
             if row.is_empty() || row.starts_with('#') || (index == 0 && row.starts_with("pen,")) {
                 continue;
             }
-            let element = parse_row(row).map_err(|reason| RegistryError { line: index + 1, reason })?;
+            let wrong = |reason| RegistryError { line: index + 1, reason };
+            let element = parse_row(row).map_err(wrong)?;
+            // Two fields of one record would have one name.
+            if let Some(other) = self.find_name(&element.name)
+                && (other.enterprise, other.id) != (element.enterprise, element.id)
+            {
+                let Element { name, enterprise, id, .. } = other;
+                return Err(wrong(format!("the name {name} is that of element {id} of enterprise {enterprise}")));
+            }
             self.add(element);
             added += 1;
         }
@@ -272,11 +280,13 @@ mod tests {
             registry.find_name(name).map(|element| (element.enterprise, element.id))
         };
         assert_eq!(number(&registry, "rackName"), Some((64999, 7)));
-        // Under another name, and a name that was someone else's.
-        registry.add_csv("64999,7,rack,string\n0,1,bytes,unsigned64\n64999,8,tcpControlBits,string").unwrap();
+        // Under another name; a name that is someone else's is refused.
+        registry.add_csv("64999,7,rack,string\n0,1,bytes,unsigned64").unwrap();
+        let error = registry.add_csv("64999,8,tcpControlBits,string").unwrap_err();
+        assert_eq!(error.to_string(), "line 1: the name tcpControlBits is that of element 6 of enterprise 0");
         assert_eq!(number(&registry, "rackName"), None);
         assert_eq!(number(&registry, "rack"), Some((64999, 7)));
-        assert_eq!(number(&registry, "tcpControlBits"), Some((64999, 8)));
+        assert_eq!(number(&registry, "tcpControlBits"), Some((0, 6)));
         assert_eq!(registry.find_name("octetDeltaCount").unwrap().name, "bytes");
     }
 }
