@@ -389,10 +389,20 @@ fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
         None => {}
     }
     if written.cut_octets > 0 {
-        add(format!(
+        let mut line = format!(
             "the file ended in {} of a block that was not whole (a writer that was killed, or a full disk); they were cut off",
             count(written.cut_octets, "octet")
-        ));
+        );
+        if written.saved_lines + written.lost_text > 0 {
+            // A String takes every text.
+            let _ = write!(
+                line,
+                ": {} of it saved, {} of an unfinished line lost",
+                count(written.saved_lines, "line"),
+                count(written.lost_text, "octet")
+            );
+        }
+        add(line);
     }
     if written.open_line > 0 {
         add(format!(

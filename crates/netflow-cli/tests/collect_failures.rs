@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Collecting, Ended, V5, fixtures, gunzip, json_lines, nf, run_nf, scratch, skip, wait_for};
+use common::{
+    Collecting, Ended, V5, fixtures, gunzip, json_lines, nf, pcap, run_nf, scratch, skip, wait_for,
+};
 
 mod common;
 
@@ -124,6 +126,34 @@ fn collecting_goes_on_behind_a_block_that_was_cut_off() {
             // What is left of the line is told.
             false => drop(connections.with(1).saying("line ")),
         }
+    }
+}
+
+#[test]
+fn lines_that_can_be_read_of_a_damaged_block_are_not_lost() {
+    let folder = scratch();
+    let file = folder.path().join("flows.gz");
+    let capture = folder.path().join("many.pcap");
+    let packets: Vec<_> = (0..200).map(|number| V5::packet(number, &[flow(number)])).collect();
+    let from = std::net::Ipv4Addr::new(192, 0, 2, 9);
+    let pcap = pcap(packets.iter().map(|packet| (from, 1_700_000_000_000_000_000, &packet[..])));
+    fs::write(&capture, pcap).expect("written");
+    run_nf(["collect", "--read", utf8(&capture), "-o", utf8(&file), "--threads", "1"]).with(0);
+    let good = fs::read(&file).expect("written");
+
+    let mut wrong_checksum = good.clone();
+    wrong_checksum[good.len() - 6] ^= 0x55;
+    for damaged in [&wrong_checksum[..], &good[..good.len() / 2]] {
+        fs::write(&file, damaged).expect("written");
+        let readable = gunzip(&file).0.matches('\n').count();
+        let before = connections(&file).with(1).json().len();
+        assert!(before > 20, "{before}");
+        let ended = run_nf(["collect", "--read", utf8(&capture), "-o", utf8(&file)]).with(0);
+        ended.saying("of it saved").saying("of an unfinished line lost");
+        let (text, whole) = gunzip(&file);
+        assert!(whole && text.lines().count() >= readable + 200, "{}", text.lines().count());
+        json_lines(&text);
+        connections(&file).with(0);
     }
 }
 

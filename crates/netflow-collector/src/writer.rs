@@ -42,6 +42,10 @@ pub struct WriterReport {
     /// Octets that were cut off the file before anything was appended: of a block that was not whole, as
     /// when a writer was killed.
     pub cut_octets: u64,
+    /// Lines that could be read of what was cut off, and were written again.
+    pub saved_lines: u64,
+    /// Octets of text behind these lines, of a line without its end, which are lost.
+    pub lost_text: u64,
     /// Octets of the file's last line, where it had no end. It was given one, so that what follows can be read.
     pub open_line: u64,
     /// Whether the writer's thread failed, which is an error of this program: what it had not written is lost,
@@ -73,8 +77,8 @@ enum Target {
 impl FileWriter {
     /// Opens `path`, to append to what is there; `-` is stdout.
     ///
-    /// What is there may end in half a block: this is cut off, and a last line without its end gets one. For
-    /// that a text is read from its last line on, a compressed file from its beginning.
+    /// What is there may end in half a block: this is cut off, but for the lines that can be read of it, and a
+    /// last line without its end gets one. For that a text is read from its last line on, a compressed file from its beginning.
     ///
     /// # Errors
     /// When the file cannot be opened, read or written, or when it is damaged so that what is appended could
@@ -95,6 +99,7 @@ impl FileWriter {
             if metadata.is_file() {
                 let mended = tail::mend(&mut file, format, gzip).map_err(failure)?;
                 (report.cut_octets, report.open_line) = (mended.cut, mended.open_line);
+                (report.saved_lines, report.lost_text) = (mended.saved_lines, mended.lost_text);
                 let empty = file.metadata().map_err(failure)?.len() == 0;
                 (Target::File(file), empty)
             } else {

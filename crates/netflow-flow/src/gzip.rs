@@ -3,10 +3,10 @@
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
-use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 /// Compresses blocks into finished gzip members; a file of members is a gzip file (RFC 1952, section 2.2).
 #[derive(Debug, Clone, Copy)]
@@ -41,21 +41,37 @@ pub(crate) fn reader<R: Read>(read: R) -> MultiGzDecoder<R> {
 }
 
 /// How far a gzip file can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GzipEnd {
     /// Octets of the members that are whole.
     pub whole: u64,
-    /// Whether nothing of worth follows them: nothing, the beginning of a block that the file ends in, or
-    /// zeros. What is longer than a block, or has another member in it, is damage.
-    pub mendable: bool,
+    /// What follows them; `None` when that is damaged, or more than the beginning of a block.
+    pub torn: Option<TornBlock>,
     /// Whether the text of the whole members ends a line, or is empty.
     pub ends_line: bool,
+}
+
+/// What can be read of a block that a file ends in, and that was not written to its end or has a wrong
+/// checksum. Empty when nothing or only zeros follow the members that are whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TornBlock {
+    /// Its whole lines.
+    pub lines: Vec<u8>,
+    /// Octets of text behind them, of a line without its end.
+    pub open_line: u64,
 }
 
 /// Octets that a block has at most that was not written to its end; blocks are much smaller.
 const LONGEST_TORN: u64 = 1 << 20;
 /// What a member that [`GzipBlock`] makes starts with.
 const MEMBER: [u8; 4] = [0x1f, 0x8b, 8, 0];
+/// Octets before and behind the compressed data of such a member (RFC 1952, section 2.3).
+const HEAD: usize = 10;
+const TRAILER: usize = 8;
+/// Octets of text that are kept of a torn block: far more than a block has, less than a bomb makes.
+const MOST_TEXT: usize = 64 << 20;
+/// This many zeros at the end are no compressed data, but what a file system leaves when the power fails.
+const ZEROS: usize = 16;
 
 /// Finds how far a gzip file can be read. All of it is decompressed, as a stream: there is no other way to
 /// tell where a member ends.
@@ -87,32 +103,67 @@ pub fn gzip_end(file: &mut (impl Read + Seek)) -> io::Result<GzipEnd> {
         ends_line = last.map_or(ends_line, |last| last == b'\n');
     }
     file.seek(SeekFrom::Start(whole))?;
-    let mendable = is_torn(file)?;
-    Ok(GzipEnd { whole, mendable, ends_line })
+    let torn = torn_block(file)?;
+    Ok(GzipEnd { whole, torn, ends_line })
 }
 
-/// Whether what is left to read is the beginning of a member and no more, or zeros.
-fn is_torn(rest: &mut impl Read) -> io::Result<bool> {
+/// What is left to read, when it is the beginning of a member and no more, or zeros.
+fn torn_block(rest: &mut impl Read) -> io::Result<Option<TornBlock>> {
     let mut start = Vec::new();
     rest.take(LONGEST_TORN).read_to_end(&mut start)?;
     let common = start.len().min(MEMBER.len());
     if start.iter().any(|&octet| octet != 0) {
         let torn = start[..common] == MEMBER[..common];
         let others = start.windows(MEMBER.len()).skip(1).any(|octets| octets == MEMBER);
-        return Ok(torn && !others && (start.len() as u64) < LONGEST_TORN);
+        let alone = torn && !others && (start.len() as u64) < LONGEST_TORN;
+        return Ok(if alone { readable(&start) } else { None });
     }
     let mut rest = BufReader::new(rest);
     loop {
         let octets = rest.fill_buf()?;
         if octets.iter().any(|&octet| octet != 0) {
-            return Ok(false);
+            return Ok(None);
         }
         let length = octets.len();
         if length == 0 {
-            return Ok(true);
+            return Ok(Some(TornBlock::default()));
         }
         rest.consume(length);
     }
+}
+
+/// The text of a torn member, up to where it is cut off; `None` when it is damaged before, so that more than
+/// this may be in it.
+fn readable(member: &[u8]) -> Option<TornBlock> {
+    let used = member.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+    let member = if member.len() - used < ZEROS { member } else { &member[..used] };
+    let data = member.get(HEAD..).unwrap_or_default();
+    let mut inflate = Decompress::new(false);
+    let mut text = Vec::new();
+    loop {
+        // Each call fills what is free, so that a call without progress is the end of the data.
+        text.reserve(1 << 16);
+        let before = (inflate.total_in(), inflate.total_out());
+        let rest = data.get(before.0 as usize..)?;
+        let status = inflate.decompress_vec(rest, &mut text, FlushDecompress::None).ok()?;
+        if text.len() > MOST_TEXT {
+            return None;
+        }
+        if status == Status::StreamEnd {
+            let behind = data[inflate.total_in() as usize..].get(TRAILER..).unwrap_or_default();
+            if !MEMBER.starts_with(behind) && behind.iter().any(|&octet| octet != 0) {
+                return None;
+            }
+            break;
+        }
+        if before == (inflate.total_in(), inflate.total_out()) {
+            break;
+        }
+    }
+    let whole = text.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);
+    let open_line = (text.len() - whole) as u64;
+    text.truncate(whole);
+    Some(TornBlock { lines: text, open_line })
 }
 
 /// Counts what is taken from an input.

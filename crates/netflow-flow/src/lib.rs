@@ -26,7 +26,7 @@ pub use column::{Cell, CellError, Column, Kind};
 pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};
 pub use flows::{FlowRef, Flows};
-pub use gzip::{GzipBlock, GzipEnd, gzip_end};
+pub use gzip::{GzipBlock, GzipEnd, TornBlock, gzip_end};
 pub use json::header_fields;
 pub use netflow_templates::Value;
 pub use normalize::{Normalizer, SamplingOverride};
