@@ -79,8 +79,10 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
         watch.write_failed(failure);
     }
     watch.bar.finish_and_clear();
-    for line in summary(&report, &written) {
-        output::note(line);
+    if !watch.closed_pipe {
+        for line in summary(&report, &written) {
+            output::note(line);
+        }
     }
 
     let failed = failed_threads(&report, &written);
@@ -89,10 +91,14 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
             "the thread {name} failed, which is an error of nf: what it had not handed on is lost, and missing above"
         ));
     }
+    // Nobody wanted the rest, whatever was wrong in it.
+    if watch.closed_pipe && failed.is_empty() {
+        return Ok(Outcome::Done);
+    }
     let skipped = report.ipfix_file.is_some_and(|file| file.skipped > 0);
     let bad_capture = args.read.is_some() && (report.capture_failed || report.faulty > 0 || skipped);
     let nothing = args.read.is_some() && report.session.packets == 0 && report.malformed > 0;
-    let lost = written.lost_blocks > 0 && !watch.closed_pipe;
+    let lost = written.lost_blocks > 0;
     Ok(if bad_capture || nothing || lost || !failed.is_empty() { Outcome::BadInput } else { Outcome::Done })
 }
 

@@ -181,6 +181,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success(), "{format}: {}: {said}", ended.status);
         assert!(!said.contains("roken pipe") && !said.contains("panicked"), "{said}");
+        assert!(!said.contains("lost"), "{said}");
     }
 }
 
