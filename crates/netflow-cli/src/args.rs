@@ -53,7 +53,7 @@ pub(crate) struct Collect {
     pub(crate) debug: bool,
 
     /// Stop after N export packets
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
     /// Take export packets from a file instead of a socket: pcap, pcapng, or IPFIX messages (RFC 5655)

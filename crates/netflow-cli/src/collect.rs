@@ -29,6 +29,8 @@ use crate::signals;
 const MAX_MESSAGES: usize = 50;
 /// How often the collector is looked after.
 const TICK: Duration = Duration::from_millis(100);
+/// Octets of receive buffer that Linux takes at most, in `setsockopt` and in `sysctl`: both are an `int`.
+const MAX_RECEIVE_BUFFER: usize = i32::MAX as usize;
 
 pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     let source = match &args.read {
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     };
     let mut config = Config::new(source);
     config.session = input::session_config(&args.decoding)?;
-    config.receive_buffer = args.buffer << 20;
+    config.receive_buffer = receive_buffer(args);
     config.flush_interval = Duration::from_secs(args.flush.max(1));
     config.packets = args.count;
     config.packet_events = args.debug;
@@ -142,6 +144,11 @@ fn target(args: &Collect) -> anyhow::Result<(PathBuf, Format, bool)> {
     }
 }
 
+/// Octets of receive buffer to ask for.
+fn receive_buffer(args: &Collect) -> usize {
+    args.buffer.saturating_mul(1 << 20).min(MAX_RECEIVE_BUFFER)
+}
+
 fn threads(args: &Collect) -> usize {
     match args.threads {
         // One core is for receiving and writing.
@@ -208,7 +215,7 @@ fn greet(args: &Collect, collector: &Collector, path: &Path) {
         }
     }
     // Linux grants twice what it counts for payload.
-    let asked = args.buffer << 20;
+    let asked = receive_buffer(args);
     let granted = collector.receive_buffers().iter().min().copied().unwrap_or(usize::MAX);
     if granted < asked {
         output::note(format_args!(

@@ -180,7 +180,7 @@ fn a_file_that_is_there_is_appended_to() {
 #[test]
 fn the_default_file_is_named_after_the_time() {
     let folder = scratch();
-    let mut command = common::nf(["collect", "--host", "127.0.0.1", "-p", "0", "--count", "0"]);
+    let mut command = common::nf(["collect", "--host", "127.0.0.1", "-p", "0"]);
     let running = common::Running::start(command.current_dir(folder.path()));
     let name = wait_for("the file", || fs::read_dir(folder.path()).expect("a folder").next());
     let name = name.expect("an entry").file_name().into_string().expect("UTF-8");
@@ -199,6 +199,27 @@ fn count_ends_it_by_itself() {
     }
     collecting.process.end().with(0).saying("3 decoded");
     assert_eq!(packets(&fs::read_to_string(&file).expect("written")).len(), 3);
+}
+
+#[test]
+fn no_packets_at_all_is_wrong_usage() {
+    run_nf(["collect", "--host", "127.0.0.1", "-p", "0", "-o", "-", "--count", "0"])
+        .with(2)
+        .saying("--count");
+}
+
+#[test]
+fn a_receive_buffer_beyond_what_systems_take_is_bounded() {
+    for mebibytes in ["4096", &usize::MAX.to_string()] {
+        let collecting = Collecting::start(["-o", "-", "--buffer", mebibytes]);
+        let ended = collecting.stop("INT").with(0);
+        // No system grants 2 GiB: it is always said what to do.
+        if let Some(value) = ended.err.split("net.core.rmem_max=").nth(1) {
+            assert_eq!(value.lines().next(), Some("2147483647"), "{}", ended.err);
+        } else {
+            assert!(!ended.err.contains("asked for"), "{}", ended.err);
+        }
+    }
 }
 
 #[test]
