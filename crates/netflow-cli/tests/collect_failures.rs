@@ -168,6 +168,35 @@ fn a_file_that_would_stay_unreadable_is_not_appended_to() {
 }
 
 #[test]
+fn a_file_of_something_else_is_not_appended_to() {
+    let Some(fixtures) = fixtures() else { return };
+    let capture = fixtures.join("ovs-ipfix.pcap");
+    let folder = scratch();
+    let of = |name: &str| folder.path().join(name);
+    let collect = |file: &Path| run_nf(["collect", "--read", utf8(&capture), "-o", utf8(file)]);
+    let endings = ["json", "ndjson", "csv", "gz", "ndjson.gz", "csv.gz"];
+    for ending in endings {
+        collect(&of("flows").with_extension(ending)).with(0);
+    }
+    fs::write(of("flows.notes"), "root:x:0:0:root:/root:/bin/sh\n").expect("written");
+    fs::write(of("flows.old"), "src_addr,bytes\n192.0.2.1,5\n").expect("written");
+    for held in endings.into_iter().chain(["notes", "old"]) {
+        let content = fs::read(of("flows").with_extension(held)).expect("written");
+        for ending in endings {
+            let file = of("copy").with_extension(ending);
+            fs::write(&file, &content).expect("written");
+            let ended = collect(&file);
+            if held == ending {
+                drop(ended.with(0));
+                continue;
+            }
+            ended.with(2).saying("it holds").saying("choose another file");
+            assert!(fs::read(&file).expect("still there") == content, "{held} as {ending}");
+        }
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let Some(fixtures) = fixtures() else { return };
     let capture = fixtures.join("ovs-ipfix.pcap");

@@ -81,8 +81,8 @@ impl FileWriter {
     /// last line without its end gets one. For that a text is read from its last line on, a compressed file from its beginning.
     ///
     /// # Errors
-    /// When the file cannot be opened, read or written, or when it is damaged so that what is appended could
-    /// not be read.
+    /// When the file cannot be opened, read or written; of the kind `InvalidData` when it holds something else
+    /// than this format, or is damaged so that what is appended could not be read.
     pub fn open(path: &Path, format: Format, gzip: bool) -> Result<Self, WriteFailure> {
         let failure = |source| WriteFailure { target: path.to_owned(), source };
         let gzip = gzip.then(GzipBlock::default);
@@ -97,6 +97,10 @@ impl FileWriter {
                 return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
             }
             if metadata.is_file() {
+                let unlike = netflow_flow::unlike(&mut file, format, gzip.is_some()).map_err(failure)?;
+                if let Some(holds) = unlike {
+                    return Err(failure(io::Error::new(io::ErrorKind::InvalidData, holds.to_string())));
+                }
                 let mended = tail::mend(&mut file, format, gzip).map_err(failure)?;
                 (report.cut_octets, report.open_line) = (mended.cut, mended.open_line);
                 (report.saved_lines, report.lost_text) = (mended.saved_lines, mended.lost_text);

@@ -16,12 +16,14 @@ mod quality;
 mod store;
 mod value;
 
+mod beginning;
 mod file;
 mod gzip;
 mod json;
 mod read;
 mod write;
 
+pub use beginning::{Holds, unlike};
 pub use column::{Cell, CellError, Column, Kind};
 pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};

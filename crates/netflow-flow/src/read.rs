@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use netflow_templates::{Registry, Timestamp};
 
+use crate::file::Format;
 use crate::gzip;
 use crate::normalize::{Normalizer, SamplingOverride};
 use crate::schema::Flow;
@@ -341,6 +342,15 @@ impl std::fmt::Debug for FlowReader<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FlowReader").field("line", &self.number).finish_non_exhaustive()
     }
+}
+
+/// What a line is of, or the line of column names; `None` when it is neither flows nor that.
+pub(crate) fn line_format(line: &[u8]) -> Option<Format> {
+    if line.starts_with(b"{") {
+        let packets = packets::is_packet_line(line).then_some(Format::Packets);
+        return packets.or_else(|| flow_line::read(line).is_ok().then_some(Format::FlowLines));
+    }
+    csv::CsvLines::new(line).map(|_| Format::Csv)
 }
 
 #[cfg(test)]
