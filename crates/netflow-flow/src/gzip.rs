@@ -116,7 +116,7 @@ fn torn_block(rest: &mut impl Read) -> io::Result<Option<TornBlock>> {
         let torn = start[..common] == MEMBER[..common];
         let others = start.windows(MEMBER.len()).skip(1).any(|octets| octets == MEMBER);
         let alone = torn && !others && (start.len() as u64) < LONGEST_TORN;
-        return Ok(if alone { readable(&start) } else { None });
+        return Ok(if alone { readable(&start, MOST_TEXT) } else { None });
     }
     let mut rest = BufReader::new(rest);
     loop {
@@ -133,8 +133,8 @@ fn torn_block(rest: &mut impl Read) -> io::Result<Option<TornBlock>> {
 }
 
 /// The text of a torn member, up to where it is cut off; `None` when it is damaged before, so that more than
-/// this may be in it.
-fn readable(member: &[u8]) -> Option<TornBlock> {
+/// this may be in it, or when it is more than `most` octets.
+fn readable(member: &[u8], most: usize) -> Option<TornBlock> {
     let used = member.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
     let member = if member.len() - used < ZEROS { member } else { &member[..used] };
     let data = member.get(HEAD..).unwrap_or_default();
@@ -146,7 +146,7 @@ fn readable(member: &[u8]) -> Option<TornBlock> {
         let before = (inflate.total_in(), inflate.total_out());
         let rest = data.get(before.0 as usize..)?;
         let status = inflate.decompress_vec(rest, &mut text, FlushDecompress::None).ok()?;
-        if text.len() > MOST_TEXT {
+        if text.len() > most {
             return None;
         }
         if status == Status::StreamEnd {
@@ -215,5 +215,13 @@ mod tests {
         let error = reader(file.as_slice()).read_to_end(&mut text).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         assert!(text.starts_with(b"one\n"));
+    }
+
+    #[test]
+    fn a_torn_block_of_far_too_much_text_is_not_kept_in_memory() {
+        let mut member = GzipBlock::default().compress(&vec![b'\n'; 1 << 20]).unwrap();
+        member.pop();
+        assert_eq!(readable(&member, 1 << 20).map(|torn| torn.lines.len()), Some(1 << 20));
+        assert_eq!(readable(&member, 1 << 19), None);
     }
 }
