@@ -65,7 +65,9 @@ impl Registry {
                 && (other.enterprise, other.id) != (element.enterprise, element.id)
             {
                 let Element { name, enterprise, id, .. } = other;
-                return Err(wrong(format!("the name {name} is that of element {id} of enterprise {enterprise}")));
+                return Err(wrong(format!(
+                    "the name {name} is that of element {id} of enterprise {enterprise}"
+                )));
             }
             self.add(element);
             added += 1;
