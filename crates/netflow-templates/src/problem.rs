@@ -1,6 +1,6 @@
 //! What was wrong with an export packet whose other parts were decoded.
 
-use netflow_wire::{SetError, TemplateError};
+use netflow_wire::{SetError, SetHeader, TemplateError};
 
 /// Something wrong within an export packet: a value that is counted and shown, never a reason to lose the
 /// rest.
@@ -22,7 +22,7 @@ pub enum Problem {
         offset: usize,
     },
     /// No template is known for a data set. The set waits for it, within bounds.
-    #[error("no template {set_id} is known for {length} octets of data at offset {offset}")]
+    #[error("set {set_id} at offset {}: no template is known for its {length} octets", header_of(*.offset))]
     MissingTemplate {
         /// Set id, which is the template's.
         set_id: u16,
@@ -32,7 +32,7 @@ pub enum Problem {
         offset: usize,
     },
     /// A set has an id that no RFC gives a meaning (4 to 255).
-    #[error("set {set_id} at offset {offset} has a reserved id; its {length} octets were passed over")]
+    #[error("set {set_id} at offset {} has a reserved id; its {length} octets were passed over", header_of(*.offset))]
     ReservedSet {
         /// Set id.
         set_id: u16,
@@ -42,7 +42,7 @@ pub enum Problem {
         offset: usize,
     },
     /// A template's records have no octets at all.
-    #[error("set {set_id} at offset {offset}: the template's records have no octets")]
+    #[error("set {set_id} at offset {}: the template's records have no octets", header_of(*.offset))]
     EmptyRecord {
         /// Set id.
         set_id: u16,
@@ -51,7 +51,8 @@ pub enum Problem {
     },
     /// A value of variable length reaches beyond its set.
     #[error(
-        "set {set_id}: record {record} at offset {offset} reaches beyond the {left} octets left of the set"
+        "set {set_id}, record {} at offset {offset} reaches beyond the {left} octets left of the set",
+        .record + 1
     )]
     RecordOverrun {
         /// Set id.
@@ -111,7 +112,8 @@ pub enum Problem {
     },
     /// Options data said more than is kept of one exporter. What was known before is.
     #[error(
-        "set {set_id} at offset {offset}: {refused} of the things that options data say were not kept: there are too many"
+        "set {set_id} at offset {}: {refused} of the things that options data say were not kept: there are too many",
+        header_of(*.offset)
     )]
     OptionsRefused {
         /// Set id.
@@ -122,7 +124,7 @@ pub enum Problem {
         refused: u64,
     },
     /// An exporter described an element (RFC 5610) in a way that is not, or not wholly, believed.
-    #[error("set {set_id} at offset {offset}: element {enterprise}.{id} is described, but {fault}")]
+    #[error("set {set_id}, record at offset {offset}: element {enterprise}.{id} is described, but {fault}")]
     ElementDescription {
         /// Set id.
         set_id: u16,
@@ -144,6 +146,11 @@ pub enum Problem {
         /// Octets of memory that this freed.
         octets: u64,
     },
+}
+
+/// Where the set starts whose body is at an offset: sentences count from the set's header.
+fn header_of(body: usize) -> usize {
+    body.saturating_sub(SetHeader::LEN)
 }
 
 impl Problem {
@@ -188,4 +195,23 @@ pub enum DescriptionFault {
     /// The exporter described the element otherwise before. The newer description counts.
     #[error("it was described otherwise before")]
     Contradiction,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_count_from_the_set_header_and_records_from_one() {
+        let (set_id, length, offset) = (5, 36, 52);
+        for (problem, start) in [
+            (Problem::ReservedSet { set_id, length, offset }, "set 5 at offset 48 has a reserved id"),
+            (Problem::MissingTemplate { set_id, length, offset }, "set 5 at offset 48: no template"),
+            (Problem::EmptyRecord { set_id, offset }, "set 5 at offset 48: "),
+            (Problem::OptionsRefused { set_id, offset, refused: 1 }, "set 5 at offset 48: 1 of"),
+            (Problem::RecordOverrun { set_id, record: 0, offset, left: 3 }, "set 5, record 1 at offset 52 "),
+        ] {
+            assert!(problem.to_string().starts_with(start), "{problem}");
+        }
+    }
 }

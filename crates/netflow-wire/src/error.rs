@@ -62,7 +62,7 @@ pub enum SetError {
         left: usize,
     },
     /// Octets that belong to no set, and are not zero as padding should be.
-    #[error("{length} octets at offset {offset} belong to no set and are not padding")]
+    #[error("{length} octets at offset {offset} belong to no record and are not padding")]
     Trailing {
         /// Where they start in the export packet.
         offset: usize,

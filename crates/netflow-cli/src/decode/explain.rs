@@ -222,16 +222,19 @@ fn template(error: TemplateError, scene: &Scene<'_>) -> String {
         TemplateError::Truncated { template_id, offset, left } => format!(
             "template {template_id} at offset {offset}: it says that it has {} fields (offset {}), which \
              takes at least {} octets, but its set has only {left} left from there. The field count or the \
-             set's length is wrong. This template and what follows it in the set are not learned: data of \
+             set's length is wrong.{} This template and what follows it in the set are not learned: data of \
              set {template_id} cannot be decoded.",
             word(offset + 2),
             offset + 2,
             4 + 4 * usize::from(word(offset + 2)),
+            // With room for fields the header may well be a template's.
+            if left <= 4 { set_too_long(offset, scene) } else { String::new() },
         ),
         TemplateError::Id { template_id, offset } => format!(
             "template id {template_id} at offset {offset}: ids below 256 are reserved for sets (RFC 7011, \
              section 3.4.1; RFC 3954, section 5.2). If a template is before it in the set, that one may \
-             have more fields than it says. This record and what follows it in the set are not learned."
+             have more fields than it says.{} This record and what follows it in the set are not learned.",
+            set_too_long(offset, scene)
         ),
         TemplateError::Scope { template_id, offset, scope, total }
             if matches!(scene.header, Header::Ipfix(_)) =>
@@ -252,6 +255,22 @@ fn template(error: TemplateError, scene: &Scene<'_>) -> String {
             offset + 4
         ),
         other => format!("{other}."),
+    }
+}
+
+/// A hint, when the octets where a template should be could be the header of the next set.
+fn set_too_long(offset: usize, scene: &Scene<'_>) -> String {
+    let Some(&[id_high, id_low, high, low]) = scene.octets.get(offset..offset + SetHeader::LEN) else {
+        return String::new();
+    };
+    let (id, length) = (u16::from_be_bytes([id_high, id_low]), u16::from_be_bytes([high, low]));
+    let fits = usize::from(length) >= SetHeader::LEN && usize::from(length) <= scene.octets.len() - offset;
+    match (id, fits) {
+        (0..=3 | 256.., true) => format!(
+            " Or the length of the set that it is in is too large: these octets could be the header of the \
+             next set, {id}, of {length} octets."
+        ),
+        _ => String::new(),
     }
 }
 

@@ -151,7 +151,11 @@ fn wrong_length(data_type: DataType, length: u16) -> Option<&'static str> {
         T::MacAddress => (length == 6, "6 octets"),
         T::Float32 => (length == 4, "4 octets"),
         T::Float64 => (matches!(length, 4 | 8), "4 or 8 octets"),
-        T::Unsigned8 | T::Unsigned16 | T::Unsigned32 | T::Unsigned64 => (length <= 8, "8 octets at most"),
+        // Longer numbers than the type has are read all the same, up to 8 octets.
+        T::Unsigned8 => (length <= 8, "1 octet"),
+        T::Unsigned16 => (length <= 8, "2 octets at most"),
+        T::Unsigned32 => (length <= 8, "4 octets at most"),
+        T::Unsigned64 => (length <= 8, "8 octets at most"),
         T::DateTimeMicroseconds | T::DateTimeNanoseconds => (length == 8, "8 octets"),
         _ => return None,
     };
