@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use netflow_flow::PacketWriter;
 use netflow_templates::{Problem, Session, Timestamp};
-use netflow_wire::{WireError, ipfix};
+use netflow_wire::WireError;
 
 use crate::Outcome;
 use crate::args::{Decode, DecodeFormat};
@@ -70,11 +70,16 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
     decoder.out.flush()?;
     if decoder.undecoded > 0 {
         let (sets, octets) = decoder.session.waiting();
+        let waiting = match sets {
+            0 => "none still waits for one".to_owned(),
+            1 => format!("1 still waits for one ({octets} octets)"),
+            sets => format!("{sets} still wait for one ({octets} octets in all)"),
+        };
         output::note(format_args!(
-            "{} came without a template; {sets} of {octets} octets still wait for one{}",
+            "{} came without a template; {waiting}{}",
             count(decoder.undecoded, "data set"),
             if sets > 0 && args.template_from.is_empty() {
-                " (--template-from FILE lends templates)"
+                ": --template-from FILE lends templates"
             } else {
                 ""
             }
@@ -133,7 +138,7 @@ impl<W: Write> Taker for Decoder<W> {
             }
             let place =
                 if at > 0 { format!("{}, octet {at}", packet.place) } else { packet.place.to_owned() };
-            if at > 0 && !rest.starts_with(&ipfix::VERSION.to_be_bytes()) {
+            if at > 0 && body::is_no_message(rest) {
                 self.bad(&format!(
                     "{place}: {} behind the length that the message before gives are no other message",
                     count(rest.len() as u64, "octet")

@@ -287,6 +287,67 @@ fn what_is_wrong_is_named_with_its_offset() {
 }
 
 #[test]
+fn sentences_and_errors_give_the_same_offsets() {
+    let packet = with(V9, "0100 0024", "0005 0024");
+    let ended = decode(&[&packet]).with(0);
+    says(&ended, "set 5 at offset 48");
+    ended.saying("set 5 at offset 48 has a reserved id");
+    let packet = "000a0024 5e8465fd 00000005 0000002a  0002 000c 0100 0001 0052 ffff  0100 0008 09 616263";
+    let ended = decode(&[packet]).with(1);
+    says(&ended, "set 256, record 1 at offset 32: by the lengths");
+    ended.saying("set 256, record 1 at offset 32 reaches beyond");
+}
+
+#[test]
+fn what_follows_an_ipfix_message_and_is_none_is_a_fault() {
+    // A v9 packet that says that it is IPFIX: its count is the length then, its uptime the time.
+    let mut packet = with(V9, "00090003", "000a0011");
+    packet = with(&packet, "000379a3", "000079a3");
+    let ended = decode(&[&packet]).with(1);
+    is_stored("v9_that_says_ipfix", &ended);
+    says(&ended, "67 octets at offset 17 belong to no message: the header's length (offset 2) is 17");
+    says(&ended, "export_time (offset 4) is 1970-01-01T08:38:59Z, which cannot be");
+    says(&ended, "the version (offset 0) may be wrong, and 9 be right");
+    ended.saying("67 octets behind the length");
+    let ended = decode(&[&with(IPFIX, "5e8465fd", "00000001")]).with(0);
+    says(&ended, "export_time (offset 4) is 1970-01-01T00:00:01Z, which cannot be.");
+    assert!(!ended.out.contains("may be wrong"), "{}", ended.out);
+    // Another message, and zeros, are none.
+    let ended = decode(&[&format!("{IPFIX} {IPFIX}"), &format!("{IPFIX} 0000")]).with(0);
+    assert!(!ended.out.contains("belong to no message"), "{}", ended.out);
+}
+
+#[test]
+fn a_set_that_is_too_long_for_its_templates_is_suspected() {
+    let hint = "Or the length of the set that it is in is too large: these octets could be the header of";
+    let long = with(V9, "0000 001c", "0000 0020");
+    says(&decode(&[&long]).with(1), &format!("{hint} the next set, 256, of 36 octets"));
+    let options = with(&long, "0100 0024 c0", "0001 0024 c0");
+    says(&decode(&[&options]).with(1), &format!("{hint} the next set, 1, of 36 octets"));
+    let fields = decode(&[&with(V9, "0100 0005", "0100 0006")]).with(1);
+    assert!(!fields.out.contains("is too large"), "{}", fields.out);
+}
+
+#[test]
+fn data_sets_that_wait_are_counted_apart_from_their_octets() {
+    let data = "000a0030 5e8465fd 00000000 0000002a  0100 0010 c0000201 0000000000000348
+        0101 0010 c0000201 0000000000000348";
+    let ended = decode(&[data]).with(0);
+    ended.saying("2 data sets came without a template; 2 still wait for one (32 octets in all)");
+}
+
+#[test]
+fn lengths_of_numbers_are_those_of_their_type() {
+    let template = "000a001c 5e8465fd 00000005 0000002a  0002 000c 0100 0001 0100 0010";
+    says(
+        &decode(&[template]).with(0),
+        "ethernetType is an unsigned16, which has 2 octets at most; its length here (offset 26) is 16",
+    );
+    let ended = decode(&[&format!("{V5} 00000001")]).with(1);
+    ended.saying("4 octets at offset 72 belong to no record and are not padding");
+}
+
+#[test]
 fn sequence_numbers_and_clocks_are_compared() {
     let packet = |sequence: u8| with(V9, "00000007", &format!("000000{sequence:02x}"));
     let packets: Vec<String> = [1, 2, 3, 4, 7, 7].map(packet).into();

@@ -11,7 +11,7 @@ use netflow_wire::{Header, Set, SetHeader, SetKind, ipfix};
 use super::explain;
 use super::input::Packet;
 use super::origin::Origins;
-use super::tree::Tree;
+use super::tree::{Mark, Tree};
 use crate::output::count;
 
 /// Octets that are not decoded are shown up to so many.
@@ -141,6 +141,28 @@ pub(super) fn raw(tree: &mut Tree, start: usize, octets: &[u8]) {
     if shown.len() < octets.len() {
         tree.more(2, "..");
     }
+}
+
+/// Whether what follows a message is neither another message nor zeros that fill the datagram.
+pub(super) fn is_no_message(rest: &[u8]) -> bool {
+    !rest.starts_with(&ipfix::VERSION.to_be_bytes()) && rest.iter().any(|&octet| octet != 0)
+}
+
+/// Octets behind a message of `length` octets that belong to none.
+pub(super) fn nobodys(tree: &mut Tree, given: &[u8], length: usize) {
+    let rest = &given[length..];
+    tree.heading(0, length, "behind the message");
+    raw(tree, length, rest);
+    tree.remark(
+        Mark::Fault,
+        &format!(
+            "{} at offset {length} belong to no message: the header's length (offset 2) is {length}, the \
+             datagram has {}, and what follows does not start like another message. The length is wrong, \
+             or this is no IPFIX. They are not decoded.",
+            count(rest.len() as u64, "octet"),
+            given.len()
+        ),
+    );
 }
 
 /// A template record that withdraws templates.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netflow_collector::sequence::{SequenceTracker, Step, Units};
 use netflow_templates::{Exporter, Problem, Timestamp};
-use netflow_wire::{Header, v1, v5, v7};
+use netflow_wire::{Header, Message, v1, v5, v7, v9};
 
 use super::tree::{Mark, Tree};
 use crate::output::count;
@@ -15,6 +15,10 @@ use crate::output::count;
 const MAX_DOMAINS: usize = 16_384;
 /// How far an exporter's clock may be from the capture's.
 const CLOCKS_AGREE: Duration = Duration::from_secs(600);
+
+/// Nothing that is exported today is of before the year 2000: v9 and IPFIX are younger.
+const EARLIEST: Timestamp = Timestamp::from_secs(946_684_800);
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Records of a packet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,6 +33,8 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) header: Header,
+    /// All octets that came with it.
+    pub(super) octets: &'a [u8],
     pub(super) exporter: Exporter,
     /// When it was received, or decoded.
     pub(super) received: Timestamp,
@@ -118,6 +124,18 @@ fn header(tree: &mut Tree, seen: &Seen<'_>) {
                 counts.names()
             ),
         ),
+        Header::Ipfix(_) if Timestamp::from_nanos(header.export_nanos()) < EARLIEST => {
+            let time = Timestamp::from_nanos(header.export_nanos());
+            let v9 = match looks_like_v9(seen) {
+                true => {
+                    " Read as a header of NetFlow v9 it makes sense, with a time that does, and a set behind \
+                     it: the version (offset 0) may be wrong, and 9 be right."
+                }
+                false => "",
+            };
+            let text = format!("export_time (offset 4) is {time:.0}, which cannot be.{v9}");
+            tree.remark(Mark::Odd, &text);
+        }
         _ => {}
     }
     let most = match header {
@@ -148,6 +166,20 @@ fn header(tree: &mut Tree, seen: &Seen<'_>) {
             "timestamp_nano (offset 12) is a second or more: the exporter means something else by it.",
         );
     }
+}
+
+/// Whether the octets of an IPFIX message make sense as a NetFlow v9 packet: count, time and first set.
+fn looks_like_v9(seen: &Seen<'_>) -> bool {
+    let octets = [&v9::VERSION.to_be_bytes(), seen.octets.get(2..).unwrap_or_default()].concat();
+    let Ok(message) = Message::parse(&octets) else { return false };
+    let Header::V9(header) = message.header() else { return false };
+    let latest = seen.received.saturating_add(A_DAY);
+    let first = message.sets().next().and_then(Result::ok);
+    // A record has an octet at least.
+    let records = octets.len() - v9::HEADER_LEN;
+    (1..=records).contains(&usize::from(header.count))
+        && (EARLIEST..=latest).contains(&Timestamp::from_secs(header.unix_seconds.into()))
+        && first.is_some_and(|set| matches!(set.id, 0 | 1 | 256..))
 }
 
 /// An exporter's clock that is far from the capture's.

@@ -9,7 +9,7 @@ use netflow_templates::{
 };
 use netflow_wire::{Header, Message, SetError, SetHeader, SetKind, WireError};
 
-use super::body::{Body, Piece, raw, title, withdrawal};
+use super::body::{Body, Piece, is_no_message, nobodys, raw, title, withdrawal};
 use super::borrowed::Borrowed;
 use super::explain;
 use super::header;
@@ -262,7 +262,8 @@ impl TextWriter {
         }
         let Current { header, received, exporter, .. } = current;
         let (captured, counts, problems) = (packet.received.is_some(), self.counts, &self.own_problems[..]);
-        self.oddities.tell(&mut body.tree, &Seen { header, exporter, received, captured, counts, problems });
+        let seen = Seen { header, octets: given, exporter, received, captured, counts, problems };
+        self.oddities.tell(&mut body.tree, &seen);
 
         self.sets(&mut body, &message);
         if given.len() > length && given[length..].iter().all(|&octet| octet == 0) {
@@ -274,6 +275,9 @@ impl TextWriter {
             body.tree.remark(Mark::Odd, &text);
         }
         body.tell_before(usize::MAX);
+        if is_no_message(&given[length..]) {
+            nobodys(&mut body.tree, given, length);
+        }
         body.tree.append(&mut self.late);
         let mut tree = body.tree;
         self.told = told;
