@@ -19,6 +19,8 @@ pub(super) struct DumpLine {
     colon: bool,
     /// The offset has a `0x`.
     prefixed: bool,
+    /// The offset has seven digits, as od writes it.
+    seven: bool,
 }
 
 /// A line that has an offset, and something else than octets behind it.
@@ -61,6 +63,7 @@ pub(super) fn line(text: &str) -> Option<Result<DumpLine, Broken>> {
         return None;
     }
     let offset = usize::from_str_radix(&digits[..length], 16).ok()?;
+    let seven = length == 7;
     let behind = &digits[length..];
     let (colon, behind) = match behind.strip_prefix(':') {
         Some(behind) => (true, behind),
@@ -73,7 +76,7 @@ pub(super) fn line(text: &str) -> Option<Result<DumpLine, Broken>> {
     if behind.trim().is_empty() {
         let last = !colon && length >= 6 && offset > 0;
         let (octets, swapped, middle) = (Vec::new(), false, false);
-        return last.then_some(Ok(DumpLine { offset, octets, swapped, middle, colon, prefixed }));
+        return last.then_some(Ok(DumpLine { offset, octets, swapped, middle, colon, prefixed, seven }));
     }
     let first = behind.split_ascii_whitespace().next()?;
     // Without a colon only pairs tell an offset from the first word of plain hex; hexdump has seven digits.
@@ -84,7 +87,7 @@ pub(super) fn line(text: &str) -> Option<Result<DumpLine, Broken>> {
     }
     let columns = text.chars().count() - behind.chars().count();
     Some(match octets(behind, colon, columns) {
-        Ok((octets, middle)) => Ok(DumpLine { offset, octets, swapped, middle, colon, prefixed }),
+        Ok((octets, middle)) => Ok(DumpLine { offset, octets, swapped, middle, colon, prefixed, seven }),
         Err((column, what)) => Err(Broken { column, what, sure: prefixed || offset == 0 }),
     })
 }
@@ -139,12 +142,14 @@ pub(super) struct Dump {
     repeated: bool,
     swapped: bool,
     middle: bool,
+    /// What offsets are written in, as soon as one tells.
+    radix: Option<u32>,
 }
 
 impl Dump {
     pub(super) fn new(line: usize, first: DumpLine) -> Self {
         let DumpLine { octets, swapped, middle, .. } = first;
-        Self { start: line, octets, last: 0, repeated: false, swapped, middle }
+        Self { start: line, octets, last: 0, repeated: false, swapped, middle, radix: None }
     }
 
     /// The line that it starts in.
@@ -161,8 +166,26 @@ impl Dump {
         self.repeated = true;
     }
 
+    /// The offset of the next line: hex, or else octal (od) or decimal (`od -A d`) where that follows.
+    fn place(&mut self, line: &DumpLine) -> usize {
+        let hex = line.offset;
+        let read = |radix| usize::from_str_radix(&format!("{hex:x}"), radix).unwrap_or(hex);
+        if self.radix.is_none() {
+            let follows = hex > self.last && hex <= self.octets.len();
+            let other = || [8, 10].into_iter().find(|&radix| read(radix) == self.octets.len());
+            self.radix = match () {
+                // Hex and decimal agree so far.
+                () if follows && hex < 10 => None,
+                () if follows || line.colon || !line.seven => Some(16),
+                () => other(),
+            };
+        }
+        self.radix.map_or(hex, read)
+    }
+
     /// Adds a line. The offset says how many octets the one before really has: text may look like hex.
     pub(super) fn push(&mut self, number: usize, line: DumpLine) -> Result<(), Bad> {
+        let line = DumpLine { offset: self.place(&line), ..line };
         if std::mem::take(&mut self.repeated) {
             let pattern = self.octets[self.last..].to_vec();
             while !pattern.is_empty() && self.octets.len() < line.offset.min(super::MAX_PACKET) {

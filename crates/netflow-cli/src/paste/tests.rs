@@ -88,6 +88,10 @@ fn dumps_with_offsets_and_text() {
         octets.chunks(2).map(|pair| format!("{:02x}{:02x}", pair[1], pair[0])).collect::<Vec<_>>().join(" ")
     };
     is_packet(&dump(&|offset, octets| format!("{offset:07x} {}", swapped(octets))));
+    // od, with offsets that are octal or decimal.
+    is_packet(&format!("{}\n0000110", dump(&|at, octets| format!("{at:07o} {}", pairs(octets, " ")))));
+    is_packet(&format!("{}\n0000072", dump(&|at, octets| format!("{at:07} {}", pairs(octets, " ")))));
+    is_packet(&format!("{}\n0000110", dump(&|at, octets| format!("{at:07o} {}", swapped(octets)))));
 }
 
 #[test]
@@ -123,6 +127,13 @@ fn a_broken_dump_is_named_with_line_and_character() {
         bad[0].starts_with("line 2, character 1: the offset 0x20 does not follow the 4 octets"),
         "{bad:?}"
     );
+}
+
+#[test]
+fn a_missing_line_is_not_taken_for_octal() {
+    let (line, last) = ("00 05 ".repeat(8), "00 01");
+    let (packets, bad) = read(&format!("00000000  {line}\n00000020  {last}\n"));
+    assert_eq!((packets.len(), bad.len()), (0, 1));
 }
 
 #[test]
