@@ -89,7 +89,7 @@ impl Paste {
         self.line += 1;
         let number = self.line;
         // Some editors start a file with a mark.
-        let line = line.trim_start_matches('\u{feff}');
+        let line = unquoted(line.trim_start_matches('\u{feff}'));
         if self.goes_on(line, number, found) {
             return;
         }
@@ -265,6 +265,11 @@ impl Paste {
     }
 }
 
+/// A line without the marks (`> `) that mails put before what they quote.
+fn unquoted(line: &str) -> &str {
+    if line.starts_with('>') { line.trim_start_matches(['>', ' ']) } else { line }
+}
+
 /// Whether octets start with the version of an export packet.
 fn starts_like_packet(octets: &[u8]) -> bool {
     matches!(octets, [0, 1 | 5 | 7 | 8 | 9 | 10, ..])
@@ -279,11 +284,11 @@ fn is_whole(octets: &[u8]) -> bool {
 /// The packets of a whole text. One that is hex throughout, without offsets, is one packet, however many lines
 /// it has.
 pub(crate) fn text(text: &str) -> Vec<Found> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = text.lines().map(|line| unquoted(line).trim()).filter(|line| !line.is_empty());
     let of_dump = |line: &str| matches!(dump::line(line), Some(Ok(first)) if first.starts_packet() || first.is_middle());
     let dump = lines.clone().any(of_dump);
     if !dump && lines.clone().count() > 0 && lines.all(|line| hex::line(line).is_ok()) {
-        let octets = text.lines().filter_map(|line| hex::line(line).ok()).flatten().collect();
+        let octets = text.lines().filter_map(|line| hex::line(unquoted(line)).ok()).flatten().collect();
         return vec![Found::Packet { line: 1, octets }];
     }
     let (mut paste, mut found) = (Paste::default(), Vec::new());

@@ -130,6 +130,13 @@ fn a_broken_dump_is_named_with_line_and_character() {
 }
 
 #[test]
+fn marks_of_quoted_mails_are_passed_over() {
+    let lines: Vec<_> = packet().chunks(16).map(|line| format!("> > {}", pairs(line, " "))).collect();
+    is_packet(&lines.join("\n"));
+    assert_eq!(text(&lines.join("\n")), [Found::Packet { line: 1, octets: packet() }]);
+}
+
+#[test]
 fn a_missing_line_is_not_taken_for_octal() {
     let (line, last) = ("00 05 ".repeat(8), "00 01");
     let (packets, bad) = read(&format!("00000000  {line}\n00000020  {last}\n"));
