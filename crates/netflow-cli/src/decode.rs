@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use netflow_flow::PacketWriter;
 use netflow_templates::{Problem, Session, Timestamp};
-use netflow_wire::WireError;
+use netflow_wire::{Message, WireError};
 
 use crate::Outcome;
 use crate::args::{Decode, DecodeFormat};
@@ -129,13 +129,9 @@ struct Decoder<W> {
 impl<W: Write> Taker for Decoder<W> {
     /// Decodes what was given as one packet: one, or IPFIX messages that follow each other.
     fn packet(&mut self, packet: &Packet<'_>) -> anyhow::Result<()> {
-        let mut at = 0;
-        while at < packet.octets.len() {
-            let rest = &packet.octets[at..];
-            // An IPFIX message may be followed by zeros that some exporters fill a datagram with.
-            if at > 0 && rest.iter().all(|&octet| octet == 0) {
-                break;
-            }
+        let mut next = (!packet.octets.is_empty()).then_some(packet.octets);
+        while let Some(rest) = next {
+            let at = packet.octets.len() - rest.len();
             let place =
                 if at > 0 { format!("{}, octet {at}", packet.place) } else { packet.place.to_owned() };
             if at > 0 && body::is_no_message(rest) {
@@ -146,8 +142,8 @@ impl<W: Write> Taker for Decoder<W> {
                 break;
             }
             let packet = Packet { octets: rest, place: &place, ..*packet };
-            let Some(length) = self.message(&packet)? else { break };
-            at += length;
+            let length = self.message(&packet)?;
+            next = length.and_then(|length| Message::following(rest, length));
         }
         Ok(())
     }

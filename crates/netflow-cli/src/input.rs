@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use netflow_templates::{Registry, SessionConfig, TemplateScope};
+use netflow_wire::Message;
 
 use crate::args::{self, Decoding};
 
@@ -37,12 +38,9 @@ pub(crate) fn cannot_read(path: &Path) -> String {
 /// Hands `decode` the export packets that follow each other in `octets`, with where each starts: one, or IPFIX
 /// messages. It says how long each is; nothing ends it.
 pub(crate) fn messages(octets: &[u8], mut decode: impl FnMut(usize, &[u8]) -> Option<usize>) {
-    let mut at = 0;
-    // An IPFIX message may be followed by zeros that some exporters fill a datagram with.
-    while at < octets.len() && (at == 0 || octets[at..].iter().any(|&octet| octet != 0)) {
-        match decode(at, &octets[at..]) {
-            Some(length @ 1..) => at += length,
-            _ => break,
-        }
+    let mut next = (!octets.is_empty()).then_some(octets);
+    while let Some(rest) = next {
+        let length = decode(octets.len() - rest.len(), rest);
+        next = length.and_then(|length| Message::following(rest, length));
     }
 }

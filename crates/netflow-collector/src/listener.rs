@@ -189,8 +189,11 @@ mod tests {
             assert_eq!(packet.header.sequence(), Some(sequence));
         }
         assert_eq!(listener.next_timeout(Duration::from_millis(50)).map(|packet| packet.header), None);
+        // What is no message is counted.
+        socket.send_to(&[message(3), b"tail".to_vec()].concat(), listener.addresses()[0]).unwrap();
+        assert!(listener.next_timeout(Duration::from_secs(10)).is_some());
         let report = listener.stop();
-        assert_eq!((report.received, report.session.packets), (1, 2));
+        assert_eq!((report.received, report.session.packets, report.malformed), (2, 3, 1));
     }
 
     #[test]

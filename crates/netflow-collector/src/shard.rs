@@ -11,7 +11,7 @@ use netflow_templates::{
     Context, DataSet, Exporter, MessageSink, Problem, Session, SessionStatistics, TemplateChange, Timestamp,
 };
 
-use netflow_wire::ipfix;
+use netflow_wire::Message;
 
 use crate::batch::Batch;
 use crate::report::{Counters, DomainReport, Event};
@@ -105,7 +105,7 @@ impl<O: Output> Shard<O> {
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
                     for (source, received, octets) in batch.iter() {
-                        // A datagram should have one IPFIX message; what some put behind it is decoded too.
+                        // A datagram should have one IPFIX message; what some put behind it is decoded too, or counted.
                         let mut next = Some(octets);
                         while let Some(octets) = next {
                             let length = self.packet(
@@ -116,10 +116,7 @@ impl<O: Output> Shard<O> {
                                 &mut faulty,
                                 &mut untracked,
                             );
-                            next = length.and_then(|length| octets.get(length..)).filter(|rest| {
-                                rest.len() >= ipfix::HEADER_LEN
-                                    && rest.starts_with(&ipfix::VERSION.to_be_bytes())
-                            });
+                            next = length.and_then(|length| Message::following(octets, length));
                         }
                     }
                 }

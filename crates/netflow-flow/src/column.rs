@@ -136,7 +136,10 @@ pub(crate) trait ColumnValue: Sized {
     /// What the column holds when nothing is known.
     const ABSENT: Self;
 
-    /// The value of a field whose length is one of [`LENGTHS`](Self::LENGTHS).
+    /// Those of them whose values always fit.
+    const FITTING: &'static [u16] = Self::LENGTHS;
+
+    /// The value of a field whose length is one of [`FITTING`](Self::FITTING).
     fn of_octets(_octets: &[u8]) -> Self {
         Self::ABSENT
     }

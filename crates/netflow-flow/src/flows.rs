@@ -2,7 +2,6 @@
 
 use std::mem::ManuallyDrop;
 
-use crate::column::Cell;
 use crate::schema::{Flow, RareColumns};
 
 /// A flow without its rare columns: those are in [`RareColumns`]. So there is nothing to be dropped, and many are
@@ -72,7 +71,7 @@ impl Flows {
 
 /// One flow, among others ([`Flows`]) or by itself.
 ///
-/// Its usual columns are methods, every column can be had as a [`Cell`].
+/// Its usual columns are methods; [`Column::get`](crate::Column::get) gives every one.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowRef<'a> {
     /// The usual columns; the rare ones too, when it is by itself.
@@ -80,13 +79,7 @@ pub struct FlowRef<'a> {
     pub(crate) rare: Option<(&'a RareColumns, usize)>,
 }
 
-impl<'a> FlowRef<'a> {
-    /// The value of a column.
-    #[inline]
-    pub fn cell(self, column: &crate::Column) -> Cell<'a> {
-        column.get(self)
-    }
-
+impl FlowRef<'_> {
     /// The flow by itself.
     pub fn to_flow(self) -> Flow {
         let mut flow = Flow::UNKNOWN;

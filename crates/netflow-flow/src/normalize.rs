@@ -27,6 +27,9 @@ mod time;
 
 pub use sampling::SamplingOverride;
 
+/// Packets with late sets whose records are counted, until a packet has data of its own.
+const MAX_LATE: usize = 65_536;
+
 /// Turns data sets into flows.
 #[derive(Debug, Default)]
 pub struct Normalizer {
@@ -102,6 +105,9 @@ impl Normalizer {
             (self.packet, self.records) = (context.packet, 0);
             self.late.clear();
         }
+        if self.late.len() >= MAX_LATE {
+            self.late.clear();
+        }
         let counted = match context.late {
             true => self.late.entry(context.packet).or_default(),
             false => &mut self.records,
@@ -168,6 +174,19 @@ fn extras(column: &Column<'_>, target: &mut Target<'_>) {
         extras.fill_texts(column, rows, |row, text| json::value(text, &column.value(row)));
     } else {
         extras.fill(column, rows);
+    }
+}
+
+/// A look-up that is done when what is looked up changes: flows that follow each other are often alike.
+fn remembering<K: Copy + PartialEq, V: Copy>(look: impl Fn(K) -> V) -> impl FnMut(K) -> V {
+    let mut last = None;
+    move |key| match last {
+        Some((known, value)) if known == key => value,
+        _ => {
+            let value = look(key);
+            last = Some((key, value));
+            value
+        }
     }
 }
 

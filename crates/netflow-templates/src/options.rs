@@ -109,6 +109,11 @@ impl<'a> DomainOptions<'a> {
         }
     }
 
+    /// Whether [`rate`](Self::rate) may depend on the interface.
+    pub fn has_interface_rates(&self) -> bool {
+        self.exporter.has_interface_rates()
+    }
+
     /// The rates that the domain's own options data gave, in order. This goes through all that the exporter said.
     pub fn rates(&self) -> Vec<(RateOf, u64)> {
         let mut rates: Vec<_> = self.exporter.rates(self.domain).collect();

@@ -60,6 +60,12 @@ impl<'a> Message<'a> {
         false
     }
 
+    /// What follows an export packet of `length` octets in its datagram: another IPFIX message, or what is none.
+    /// `None` when that is nothing, or the zeros that some exporters fill datagrams with.
+    pub fn following(datagram: &[u8], length: usize) -> Option<&[u8]> {
+        datagram.get(length..).filter(|rest| length > 0 && rest.iter().any(|&octet| octet != 0))
+    }
+
     /// The sets, with what is wrong between them.
     pub fn sets(&self) -> Sets<'a> {
         let header = self.header.len();

@@ -241,7 +241,7 @@ macro_rules! columns {
         pub(crate) fn flow_of_record<L: FixedRecord>(record: &[u8], common: &Flow) -> Flow {
             Flow {
                 rare: None,
-                $( $flow: match const { place(L::TEMPLATE, preference::$flow, <$flow_type>::LENGTHS) } {
+                $( $flow: match const { place(L::TEMPLATE, preference::$flow, <$flow_type>::FITTING) } {
                     Some((start, end)) => <$flow_type as ColumnValue>::of_octets(&record[start..end]),
                     None => common.$flow,
                 }, )*
@@ -251,7 +251,7 @@ macro_rules! columns {
         /// Whether [`flow_of_record`] takes a field that a column is for.
         pub(crate) fn is_placed(field: &Field) -> bool {
             let id = id(field);
-            $( (preference::$flow.contains(&id) && <$flow_type>::LENGTHS.contains(&field.length())) )||*
+            $( (preference::$flow.contains(&id) && <$flow_type>::FITTING.contains(&field.length())) )||*
         }
 
         /// What takes two fields of one length, each of which has a filler, into their columns in one go;

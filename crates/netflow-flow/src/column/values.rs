@@ -34,6 +34,12 @@ macro_rules! number_column {
             const KIND: Kind = Kind::Unsigned(<$type>::BITS as u8);
             const ABSENT: Self = 0;
             const LENGTHS: &'static [u16] = &[1, 2, 4, 8];
+            const FITTING: &'static [u16] = match size_of::<$type>() {
+                1 => &[1],
+                2 => &[1, 2],
+                4 => &[1, 2, 4],
+                _ => Self::LENGTHS,
+            };
 
             #[inline]
             fn of_octets(octets: &[u8]) -> Self {

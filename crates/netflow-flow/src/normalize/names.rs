@@ -2,6 +2,7 @@
 
 use netflow_templates::{Context, DomainOptions};
 
+use super::remembering;
 use crate::column::Target;
 
 /// Fills the columns of names that the records left empty. What the record says itself is left alone. False when
@@ -9,13 +10,14 @@ use crate::column::Target;
 pub(super) fn complete(context: &Context<'_>, target: &mut Target<'_>) -> bool {
     let options = context.options.domain(context.exporter.address, context.domain());
     let Some(options) = options.filter(DomainOptions::has_names) else { return false };
-    let interface = |index: u32| options.interface_name(index).filter(|_| index != 0);
+    let look = |index: u32| options.interface_name(index).filter(|_| index != 0);
+    let (mut in_if, mut out_if) = (remembering(look), remembering(look));
     let Target { flows, rare, rows } = target;
     for (flow, row) in flows.iter().zip(rows.clone()) {
-        if let Some(name) = interface(flow.in_if) {
+        if let Some(name) = in_if(flow.in_if) {
             rare.in_if_name.complete(row, name);
         }
-        if let Some(name) = interface(flow.out_if) {
+        if let Some(name) = out_if(flow.out_if) {
             rare.out_if_name.complete(row, name);
         }
         if let Some(name) = rare.in_vrf.get(row).and_then(|id| options.vrf_name(id)) {

@@ -6,6 +6,7 @@
 use netflow_templates::{Context, DataSet, DomainOptions, Plan};
 use netflow_wire::{Header, element_id as ie, enterprise as pen};
 
+use super::remembering;
 use crate::flows::Row;
 use crate::schema::Flow;
 use crate::value::SamplingSource;
@@ -64,8 +65,11 @@ fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Row]
         let element = column.field().element();
         element.enterprise == pen::IANA && SAMPLERS.contains(&element.id)
     });
-    let join = |flow: &mut Flow, sampler| {
-        if let Some(found) = options.rate(sampler, flow.in_if) {
+    let by_interface = options.has_interface_rates();
+    let mut rate = remembering(|(sampler, interface)| options.rate(sampler, interface));
+    let mut join = |flow: &mut Flow, sampler| {
+        let interface = if by_interface { flow.in_if } else { 0 };
+        if let Some(found) = rate((sampler, interface)) {
             flow.sampling_rate = found.value.max(1);
             flow.sampling_source = match found.other_domain {
                 false => SamplingSource::Options,
