@@ -97,10 +97,11 @@ impl Texts {
         self.octets.clear();
         let start = self.text.len();
         let Self { text, spans, octets } = self;
-        column.each_octets(|value| {
-            let from = start + octets.len();
-            octets.extend_from_slice(trimmed(value));
-            spans.push(from..start + octets.len());
+        let mut from = 0;
+        column.append_octets(octets, |octets| {
+            octets.truncate(from + trimmed(&octets[from..]).len());
+            spans.push(start + from..start + octets.len());
+            from = octets.len();
         });
         // All values at once, which is what short ones take the time for.
         if let Ok(all) = std::str::from_utf8(octets) {
@@ -210,10 +211,7 @@ impl ExtrasColumns {
         self.begin(&element.name, column.field().occurrence(), element.data_type, rows);
         self.ends.reserve(count);
         let Self { octets, ends, .. } = self;
-        column.each_octets(|value| {
-            octets.extend_from_slice(value);
-            ends.push(octets.len());
-        });
+        column.append_octets(octets, |octets| ends.push(octets.len()));
     }
 
     /// Takes a field whose values are `texts`.
