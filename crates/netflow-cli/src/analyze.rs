@@ -13,7 +13,7 @@ use netflow_analyzer::report::{write_line, write_unpaired};
 use netflow_analyzer::{
     Connection, Filter, HostNames, Kind, Pairing, PairingConfig, Resolver, Row, Services,
 };
-use netflow_collector::capture::{CaptureReader, looks_like_capture};
+use netflow_capture::{CaptureReader, looks_like_capture};
 use netflow_flow::{Flow, FlowReader, Flows, Normalizer};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
 

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use netflow_collector::capture::{CaptureReader, Transport, looks_like_capture};
+use netflow_capture::{CaptureReader, Transport, looks_like_capture};
 use netflow_doctor::{Diagnosis, Doctor};
 use netflow_flow::FlowReader;
 use netflow_templates::{Exporter, Session, Timestamp};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use netflow_collector::capture::CaptureReader;
+use netflow_capture::CaptureReader;
 
 /// Link types that a frame is tried as, by their number in capture files: raw IP (what `tcpdump -x` prints),
 /// Ethernet, Linux cooked captures (`tcpdump -i any -xx`), BSD loopback.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use common::{fixtures, folder, skip};
-use netflow_collector::capture::{CaptureReader, looks_like_capture};
+use netflow_capture::{CaptureReader, looks_like_capture};
 use netflow_flow::{
     Flow, FlowEncoder, FlowReader, Flows, Format, Normalizer, write_csv_head, write_flow_line,
 };

@@ -16,17 +16,12 @@ mod batch;
 mod config;
 mod drops;
 mod feeder;
-mod ipfix_file;
-mod likeness;
 mod report;
 mod tail;
-
-pub mod capture;
 
 pub use netflow_templates::sequence;
 
 pub use config::{Config, Source};
-pub use ipfix_file::{FileMessage, IpfixFileReader, IpfixFileStatistics, looks_like_ipfix};
 pub use listener::{PacketListener, ReceivedPacket};
 pub use pipeline::{Collector, CollectorError, Inlet};
 pub use report::{DomainReport, Event, Report};

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
+use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
 use netflow_templates::Session;
 
-use crate::capture::CaptureError;
 use crate::config::{Config, Source};
-use crate::feeder::{self, Feed, FeedStatistics, Feeder};
+use crate::feeder::Feeder;
 use crate::receiver::{Receiver, Shards, bind};
 use crate::report::{Counters, Event, Report};
 use crate::shard::{Limit, Output, Shard, ShardReport};
@@ -72,7 +72,7 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     receive_buffers: Vec<usize>,
     receivers: Vec<JoinHandle<Option<u64>>>,
-    feeder: Option<JoinHandle<(FeedStatistics, bool)>>,
+    feeder: Option<JoinHandle<(PacketFileStatistics, bool)>>,
     shards: Vec<JoinHandle<ShardReport>>,
 }
 
@@ -80,7 +80,7 @@ pub struct Collector {
 #[derive(Debug)]
 pub struct Inlet {
     sockets: Vec<(UdpSocket, usize)>,
-    file: Option<Feed>,
+    file: Option<PacketFile<File>>,
 }
 
 impl Inlet {
@@ -102,7 +102,8 @@ impl Inlet {
                 let opened = File::open(path);
                 let file = opened.map_err(|source| CollectorError::Open { path: path.clone(), source })?;
                 let failed = |source| CollectorError::Capture { path: path.clone(), source };
-                inlet.file = Some(feeder::begin(path, file).map_err(failed)?);
+                let named = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("ipfix"));
+                inlet.file = Some(PacketFile::new(file, named).map_err(failed)?);
             }
         }
         Ok(inlet)
@@ -149,10 +150,10 @@ impl Collector {
         let ways = Shards::new(senders);
 
         let feeder = match file {
-            Some(feed) => {
+            Some(file) => {
                 let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
                 let feeder =
-                    Feeder { feed, shards: ways.clone(), counters, stop, events: event_sender.clone() };
+                    Feeder { file, shards: ways.clone(), counters, stop, events: event_sender.clone() };
                 Some(spawn("capture".into(), move || feeder.run())?)
             }
             None => None,
@@ -224,8 +225,8 @@ impl Collector {
             && let Some((statistics, failed)) = join(feeder, &mut report)
         {
             match statistics {
-                FeedStatistics::Capture(statistics) => report.capture = Some(statistics),
-                FeedStatistics::Messages(statistics) => report.ipfix_file = Some(statistics),
+                PacketFileStatistics::Capture(statistics) => report.capture = Some(statistics),
+                PacketFileStatistics::Messages(statistics) => report.ipfix_file = Some(statistics),
             }
             report.capture_failed = failed;
         }

@@ -3,11 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use netflow_capture::{CaptureError, CaptureStatistics, IpfixFileStatistics};
 use netflow_templates::{Exporter, Problem, SessionStatistics};
 use netflow_wire::WireError;
 
-use crate::capture::{CaptureError, CaptureStatistics};
-use crate::ipfix_file::IpfixFileStatistics;
 use crate::sequence::{Convention, SequenceTotals};
 
 /// Something that happened, told while the collector runs. Events are dropped when nobody takes them; the

@@ -1,6 +1,6 @@
 //! Captures: pcap and pcapng, fragments, TCP streams.
 
-use netflow_collector::capture::{CaptureReader, Transport};
+use netflow_capture::{CaptureReader, Transport};
 
 /// Longest payload of a UDP datagram, or a jumbogram's as far as a frame can hold it.
 const LONGEST_PAYLOAD: usize = 1 << 20;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use netflow_collector::capture::{CaptureReader, looks_like_capture};
+use netflow_capture::{CaptureReader, looks_like_capture};
 use netflow_flow::{FlowEncoder, Format, GzipBlock};
 use netflow_templates::{Exporter, Session, Timestamp};
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use netflow_collector::capture::CaptureReader;
+use netflow_capture::CaptureReader;
 use netflow_flow::{FlowEncoder, FlowReader, Format};
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp};
 

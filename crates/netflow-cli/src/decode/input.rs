@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use netflow_collector::capture::{CaptureReader, looks_like_capture};
-use netflow_collector::{IpfixFileReader, looks_like_ipfix};
+use netflow_capture::{CaptureReader, IpfixFileReader, looks_like_capture, looks_like_ipfix};
 use netflow_templates::{Exporter, Timestamp};
 
 use crate::frame;

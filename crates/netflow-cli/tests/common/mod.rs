@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use netflow_collector::capture::CaptureReader;
+use netflow_capture::CaptureReader;
 use serde_json::Value;
 
 /// After this long something hangs: far longer than anything takes.

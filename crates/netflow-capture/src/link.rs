@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use etherparse::{Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice};
 
 /// IP protocol number of TCP.
-pub(super) const TCP: u8 = 6;
+pub(crate) const TCP: u8 = 6;
 /// IP protocol number of UDP.
-pub(super) const UDP: u8 = 17;
+pub(crate) const UDP: u8 = 17;
 
 const IPV6_FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
@@ -26,7 +26,7 @@ mod kind {
 }
 
 /// Whether frames of this link type can be read.
-pub(super) fn is_supported(link_type: u32) -> bool {
+pub(crate) fn is_supported(link_type: u32) -> bool {
     use kind::{ETHERNET, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, LOOP, NULL, RAW};
     matches!(link_type, NULL | ETHERNET | LOOP | LINUX_SLL | IPV4 | IPV6 | LINUX_SLL2)
         || RAW.contains(&link_type)
@@ -34,7 +34,7 @@ pub(super) fn is_supported(link_type: u32) -> bool {
 
 /// Why a frame holds no IP payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub(crate) enum Unusable {
     /// It is of another protocol, or too short to tell.
     NotIp,
     /// It claims to be IP, but its headers contradict each other or its length.
@@ -43,34 +43,34 @@ pub(super) enum Unusable {
 
 /// Where a fragment belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fragment {
+pub(crate) struct Fragment {
     /// Identification, 16 bits in IPv4 and 32 in IPv6.
-    pub(super) id: u32,
+    pub(crate) id: u32,
     /// First octet of the fragment within the payload of the whole packet.
-    pub(super) offset: u32,
+    pub(crate) offset: u32,
     /// Whether more fragments follow.
-    pub(super) more: bool,
+    pub(crate) more: bool,
 }
 
 /// An IP packet, without its headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Packet<'a> {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
+pub(crate) struct Packet<'a> {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
     /// What the payload is; of an IPv6 fragment, what the fragmented part begins with.
-    pub(super) protocol: u8,
+    pub(crate) protocol: u8,
     /// Where the payload starts in the frame.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// What was captured of the payload, without padding of the link.
-    pub(super) payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
     /// Octets of payload that the packet had on the wire.
-    pub(super) declared: usize,
+    pub(crate) declared: usize,
     /// Present on a fragment of a packet.
-    pub(super) fragment: Option<Fragment>,
+    pub(crate) fragment: Option<Fragment>,
 }
 
 /// The IP packet in a frame.
-pub(super) fn packet(link_type: u32, frame: &[u8]) -> Result<Packet<'_>, Unusable> {
+pub(crate) fn packet(link_type: u32, frame: &[u8]) -> Result<Packet<'_>, Unusable> {
     let ip = network(link_type, frame).ok_or(Unusable::NotIp)?;
     let mut packet = match ip.first().map(|first| first >> 4) {
         Some(4) => ipv4(ip)?,
@@ -203,7 +203,7 @@ fn ipv6(ip: &[u8]) -> Result<Packet<'_>, Unusable> {
 
 /// Steps over extension headers: the protocol behind them and how many octets they take. A fragment
 /// header is not stepped over, but returned as the protocol.
-pub(super) fn extensions(mut protocol: u8, payload: &[u8]) -> Result<(u8, usize), Unusable> {
+pub(crate) fn extensions(mut protocol: u8, payload: &[u8]) -> Result<(u8, usize), Unusable> {
     let mut skipped = 0;
     loop {
         // Hop-by-hop, routing, destination options, mobility, host identity, shim6.

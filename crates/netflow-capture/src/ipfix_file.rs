@@ -19,6 +19,14 @@ pub struct FileMessage<'a> {
     pub skipped: u64,
 }
 
+impl FileMessage<'_> {
+    /// Whether it is shorter than its header says.
+    #[must_use]
+    pub fn cut(&self) -> bool {
+        self.octets.len() < HEADER || self.octets.len() < field(self.octets, 2)
+    }
+}
+
 /// What a reader saw up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IpfixFileStatistics {
@@ -38,7 +46,7 @@ pub struct IpfixFileStatistics {
 /// when it is decoded.
 ///
 /// ```
-/// use netflow_collector::IpfixFileReader;
+/// use netflow_capture::IpfixFileReader;
 ///
 /// let message = [0, 10, 0, 16, 0x65, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// let file = [message, message].concat();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netflow_templates::Timestamp;
 
-use super::link::{Fragment, Packet};
+use crate::link::{Fragment, Packet};
 
 /// No IP packet is longer.
 const LONGEST: usize = 65_535;
@@ -47,15 +47,15 @@ struct Waiting {
 
 /// A packet that is whole again; its payload is [`Fragments::whole`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Whole {
-    pub(super) protocol: u8,
+pub(crate) struct Whole {
+    pub(crate) protocol: u8,
     /// Octets of payload that the packet had on the wire.
-    pub(super) declared: usize,
+    pub(crate) declared: usize,
 }
 
 /// Packets of which fragments are missing.
 #[derive(Debug, Default)]
-pub(super) struct Fragments {
+pub(crate) struct Fragments {
     waiting: HashMap<Key, Waiting>,
     /// Keys in the order in which their first fragment arrived.
     order: BTreeMap<u64, Key>,
@@ -63,22 +63,22 @@ pub(super) struct Fragments {
     octets: usize,
     whole: Vec<u8>,
     /// Packets given up: too old, too many, or of fragments that cannot belong together.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 impl Fragments {
     /// Packets that still wait for fragments.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Payload of the packet that the last [`Self::add`] completed, as far as it was captured.
-    pub(super) fn whole(&self) -> &[u8] {
+    pub(crate) fn whole(&self) -> &[u8] {
         &self.whole
     }
 
     /// Adds a fragment; returns what is known about the packet if that completes it.
-    pub(super) fn add(&mut self, packet: &Packet<'_>, part: Fragment, time: Timestamp) -> Option<Whole> {
+    pub(crate) fn add(&mut self, packet: &Packet<'_>, part: Fragment, time: Timestamp) -> Option<Whole> {
         let key = Key {
             source: packet.source,
             destination: packet.destination,

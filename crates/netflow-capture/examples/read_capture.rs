@@ -1,12 +1,12 @@
 //! Reads the export packets of a capture without a thread or a socket, and counts what is in them.
 //!
-//! `cargo run -p netflow-collector --example read_capture -- fixtures/softflowd-v9.pcap`
+//! `cargo run -p netflow-capture --example read_capture -- fixtures/softflowd-v9.pcap`
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use std::error::Error;
 use std::fs::File;
 
-use netflow_collector::capture::CaptureReader;
+use netflow_capture::CaptureReader;
 use netflow_templates::{Context, DataSet, MessageSink, Session};
 
 /// Counts records and octets, straight from the columns of the data sets.
