@@ -16,6 +16,8 @@ const MAX_PACKET: usize = 1 << 20;
 /// Lines of hex of exactly so many octets may go on in the next line: those of Wireshark (16), of
 /// `xxd -p` (30) and of other tools.
 const WRAPPED: [usize; 3] = [16, XXD, 32];
+/// Characters in the lines that base64 is wrapped to: those of OpenSSL (64), of `base64` and mails (76), of others.
+const WRAPPED_BASE64: [usize; 4] = [60, 64, 72, 76];
 /// Octets in a line of `xxd -p`. No export packet has this length, so that it is always cut.
 const XXD: usize = 30;
 
@@ -64,6 +66,8 @@ enum Open {
     Dump(Dump),
     /// Hex that may go on: as many octets a line as here.
     Hex { line: usize, octets: Vec<u8>, width: usize },
+    /// Base64 that may go on: as many characters a line as here.
+    Base64 { line: usize, octets: Vec<u8>, width: usize },
     /// The elements of an array in source code; in braces until these are closed.
     Array { line: usize, octets: Vec<u8>, braces: bool },
     /// String literals that a backslash at the line's end joins.
@@ -81,6 +85,28 @@ pub(crate) struct Paste {
     broken: bool,
     /// Dumps and arrays have text around them, which is nobody's mistake.
     text_expected: bool,
+    /// Lines of text since the last packet: headings, when a dump or an array follows.
+    text: PassedOver,
+    /// Other lines of text.
+    passed_over: PassedOver,
+}
+
+/// Lines that hold nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PassedOver {
+    /// How many.
+    pub(crate) lines: usize,
+    /// The first one, from 1.
+    pub(crate) first: usize,
+}
+
+impl PassedOver {
+    fn add(&mut self, other: Self) {
+        if self.lines == 0 {
+            self.first = other.first;
+        }
+        self.lines += other.lines;
+    }
 }
 
 impl Paste {
@@ -100,7 +126,7 @@ impl Paste {
         match dumped {
             Some(Ok(first)) if first.starts_packet() => {
                 self.close(found);
-                self.unread = None;
+                self.heading();
                 (self.text_expected, self.broken) = (true, false);
                 self.open = Open::Dump(Dump::new(number, first));
                 return;
@@ -128,7 +154,7 @@ impl Paste {
             let ends = array.ends(array.opened);
             self.open = Open::Array { line: number, octets: array.octets, braces: array.opened };
             self.text_expected |= array.opened;
-            self.unread = None;
+            self.heading();
             if ends {
                 self.close(found);
             }
@@ -140,6 +166,12 @@ impl Paste {
             if !more {
                 self.close(found);
             }
+            return;
+        }
+        let starts = |octets: &[u8], width| WRAPPED_BASE64.contains(&width) && starts_like_packet(octets);
+        if let Some((octets, width)) = base64_line(line).filter(|(octets, width)| starts(octets, *width)) {
+            self.close(found);
+            self.open = Open::Base64 { line: number, octets, width };
             return;
         }
         match hex::line(line) {
@@ -155,15 +187,36 @@ impl Paste {
                 self.close(found);
                 if let Some(octets) = literal::decimal(line).or_else(|| hex::run(line)) {
                     // A log, with lines about other things.
-                    self.unread = None;
+                    if let Some(unread) = self.unread.take() {
+                        self.passed_over.add(PassedOver { lines: 1, first: unread.line });
+                    }
                     self.text_expected = true;
                     return found.push(Found::Packet { line: number, octets });
                 }
-                if !self.text_expected && self.unread.is_none() {
-                    self.unread = Some(Bad::new(number, wrong.column, wrong.what));
+                let bad = Bad::new(number, wrong.column, wrong.what);
+                if hex::is_nearly(line) {
+                    found.extend(self.unread.take().map(Found::Bad));
+                    found.push(Found::Bad(bad));
+                } else if literal::is_length(line) {
+                    // Of the array before.
+                } else if !self.text_expected && self.unread.is_none() {
+                    self.unread = Some(bad);
+                } else {
+                    self.text.add(PassedOver { lines: 1, first: number });
                 }
             }
         }
+    }
+
+    /// Lines of text that held nothing, and were no headings.
+    pub(crate) fn passed_over(&self) -> PassedOver {
+        self.passed_over
+    }
+
+    /// A dump or an array starts: what was before is its heading.
+    fn heading(&mut self) {
+        self.unread = None;
+        self.text = PassedOver::default();
     }
 
     /// Gives up the dump that is open, and what is left of it.
@@ -178,6 +231,7 @@ impl Paste {
     pub(crate) fn finish(&mut self, found: &mut Vec<Found>) {
         self.close(found);
         found.extend(self.unread.take().map(Found::Bad));
+        self.passed_over.add(std::mem::take(&mut self.text));
     }
 
     /// Whether a line goes on with what is open.
@@ -210,6 +264,22 @@ impl Paste {
                     return false;
                 }
                 let full = more.len() == *width;
+                octets.extend(more);
+                let at = (*start, octets.len());
+                if !full {
+                    self.close(found);
+                    return true;
+                }
+                at
+            }
+            Open::Base64 { line: start, octets, width } => {
+                let Some((more, length)) = base64_line(line).filter(|(_, length)| *length <= *width) else {
+                    return false;
+                };
+                if starts_like_packet(&more) && is_whole(octets) {
+                    return false;
+                }
+                let full = length == *width && !line.trim_end().ends_with('=');
                 octets.extend(more);
                 let at = (*start, octets.len());
                 if !full {
@@ -252,14 +322,19 @@ impl Paste {
     fn close(&mut self, found: &mut Vec<Found>) {
         let (line, octets) = match std::mem::take(&mut self.open) {
             Open::Nothing => return,
-            Open::Dump(dump) => (dump.start(), dump.finish()),
+            Open::Dump(dump) => match (dump.start(), dump.finish()) {
+                (line, Ok(octets)) => (line, octets),
+                (_, Err(bad)) => return self.break_dump(bad, found),
+            },
             Open::Hex { line, octets, .. }
+            | Open::Base64 { line, octets, .. }
             | Open::Array { line, octets, .. }
             | Open::Literal { line, octets } => (line, octets),
         };
         if !octets.is_empty() {
             // What was no hex before a packet is told; it was not the heading of a dump.
             found.extend(self.unread.take().map(Found::Bad));
+            self.passed_over.add(std::mem::take(&mut self.text));
             found.push(Found::Packet { line, octets });
         }
     }
@@ -268,6 +343,12 @@ impl Paste {
 /// A line without the marks (`> `) that mails put before what they quote.
 fn unquoted(line: &str) -> &str {
     if line.starts_with('>') { line.trim_start_matches(['>', ' ']) } else { line }
+}
+
+/// Octets and characters of a line that is nothing but base64.
+fn base64_line(line: &str) -> Option<(Vec<u8>, usize)> {
+    let word = line.trim();
+    Some((literal::base64(word)?, word.len()))
 }
 
 /// Whether octets start with the version of an export packet.
@@ -281,22 +362,48 @@ fn is_whole(octets: &[u8]) -> bool {
         .is_ok_and(|message| message.length_error().is_none() && message.sets().all(|set| set.is_ok()))
 }
 
-/// The packets of a whole text. One that is hex throughout, without offsets, is one packet, however many lines
-/// it has.
-pub(crate) fn text(text: &str) -> Vec<Found> {
+/// The packets of a whole text, and what was passed over in it. What is hex throughout, without offsets, may be
+/// wrapped to lines of any length.
+pub(crate) fn text(text: &str) -> (Vec<Found>, PassedOver) {
     let mut lines = text.lines().map(|line| unquoted(line).trim()).filter(|line| !line.is_empty());
-    let of_dump = |line: &str| matches!(dump::line(line), Some(Ok(first)) if first.starts_packet() || first.is_middle());
+    let of_dump = |line: &str| match dump::line(line) {
+        Some(Ok(first)) => first.starts_packet() || first.is_middle(),
+        Some(Err(broken)) => broken.sure,
+        None => false,
+    };
     let dump = lines.clone().any(of_dump);
     if !dump && lines.clone().count() > 0 && lines.all(|line| hex::line(line).is_ok()) {
-        let octets = text.lines().filter_map(|line| hex::line(unquoted(line)).ok()).flatten().collect();
-        return vec![Found::Packet { line: 1, octets }];
+        return (wrapped_hex(text), PassedOver::default());
     }
     let (mut paste, mut found) = (Paste::default(), Vec::new());
     for line in text.lines() {
         paste.line(line, &mut found);
     }
     paste.finish(&mut found);
-    found
+    (found, paste.passed_over())
+}
+
+/// Packets of a text of nothing but hex, wrapped to lines of any length. Another one starts in a line that looks
+/// like it, behind one that is whole, or behind a line that was not cut to the length of the others.
+fn wrapped_hex(text: &str) -> Vec<Found> {
+    let mut packets: Vec<(usize, Vec<u8>)> = Vec::new();
+    // Octets of the first line of a packet, and of its last one.
+    let (mut width, mut last) = (0, 0);
+    for (number, line) in (1..).zip(text.lines()) {
+        let Ok(octets) = hex::line(unquoted(line)) else { continue };
+        let starts = starts_like_packet(&octets);
+        match packets.last_mut() {
+            Some((_, packet)) if !starts || !(is_whole(packet) || last < width || octets.len() > width) => {
+                last = octets.len();
+                packet.extend(octets);
+            }
+            _ => {
+                (width, last) = (octets.len(), octets.len());
+                packets.push((number, octets));
+            }
+        }
+    }
+    packets.into_iter().map(|(line, octets)| Found::Packet { line, octets }).collect()
 }
 
 #[cfg(test)]

@@ -151,11 +151,11 @@ fn worst(
     }
     let input = maker.make(size);
     if let Some(number) = once {
-        input.run(*uses.get(number).context("there is no such use of it")?)?;
+        input.run(*uses.get(number).context("there is no such use of it")?, || Duration::ZERO)?;
         return Ok(());
     }
     for &of in uses {
-        let costs = (0..3).map(|_| input.run(of)).collect::<Result<Vec<_>, _>>()?;
+        let costs = (0..3).map(|_| input.run(of, usage::cpu_time)).collect::<Result<Vec<_>, _>>()?;
         let cost = costs.into_iter().min_by_key(|cost| cost.time).context("three runs")?;
         let share = cost.time.as_secs_f64() * 1e3 * 65_536.0 / cost.octets.max(1) as f64;
         let mark = if share > 10.0 { "!" } else { " " };

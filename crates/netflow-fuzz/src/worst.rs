@@ -7,8 +7,6 @@ use netflow_capture::CaptureReader;
 use netflow_flow::{FlowEncoder, FlowReader, Format};
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Session, Timestamp};
 
-use crate::usage::cpu_time;
-
 mod captures;
 mod files;
 mod packets;
@@ -89,6 +87,9 @@ pub enum Use {
     Flows,
 }
 
+/// Tells time, since any point.
+pub type Clock = fn() -> Duration;
+
 /// What an input takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
@@ -101,16 +102,17 @@ pub struct Cost {
 }
 
 impl Input {
-    /// Reads the input.
-    pub fn run(&self, of: Use) -> io::Result<Cost> {
+    /// Reads the input. What it took, `clock` tells: none is read here, since a profiler may not know the one of the
+    /// processor.
+    pub fn run(&self, of: Use, clock: Clock) -> io::Result<Cost> {
         match self {
             Self::Packets { before, then } => match of {
-                Use::Nothing => Ok(packets(before, then, &mut Nothing, |_| 0)),
-                Use::Packets => Ok(encoded(before, then, Format::Packets)),
-                Use::Flows => Ok(encoded(before, then, Format::FlowLines)),
+                Use::Nothing => Ok(packets(before, then, clock, &mut Nothing, |_| 0)),
+                Use::Packets => Ok(encoded(before, then, clock, Format::Packets)),
+                Use::Flows => Ok(encoded(before, then, clock, Format::FlowLines)),
             },
-            Self::FlowFile(file) => Ok(measured(file.len(), || work(|| flow_file(file)))),
-            Self::Capture(capture) => Ok(measured(capture.len(), || work(|| read_capture(capture)))),
+            Self::FlowFile(file) => Ok(measured(clock, file.len(), || work(|| flow_file(file)))),
+            Self::Capture(capture) => Ok(measured(clock, capture.len(), || work(|| read_capture(capture)))),
         }
     }
 }
@@ -121,15 +123,15 @@ fn work<T>(work: impl FnOnce() -> T) -> T {
     std::hint::black_box(work())
 }
 
-fn measured(octets: usize, work: impl FnOnce() -> usize) -> Cost {
-    let started = cpu_time();
+fn measured(clock: Clock, octets: usize, work: impl FnOnce() -> usize) -> Cost {
+    let started = clock();
     let written = work();
-    Cost { octets, time: cpu_time() - started, written }
+    Cost { octets, time: clock() - started, written }
 }
 
-fn encoded(before: &[Sent], then: &[Sent], format: Format) -> Cost {
+fn encoded(before: &[Sent], then: &[Sent], clock: Clock, format: Format) -> Cost {
     let mut encoder = FlowEncoder::new(format, None, None);
-    packets(before, then, &mut encoder, |encoder| {
+    packets(before, then, clock, &mut encoder, |encoder| {
         encoder.end_packet();
         encoder.take_block().ok().flatten().map_or(0, |block| block.len())
     })
@@ -138,6 +140,7 @@ fn encoded(before: &[Sent], then: &[Sent], format: Format) -> Cost {
 fn packets<S: MessageSink>(
     before: &[Sent],
     then: &[Sent],
+    clock: Clock,
     sink: &mut S,
     mut end: impl FnMut(&mut S) -> usize,
 ) -> Cost {
@@ -153,7 +156,7 @@ fn packets<S: MessageSink>(
         decode(sent);
     }
     let octets = then.iter().map(|(_, packet)| packet.len()).sum();
-    measured(octets, || work(|| then.iter().map(decode).sum()))
+    measured(clock, octets, || work(|| then.iter().map(decode).sum()))
 }
 
 struct Nothing;

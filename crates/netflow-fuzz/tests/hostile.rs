@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use netflow_fuzz::{Everything, Random, TARGETS, corpus, dictionary, mutate, worst};
+use netflow_fuzz::{Everything, Random, TARGETS, corpus, dictionary, mutate, usage, worst};
 use netflow_templates::{Exporter, Session, Timestamp};
 
 fn check(target: &str, mutations: usize) {
@@ -92,7 +92,7 @@ fn worst_cases_are_read_to_their_end() {
         }
         for &of in maker.uses() {
             let input = maker.make(4_000);
-            let cost = input.run(of).unwrap();
+            let cost = input.run(of, usage::cpu_time).unwrap();
             assert!((1_000..20_000).contains(&cost.octets), "{name}: {} octets", cost.octets);
             assert!(cost.written < 1_000 * cost.octets, "{name}: {} octets of {}", cost.written, cost.octets);
         }

@@ -12,7 +12,7 @@ use netflow_templates::{Exporter, Timestamp};
 use crate::frame;
 use crate::input::cannot_read;
 use crate::output::{self, count};
-use crate::paste::{self, Found, Paste};
+use crate::paste::{self, Found, PassedOver, Paste};
 
 /// The sender of a packet that came without one.
 pub(super) const NOBODY: Exporter =
@@ -54,7 +54,7 @@ pub(super) trait Taker {
 /// Packets of one argument: hex, or else the name of a file.
 pub(super) fn argument(number: usize, text: &str, taker: &mut impl Taker) -> anyhow::Result<()> {
     let path = Path::new(text);
-    let found = paste::text(text);
+    let (found, passed_over) = paste::text(text);
     let hex = found.iter().any(|found| matches!(found, Found::Packet { .. }));
     match (hex, path.exists()) {
         (false, true) => return file(path, taker),
@@ -71,6 +71,7 @@ pub(super) fn argument(number: usize, text: &str, taker: &mut impl Taker) -> any
         let place = |line| if several { format!("{place}, line {line}") } else { place.clone() };
         give(found, place, taker)?;
     }
+    say_passed_over(passed_over, &place);
     if hex || !text.trim().is_empty() {
         return Ok(());
     }
@@ -103,7 +104,7 @@ pub(super) fn file(path: &Path, taker: &mut impl Taker) -> anyhow::Result<()> {
         Ok(file) => file,
         Err(error) => {
             let hex = path.to_str().is_some_and(|text| {
-                text.len() >= 8 && matches!(&paste::text(text)[..], [Found::Packet { .. }])
+                text.len() >= 8 && matches!(&paste::text(text).0[..], [Found::Packet { .. }])
             });
             let advice = if hex { "; it looks like hex: give it without --file" } else { "" };
             bail!("{}: {error}{advice}", cannot_read(path));
@@ -128,6 +129,9 @@ fn read(path: Option<&Path>, input: &mut impl BufRead, taker: &mut impl Taker) -
     } else if start.starts_with(&UTF16) {
         let mut octets = Vec::new();
         input.take(MAX_LINE).read_to_end(&mut octets).with_context(failed)?;
+        if octets.len() as u64 == MAX_LINE {
+            taker.bad(&format!("{name} is UTF-16, of which {} MiB are read and no more", MAX_LINE >> 20));
+        }
         let units: Vec<u16> = octets.as_chunks().0.iter().map(|&unit| u16::from_le_bytes(unit)).collect();
         text(path.map(|_| &*name), &mut String::from_utf16_lossy(&units).as_bytes(), taker)
     } else if ending {
@@ -223,8 +227,20 @@ fn text(name: Option<&str>, input: &mut impl BufRead, taker: &mut impl Taker) ->
             bail!("nothing to decode: {} has no hex in it", name.unwrap_or("stdin"));
         }
         if ended {
+            say_passed_over(paste.passed_over(), name.unwrap_or("stdin"));
             return Ok(());
         }
+    }
+}
+
+/// Says that lines hold nothing to decode.
+fn say_passed_over(PassedOver { lines, first }: PassedOver, name: &str) {
+    match lines {
+        0 => {}
+        1 => output::note(format_args!("{name}: line {first} is text without a packet, and was passed over")),
+        _ => output::note(format_args!(
+            "{name}: {lines} lines are text without a packet, and were passed over; line {first} is the first"
+        )),
     }
 }
 

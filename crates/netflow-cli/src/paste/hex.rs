@@ -53,6 +53,18 @@ pub(super) fn line(text: &str) -> Result<Vec<u8>, Wrong> {
     Ok(octets)
 }
 
+/// Whether a line that is no hex is a packet in hex with a mistake in it: it starts with the version of one, and
+/// nearly all of its characters are digits and what stands between them.
+pub(super) fn is_nearly(text: &str) -> bool {
+    let start: String =
+        text.trim_start().trim_start_matches("0x").chars().filter(|&c| !is_separator(c)).take(4).collect();
+    let digits = text.chars().filter(char::is_ascii_hexdigit).count();
+    let others = text.chars().filter(|&c| !c.is_ascii_hexdigit() && !is_separator(c)).count();
+    line(&start).is_ok_and(|start| starts_like_packet(&start))
+        && digits >= SHORTEST_RUN
+        && others * 8 <= digits
+}
+
 fn is_separator(character: char) -> bool {
     character.is_whitespace() || matches!(character, ':' | '.' | ',' | '-' | '"' | '\'' | ';' | '|' | '_')
 }

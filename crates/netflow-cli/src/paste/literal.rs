@@ -49,6 +49,11 @@ pub(super) fn array(line: &str, inside: bool) -> Option<Array> {
     (starts || goes_on).then_some(Array { octets, opened, closed, comma })
 }
 
+/// Whether a line declares the length of an array, as `xxd -i` does behind it.
+pub(super) fn is_length(line: &str) -> bool {
+    line.starts_with("unsigned int ") && line.contains("_len = ") && line.trim_end().ends_with(';')
+}
+
 fn without_comments(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     let mut rest = line;

@@ -133,7 +133,7 @@ fn a_broken_dump_is_named_with_line_and_character() {
 fn marks_of_quoted_mails_are_passed_over() {
     let lines: Vec<_> = packet().chunks(16).map(|line| format!("> > {}", pairs(line, " "))).collect();
     is_packet(&lines.join("\n"));
-    assert_eq!(text(&lines.join("\n")), [Found::Packet { line: 1, octets: packet() }]);
+    assert_eq!(text(&lines.join("\n")).0, [Found::Packet { line: 1, octets: packet() }]);
 }
 
 #[test]
@@ -238,9 +238,149 @@ fn what_is_no_packet_is_named() {
 fn text_in_one_argument_is_one_packet_unless_it_is_a_dump() {
     let hex = pairs(&packet(), " ");
     assert_eq!(
-        text(&format!("{}\n {}\n", &hex[..90], &hex[90..])),
+        text(&format!("{}\n {}\n", &hex[..90], &hex[90..])).0,
         [Found::Packet { line: 1, octets: packet() }]
     );
-    assert_eq!(text("0x0000:  0005 0001\n0x0000:  0005 0002\n").len(), 2);
-    assert!(matches!(text("0x0010:  0005 0001\n0x0020:  0005 0002\n")[..], [Found::Bad(_)]));
+    assert_eq!(text("0x0000:  0005 0001\n0x0000:  0005 0002\n").0.len(), 2);
+    assert!(matches!(text("0x0010:  0005 0001\n0x0020:  0005 0002\n").0[..], [Found::Bad(_)]));
+}
+
+#[test]
+fn packets_in_lines_of_one_argument_are_packets_of_their_own() {
+    let packet = packet();
+    let wrapped = |octets: &[u8], width| {
+        octets.chunks(width).map(|line| pairs(line, "")).collect::<Vec<_>>().join("\n")
+    };
+    let found = |text_of: &str| {
+        text(text_of).0.into_iter().map(|found| match found {
+            Found::Packet { line, octets } => (line, octets),
+            Found::Bad(bad) => panic!("{bad:?}"),
+        })
+    };
+    for width in [72, 36, 30, 7] {
+        let lines = wrapped(&packet, width);
+        let second = lines.lines().count() + 1;
+        let two: Vec<_> = found(&format!("{lines}\n{lines}")).collect();
+        assert_eq!(two, [(1, packet.clone()), (second, packet.clone())], "{width}");
+    }
+    // One that is cut off, before one that is longer.
+    let two: Vec<_> = found(&format!("{}\n{}", pairs(&packet[..50], ""), pairs(&packet, ""))).collect();
+    assert_eq!(two, [(1, packet[..50].to_vec()), (2, packet.clone())]);
+    // A line that starts like a packet, in the middle of one.
+    let mut octets = packet;
+    octets[36..38].copy_from_slice(&[0, 9]);
+    assert_eq!(found(&wrapped(&octets, 36)).collect::<Vec<_>>(), [(1, octets)]);
+}
+
+#[test]
+fn base64_may_be_wrapped() {
+    let encoded =
+        "AAUAAQQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0BBQkNERUZH";
+    for width in [60, 64, 72, 76] {
+        let (first, second) = encoded.split_at(width);
+        is_packet(&format!("{first}\n{second}"));
+        is_packet(&format!("payload:\n\n{first}\r\n{second}\r\n").replacen("payload:\n", "", 1));
+        let (packets, bad) = read(&format!("{first}\n{second}\n{first}\n{second}\n"));
+        assert_eq!((packets, bad.len()), (vec![(1, packet()), (3, packet())], 0));
+    }
+}
+
+/// The words of a dump of `packet`, as a machine shows them whose words have so many octets.
+fn machine_words(octets: &[u8], size: usize, big_endian: bool) -> String {
+    let word = |octets: &[u8]| {
+        let mut word = octets.to_vec();
+        word.resize(size, 0);
+        if !big_endian {
+            word.reverse();
+        }
+        pairs(&word, "")
+    };
+    octets.chunks(size).map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn words_of_a_machine_of_either_order_are_read() {
+    // The last one is not a whole word.
+    for octets in [packet(), packet()[..71].to_vec(), packet()[..65].to_vec()] {
+        for size in [2, 4, 8] {
+            for big_endian in [false, true] {
+                let lines = |line: &dyn Fn(usize, String) -> String, end: String| {
+                    let words = octets.chunks(16).map(|octets| machine_words(octets, size, big_endian));
+                    let lines = words.enumerate().map(|(at, words)| line(at * 16, words));
+                    lines.chain([end]).collect::<Vec<_>>().join("\n")
+                };
+                let end = octets.len();
+                for text in [
+                    lines(&|at, words| format!("{at:07o} {words}"), format!("{end:07o}")),
+                    lines(&|at, words| format!("{at:07x} {words}"), format!("{end:07x}")),
+                    lines(&|at, words| format!("{at:06x} {words}"), format!("{end:06x}")),
+                    lines(
+                        &|at, words| format!("{at:07x}    {}", words.replace(' ', "    ")),
+                        format!("{end:07x}"),
+                    ),
+                ] {
+                    assert_eq!(read(&text), (vec![(1, octets.clone())], vec![]), "{text}");
+                }
+            }
+        }
+    }
+    // xxd -e has a colon.
+    let lines = packet().chunks(16).map(|octets| machine_words(octets, 4, false)).collect::<Vec<_>>();
+    let lines = (0..).zip(lines).map(|(at, words)| format!("{:08x}: {words}  text", at * 16));
+    is_packet(&lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn dumps_that_are_not_hex_are_refused_with_what_to_do() {
+    for text in [
+        "0000000 002400 000400 000000\n0000006\n",
+        "0000000 000 005 000 001\n0000004\n",
+        "0000000  1280   256     0\n0000006\n",
+        "0000000  \\0 005  \\0 001   a   b\n0000006\n",
+    ] {
+        let (packets, bad) = read(text);
+        assert_eq!((packets.len(), bad.len()), (0, 1), "{text}");
+        assert!(bad[0].contains("`od -An -tx1` gives hex"), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_missing_line_of_seven_digits_is_not_taken_for_octal() {
+    let line = |octets: &[u8]| machine_words(octets, 2, false);
+    let packet = packet();
+    // A record of v5 behind its header, of which the second line is missing; then with the offset at the end.
+    let (first, third) = (line(&packet[..16]), line(&packet[32..48]));
+    for end in ["", "0000030\n", "0000048\n"] {
+        let (packets, bad) = read(&format!("0000000 {first}\n0000020 {third}\n{end}"));
+        assert_eq!((packets.len(), bad.len()), (0, 1), "{end:?} {packets:?}");
+    }
+    // Octal, where all of it is there, or where the end says so.
+    let message = [&[0, 10, 0, 24][..], &[1; 12], &[1, 0, 0, 8, 1, 2, 3, 4]].concat();
+    let dump = format!("0000000 {}\n0000020 {}\n", line(&message[..16]), line(&message[16..]));
+    assert_eq!(read(&dump).0, [(1, message.clone())]);
+    assert_eq!(read(&format!("{dump}0000030\n")).0, [(1, message)]);
+    let cut = format!("0000000 {first}\n0000020 {}\n0000040\n", line(&packet[16..32]));
+    assert_eq!(read(&cut).0, [(1, packet[..32].to_vec())]);
+}
+
+#[test]
+fn text_that_is_passed_over_is_counted() {
+    let passed_over = |text: &str| {
+        let (mut paste, mut found) = (Paste::default(), Vec::new());
+        text.lines().for_each(|line| paste.line(line, &mut found));
+        paste.finish(&mut found);
+        (paste.passed_over().lines, paste.passed_over().first, found.len())
+    };
+    let dump = "heading\nof two lines\n0x0000:  0005 0001\n";
+    assert_eq!(passed_over(&format!("{dump}{dump}")), (0, 0, 2), "headings are not counted");
+    assert_eq!(passed_over(&format!("{dump}\n2 packets captured\nand more\n")), (2, 5, 1));
+    let hex = pairs(&packet(), "");
+    assert_eq!(passed_over(&format!("start\ngot {hex}\nidle\ngot {hex}\nend\n")), (3, 1, 2));
+    // Hex with a mistake in it is told, wherever it is.
+    let wrong = hex.replacen("0506", "05g6", 1);
+    let (packets, bad) = read(&format!("{dump}\n{wrong}\n{hex}\n"));
+    assert_eq!(
+        (packets.len(), &bad[..]),
+        (2, &["line 5, character 13: 'g' is no hexadecimal digit".to_owned()][..])
+    );
 }
