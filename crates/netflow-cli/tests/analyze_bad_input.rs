@@ -197,6 +197,21 @@ fn gzip_that_is_damaged() {
 }
 
 #[test]
+fn good_members_behind_a_damaged_one_are_read() {
+    let folder = scratch();
+    let members: Vec<_> =
+        (1..=4).map(|n| GzipBlock::default().compress(line(n).as_bytes()).expect("compressed")).collect();
+    let (second, third) = (members[0].len(), members[0].len() + members[1].len());
+    let mut content = members.concat();
+    content[second + 20..second + 60].fill(0xff);
+    let ended = analyze(&[&file(&folder, "flows.gz", &content)]).with(1);
+    let ended = ended.saying(&format!("flows.gz: octets {second} to {third} are damaged"));
+    assert_eq!(numbers(&ended), [1, 3, 4]);
+    let ended = run_nf(["doctor", utf8(&file(&folder, "flows.gz", &content))]).with(1);
+    ended.saying(&format!("octets {second} to {third} are damaged"));
+}
+
+#[test]
 fn zeros_behind_gzip() {
     // As a file system leaves them after the power failed.
     let folder = scratch();

@@ -8,6 +8,10 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
+mod members;
+
+pub(crate) use members::{Damage, Members};
+
 /// Compresses blocks into finished gzip members; a file of members is a gzip file (RFC 1952, section 2.2).
 #[derive(Debug, Clone, Copy)]
 pub struct GzipBlock {

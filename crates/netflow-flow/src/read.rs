@@ -42,10 +42,29 @@ pub enum ReadError {
         line: u64,
     },
     /// The compressed data are damaged.
-    #[error("the compressed data are damaged after line {line} ({reason}); everything before was read")]
+    #[error(
+        "the compressed data from octet {from} on are damaged after line {line} ({reason}); everything before was \
+         read, nothing that can be read follows"
+    )]
     Damaged {
         /// Last whole line, from 1; 0 when there is none.
         line: u64,
+        /// Where the data start that cannot be read to their end, from 0.
+        from: u64,
+        /// What the decompressor says.
+        reason: String,
+    },
+    /// Some of the compressed data are damaged; what follows them can be read.
+    #[error(
+        "octets {from} to {to} are damaged ({reason}): what they hold after line {line} is lost; behind them it goes on"
+    )]
+    Lost {
+        /// Last whole line, from 1; 0 when there is none.
+        line: u64,
+        /// Where the damaged data start, from 0.
+        from: u64,
+        /// Where the good ones behind them start.
+        to: u64,
         /// What the decompressor says.
         reason: String,
     },
@@ -70,7 +89,7 @@ pub enum ReadError {
 impl ReadError {
     /// Whether reading can go on after it.
     pub fn is_recoverable(&self) -> bool {
-        matches!(self, Self::Line { .. })
+        matches!(self, Self::Line { .. } | Self::Lost { .. })
     }
 }
 
@@ -122,7 +141,7 @@ impl<'a> FlowReader<'a> {
             return Err(ReadError::Empty);
         }
         let input: Box<dyn BufRead + 'a> = if gzip::is_gzip(start) {
-            Box::new(BufReader::with_capacity(1 << 18, gzip::reader(input)))
+            Box::new(BufReader::with_capacity(1 << 18, gzip::Members::new(input)))
         } else {
             Box::new(input)
         };
@@ -275,16 +294,29 @@ impl<'a> FlowReader<'a> {
                 Ok(true)
             }
             Err(error) => {
-                let line = self.number;
-                self.done = true;
-                Err(match error.kind() {
-                    io::ErrorKind::UnexpectedEof => ReadError::CutOff { line },
-                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                        ReadError::Damaged { line, reason: error.to_string() }
-                    }
-                    _ => ReadError::Io { line, source: error },
-                })
+                let error = self.failed(error);
+                self.done = !error.is_recoverable();
+                if !self.done {
+                    // The beginning of a line that was lost.
+                    self.line.truncate(start);
+                }
+                Err(error)
             }
+        }
+    }
+
+    /// What an error of the input means.
+    fn failed(&self, error: io::Error) -> ReadError {
+        let line = self.number;
+        match error.get_ref().and_then(|source| source.downcast_ref::<gzip::Damage>()) {
+            Some(gzip::Damage { from, to: Some(to), reason }) => {
+                ReadError::Lost { line, from: *from, to: *to, reason: reason.clone() }
+            }
+            Some(gzip::Damage { from, to: None, reason }) => {
+                ReadError::Damaged { line, from: *from, reason: reason.clone() }
+            }
+            None if error.kind() == io::ErrorKind::UnexpectedEof => ReadError::CutOff { line },
+            None => ReadError::Io { line, source: error },
         }
     }
 
