@@ -211,6 +211,7 @@ impl<'a> Analysis<'a> {
             ));
         }
         if session.statistics().packets == 0 {
+            result?;
             anyhow::bail!("{name}: no export packets in {}", count(capture.statistics().frames, "frame"));
         }
         let (waiting, octets) = session.waiting();
@@ -308,7 +309,7 @@ impl MessageSink for FlowSink<'_, '_> {
 /// Collects connections and prints them in batches.
 struct Printer<'a> {
     args: &'a Analyze,
-    out: BufWriter<io::Stdout>,
+    out: BufWriter<output::Data>,
     services: Services,
     zone: TimeZone,
     resolver: Option<Resolver>,
@@ -324,7 +325,7 @@ impl<'a> Printer<'a> {
     fn new(args: &'a Analyze) -> Self {
         Self {
             args,
-            out: BufWriter::new(io::stdout()),
+            out: BufWriter::new(output::data()),
             services: Services::with_system("/etc/services").unwrap_or_else(|_| Services::embedded()),
             zone: TimeZone::system(),
             resolver: (!args.no_dns).then(Resolver::new),

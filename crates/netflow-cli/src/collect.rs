@@ -48,7 +48,11 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     let (path, format, gzip) = target(args)?;
     // First the port: one that is in use must not leave an empty file behind.
     let inlet = Inlet::open(&config).map_err(explain_start)?;
-    let writer = FileWriter::open(&path, format, gzip).map_err(explain_write)?;
+    let writer = match path == Path::new("-") {
+        true => FileWriter::to(output::data(), format),
+        false => FileWriter::open(&path, format, gzip),
+    };
+    let writer = writer.map_err(explain_write)?;
     if args.decoding.sampling.is_some() && format == Format::Packets {
         output::note(
             "--sampling changes nothing here: export packets are written as they came (try .ndjson or .csv)",
@@ -99,9 +103,14 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     }
     let skipped = report.ipfix_file.is_some_and(|file| file.skipped > 0);
     let bad_capture = args.read.is_some() && (report.capture_failed || report.faulty > 0 || skipped);
-    let nothing = args.read.is_some() && report.session.packets == 0 && report.malformed > 0;
+    if let Some(file) = args.read.as_ref().filter(|_| report.session.packets == 0) {
+        bail!("no export packets in {}", file.display());
+    }
     let lost = written.lost_blocks > 0;
-    Ok(if bad_capture || nothing || lost || !failed.is_empty() { Outcome::BadInput } else { Outcome::Done })
+    if lost && written.octets == 0 {
+        bail!("nothing could be written");
+    }
+    Ok(if bad_capture || lost || !failed.is_empty() { Outcome::BadInput } else { Outcome::Done })
 }
 
 /// Names of the threads that did not come to their end.

@@ -1,6 +1,6 @@
 //! `nf decode`: explains export packets.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -42,8 +42,9 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
         session: Session::with_config(config),
         origins: Origins::default(),
         writer: Writer::new(args.format),
-        out: BufWriter::new(io::stdout().lock()),
+        out: BufWriter::new(output::data()),
         text: Vec::new(),
+        given: 0,
         packets: 0,
         bad: 0,
         undecoded: 0,
@@ -85,7 +86,7 @@ pub(crate) fn run(args: &Decode) -> anyhow::Result<Outcome> {
             }
         ));
     }
-    if unreadable > 0 && decoder.packets == 0 && decoder.bad == 0 {
+    if decoder.given == 0 {
         anyhow::bail!("nothing could be decoded");
     }
     let bad = decoder.bad > 0 || unreadable > 0;
@@ -121,6 +122,8 @@ struct Decoder<W> {
     writer: Writer,
     out: W,
     text: Vec<u8>,
+    /// What was given as an export packet, whether or not it is one.
+    given: u64,
     packets: u64,
     bad: u64,
     undecoded: u64,
@@ -158,6 +161,7 @@ impl<W: Write> Decoder<W> {
     /// Decodes the packet at the start of what was given, and writes it. Returns its length; none when nothing
     /// could be decoded.
     fn message(&mut self, packet: &Packet<'_>) -> anyhow::Result<Option<usize>> {
+        self.given += 1;
         let received = packet.received.unwrap_or_else(|| Timestamp::from(SystemTime::now()));
         let Packet { exporter, octets, place, .. } = *packet;
         self.borrowed.lend(&mut self.session, &mut self.origins, exporter, received, octets);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &args::Doctor) -> anyhow::Result<Outcome> {
 }
 
 fn print(format: DoctorFormat, diagnosis: &Diagnosis) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(output::data());
     match format {
         DoctorFormat::Text => text::write(diagnosis, &mut out)?,
         DoctorFormat::Json => json::write(diagnosis, &mut out)?,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Says on stderr that something went wrong. A stderr that is closed hears nothing.
 pub(crate) fn error(message: impl Display) {
@@ -18,6 +18,54 @@ pub(crate) fn note(message: impl Display) {
 /// packets, files and DNS.
 pub(crate) fn line(out: &mut impl Write, text: &str) -> io::Result<()> {
     writeln!(out, "{}", printable(text))
+}
+
+/// Stdout for data. A file or another program gets every octet as it is, a terminal only what does nothing to it.
+pub(crate) fn data() -> Data {
+    Data { stdout: io::stdout(), terminal: io::stdout().is_terminal().then(Vec::new) }
+}
+
+/// Stdout: see [`data`].
+pub(crate) struct Data {
+    stdout: io::Stdout,
+    /// On a terminal, the beginning of a line that is to come.
+    terminal: Option<Vec<u8>>,
+}
+
+impl Write for Data {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let Some(held) = &mut self.terminal else { return self.stdout.write(octets) };
+        held.extend_from_slice(octets);
+        if let Some(end) = held.iter().rposition(|&octet| octet == b'\n') {
+            let lines: Vec<u8> = held.drain(..=end).collect();
+            self.stdout.write_all(harmless(&String::from_utf8_lossy(&lines)).as_bytes())?;
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if let Some(held) = &mut self.terminal {
+            let rest = std::mem::take(held);
+            self.stdout.write_all(harmless(&String::from_utf8_lossy(&rest)).as_bytes())?;
+        }
+        self.stdout.flush()
+    }
+}
+
+/// Lines of data that do nothing to a terminal: as in JSON, what would is escaped by its four digits.
+fn harmless(lines: &str) -> Cow<'_, str> {
+    let acts = |character| character != '\n' && acts_on_terminal(character);
+    if !lines.contains(acts) {
+        return Cow::Borrowed(lines);
+    }
+    let mut shown = String::with_capacity(lines.len() + 16);
+    for character in lines.chars() {
+        match acts(character) {
+            true => shown.extend(format!("\\u{:04x}", u32::from(character)).chars()),
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Text that does nothing to a terminal: control characters, and those that turn the direction of writing, are
@@ -62,6 +110,15 @@ mod tests {
         assert_eq!(printable("eth0 \u{e4}\u{20ac}"), "eth0 \u{e4}\u{20ac}");
         assert_eq!(printable("a\x1b[2Jb\r\n\0\x7f"), "a\\u{1b}[2Jb\\r\\n\\u{0}\\u{7f}");
         assert_eq!(printable("\u{9b}31m\u{202e}"), "\\u{9b}31m\\u{202e}");
+    }
+
+    #[test]
+    fn data_for_a_terminal_is_escaped_as_json_does_it() {
+        assert_eq!(harmless("a,\u{e4}\n"), "a,\u{e4}\n");
+        assert_eq!(harmless("a\x1b[2J\n\u{9b}31m\u{202e}\r\n"), "a\\u001b[2J\n\\u009b31m\\u202e\\u000d\n");
+        let mut data = Data { stdout: io::stdout(), terminal: Some(Vec::new()) };
+        data.write_all(b"a line that goes").unwrap();
+        assert_eq!(data.terminal.as_deref(), Some(&b"a line that goes"[..]));
     }
 
     #[test]

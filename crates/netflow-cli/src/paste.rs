@@ -384,16 +384,21 @@ pub(crate) fn text(text: &str) -> (Vec<Found>, PassedOver) {
 }
 
 /// Packets of a text of nothing but hex, wrapped to lines of any length. Another one starts in a line that looks
-/// like it, behind one that is whole, or behind a line that was not cut to the length of the others.
+/// like it, behind one that is whole, or behind a line that was not cut to the length of the others. Sets may look
+/// like it too: it has to be of the same version, or whole in its line.
 fn wrapped_hex(text: &str) -> Vec<Found> {
     let mut packets: Vec<(usize, Vec<u8>)> = Vec::new();
     // Octets of the first line of a packet, and of its last one.
     let (mut width, mut last) = (0, 0);
     for (number, line) in (1..).zip(text.lines()) {
         let Ok(octets) = hex::line(unquoted(line)) else { continue };
-        let starts = starts_like_packet(&octets);
+        let starts = |packet: &[u8]| {
+            let ended = last < width || octets.len() > width || is_whole(packet);
+            let alike = octets.get(..2) == packet.get(..2);
+            starts_like_packet(&octets) && ended && (alike || is_whole(&octets))
+        };
         match packets.last_mut() {
-            Some((_, packet)) if !starts || !(is_whole(packet) || last < width || octets.len() > width) => {
+            Some((_, packet)) if !starts(packet) => {
                 last = octets.len();
                 packet.extend(octets);
             }

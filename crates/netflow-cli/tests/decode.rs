@@ -68,9 +68,9 @@ fn a_bad_line_of_stdin_is_named_and_the_others_are_decoded() {
 
 #[test]
 fn what_is_no_hex_is_named() {
-    decode(&["0005001g"]).with(1).saying("'g' is no hexadecimal digit");
-    decode(&["00050"]).with(1).saying("odd number");
-    decode(&[""]).with(1).saying("no hexadecimal digits");
+    decode(&["0005001g"]).with(2).saying("'g' is no hexadecimal digit");
+    decode(&["00050"]).with(2).saying("odd number");
+    decode(&[""]).with(2).saying("no hexadecimal digits");
 }
 
 #[test]

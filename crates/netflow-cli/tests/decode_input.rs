@@ -68,7 +68,7 @@ fn a_broken_dump_is_named_and_the_others_are_decoded() {
     let ended = ended.saying("line 4 of stdin, character 13: 'x' is no hexadecimal digit");
     assert_eq!(ended.json().len(), 1);
     let lines: Vec<&str> = dump.lines().filter(|line| !line.contains("0x0030:")).collect();
-    let ended = feed(["decode", "-", "--format=json"], lines.join("\n").as_bytes()).with(1);
+    let ended = feed(["decode", "-", "--format=json"], lines.join("\n").as_bytes()).with(2);
     ended.saying("line 5 of stdin, character 1: the offset 0x40 does not follow the 48 octets before it");
 }
 
@@ -93,8 +93,8 @@ fn hex_and_names_of_files_are_told_apart() {
     fs::write(&file, TEMPLATE).expect("written");
     assert_eq!(json(&[&file]).with(0).json().len(), 1, "a name where hex belongs");
     let missing = folder.path().join("missing.pcap");
-    json(&[&missing]).with(1).saying("missing.pcap' is neither hex nor a file that exists");
-    run_nf(["decode", "missing.pcap"]).with(1).saying("'missing.pcap' is neither hex nor a file that exists");
+    json(&[&missing]).with(2).saying("missing.pcap' is neither hex nor a file that exists");
+    run_nf(["decode", "missing.pcap"]).with(2).saying("'missing.pcap' is neither hex nor a file that exists");
     let hex = hex(&octets(TEMPLATE));
     run_nf(["decode", "--file", &hex]).with(2).saying("it looks like hex: give it without --file");
 }

@@ -70,12 +70,11 @@ pub struct FileWriter {
 enum Target {
     File(File),
     /// What cannot be cut off again: a pipe, a terminal, a device.
-    Stream(File),
-    Stdout,
+    Stream(Box<dyn Write + Send>),
 }
 
 impl FileWriter {
-    /// Opens `path`, to append to what is there; `-` is stdout.
+    /// Opens `path`, to append to what is there.
     ///
     /// What is there may end in half a block: this is cut off, but for the lines that can be read of it, and a
     /// last line without its end gets one. For that a text is read from its last line on, a compressed file from its beginning.
@@ -86,30 +85,45 @@ impl FileWriter {
     pub fn open(path: &Path, format: Format, gzip: bool) -> Result<Self, WriteFailure> {
         let failure = |source| WriteFailure { target: path.to_owned(), source };
         let gzip = gzip.then(GzipBlock::default);
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).append(true).read(true).open(path).map_err(failure)?;
+        let metadata = file.metadata().map_err(failure)?;
+        if metadata.is_dir() {
+            return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
+        }
         let mut report = WriterReport::default();
-        let (target, empty) = if path == Path::new("-") {
-            (Target::Stdout, true)
-        } else {
-            let mut options = OpenOptions::new();
-            let mut file = options.create(true).append(true).read(true).open(path).map_err(failure)?;
-            let metadata = file.metadata().map_err(failure)?;
-            if metadata.is_dir() {
-                return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
-            }
-            if metadata.is_file() {
-                let unlike = netflow_flow::unlike(&mut file, format, gzip.is_some()).map_err(failure)?;
-                if let Some(holds) = unlike {
-                    return Err(failure(io::Error::new(io::ErrorKind::InvalidData, holds.to_string())));
-                }
-                let mended = tail::mend(&mut file, format, gzip).map_err(failure)?;
-                (report.cut_octets, report.open_line) = (mended.cut, mended.open_line);
-                (report.saved_lines, report.lost_text) = (mended.saved_lines, mended.lost_text);
-                let empty = file.metadata().map_err(failure)?.len() == 0;
-                (Target::File(file), empty)
-            } else {
-                (Target::Stream(file), true)
-            }
-        };
+        if !metadata.is_file() {
+            return Self::start(Target::Stream(Box::new(file)), true, path, format, gzip, report);
+        }
+        let unlike = netflow_flow::unlike(&mut file, format, gzip.is_some()).map_err(failure)?;
+        if let Some(holds) = unlike {
+            return Err(failure(io::Error::new(io::ErrorKind::InvalidData, holds.to_string())));
+        }
+        let mended = tail::mend(&mut file, format, gzip).map_err(failure)?;
+        (report.cut_octets, report.open_line) = (mended.cut, mended.open_line);
+        (report.saved_lines, report.lost_text) = (mended.saved_lines, mended.lost_text);
+        let empty = file.metadata().map_err(failure)?.len() == 0;
+        Self::start(Target::File(file), empty, path, format, gzip, report)
+    }
+
+    /// Writes to an output that is open, such as stdout, without compression; failures name it `-`.
+    ///
+    /// # Errors
+    /// When nothing can be written to it.
+    pub fn to(output: impl Write + Send + 'static, format: Format) -> Result<Self, WriteFailure> {
+        let report = WriterReport::default();
+        Self::start(Target::Stream(Box::new(output)), true, Path::new("-"), format, None, report)
+    }
+
+    fn start(
+        target: Target,
+        empty: bool,
+        path: &Path,
+        format: Format,
+        gzip: Option<GzipBlock>,
+        report: WriterReport,
+    ) -> Result<Self, WriteFailure> {
+        let failure = |source| WriteFailure { target: path.to_owned(), source };
         let (told, failures) = bounded(FAILURES);
         let mut writer = BlockWriter { target, path: path.to_owned(), report, failing: false, told };
         if format == Format::Csv && empty {
@@ -177,12 +191,10 @@ impl BlockWriter {
 
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
         match &mut self.target {
-            Target::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(block)?;
-                stdout.flush()
+            Target::Stream(output) => {
+                output.write_all(block)?;
+                output.flush()
             }
-            Target::Stream(file) => file.write_all(block),
             Target::File(file) => {
                 let end = file.seek(SeekFrom::End(0))?;
                 file.write_all(block).inspect_err(|_| {

@@ -60,8 +60,7 @@ pub(super) fn argument(number: usize, text: &str, taker: &mut impl Taker) -> any
         (false, true) => return file(path, taker),
         (true, true) => output::note(format_args!("taken as hex; --file {text} reads the file of that name")),
         (false, false) if looks_like_path(text) => {
-            taker.bad(&format!("'{text}' is neither hex nor a file that exists"));
-            return Ok(());
+            bail!("'{text}' is neither hex nor a file that exists");
         }
         _ => {}
     }
