@@ -1,3 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod exporter;
+mod version;
+
+pub use exporter::{
+    Announcement, ConfigError, Count, Exporter, ExporterConfig, ExporterStatistics, FlowTemplate, Grouping,
+    Habits, HeaderClock, OptionsFrom, OptionsTable, Packet, Padding, Refresh, SAMPLER_ID, SamplingStyle,
+    Sequence, Source, Takes,
+};
+pub use version::{UnknownVersion, Version};

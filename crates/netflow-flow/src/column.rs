@@ -13,11 +13,13 @@ use crate::store::Store;
 use crate::value::{ApplicationId, MacAddress};
 
 mod fixed;
+mod put;
 #[macro_use]
 mod table;
 mod values;
 
 pub(crate) use fixed::{FixedRecord, place};
+pub(crate) use put::{Put, put, put_any};
 
 /// The value of a column in one flow, borrowed from it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -116,6 +116,11 @@ impl<'a> ExtrasRef<'a> {
         Self(Of::Row(columns, row))
     }
 
+    pub(crate) fn none() -> Self {
+        static NONE: Extras = Extras::new();
+        Self(Of::Flow(&NONE))
+    }
+
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.raw().next().is_none()
@@ -126,7 +131,7 @@ impl<'a> ExtrasRef<'a> {
         self.raw().map(|(name, data_type, octets)| (name, data_type.decode(octets)))
     }
 
-    fn raw(self) -> impl Iterator<Item = (&'a str, DataType, &'a [u8])> {
+    pub(crate) fn raw(self) -> impl Iterator<Item = (&'a str, DataType, &'a [u8])> {
         let (own, row) = match self.0 {
             Of::Flow(extras) => (Some(extras), None),
             Of::Row(columns, row) => (None, Some((columns, row))),

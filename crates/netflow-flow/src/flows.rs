@@ -80,6 +80,12 @@ pub struct FlowRef<'a> {
 }
 
 impl FlowRef<'_> {
+    /// 4 or 6, as `ip_version` says, or the addresses where it is 0; 0 when there are none.
+    #[inline]
+    pub fn ip_family(&self) -> u8 {
+        self.flow.ip_family()
+    }
+
     /// The flow by itself.
     pub fn to_flow(self) -> Flow {
         let mut flow = Flow::UNKNOWN;

@@ -9,6 +9,8 @@ mod schema;
 mod normalize;
 mod sink;
 
+mod encode;
+
 mod extras;
 mod flows;
 mod protocol;
@@ -25,6 +27,7 @@ mod write;
 
 pub use beginning::{Holds, unlike};
 pub use column::{Cell, CellError, Column, Kind};
+pub use encode::EncodePlan;
 pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};
 pub use flows::{FlowRef, Flows};

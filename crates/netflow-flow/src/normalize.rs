@@ -18,12 +18,12 @@ use crate::schema::Flow;
 
 mod fixed;
 mod fractions;
-mod icmp;
+pub(crate) mod icmp;
 mod mpls;
 mod names;
 mod program;
 mod sampling;
-mod time;
+pub(crate) mod time;
 
 pub use sampling::SamplingOverride;
 
@@ -192,13 +192,7 @@ fn remembering<K: Copy + PartialEq, V: Copy>(look: impl Fn(K) -> V) -> impl FnMu
 
 /// Where the record does not say its IP version, or says zero, the addresses do.
 fn take_ip_version(flow: &mut Flow) {
-    if flow.ip_version == 0 {
-        flow.ip_version = match flow.src_addr.or(flow.dst_addr) {
-            Some(address) if address.is_ipv4() => 4,
-            Some(_) => 6,
-            None => 0,
-        };
-    }
+    flow.ip_version = flow.ip_family();
 }
 
 /// Some exporters send other values than the two that there are.

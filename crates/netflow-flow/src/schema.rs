@@ -11,7 +11,9 @@ use std::net::IpAddr;
 use netflow_templates::{Field, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, ColumnValue, Fill, FixedRecord, Target, id, place, preferred, takes};
+use crate::column::{
+    Cell, Column, ColumnValue, Fill, FixedRecord, Put, Target, id, place, preferred, put, put_any, takes,
+};
 use crate::extras::Extras;
 use crate::flows::FlowRef;
 use crate::store::Store;
@@ -211,6 +213,16 @@ impl Flow {
     /// Packets, corrected for sampling: `packets_raw` times `sampling_rate`.
     pub fn packets(&self) -> u64 {
         self.packets_raw.saturating_mul(self.sampling_rate.max(1))
+    }
+
+    /// 4 or 6, as `ip_version` says, or the addresses where it is 0; 0 when there are none.
+    #[inline]
+    pub fn ip_family(&self) -> u8 {
+        match (self.ip_version, self.src_addr.or(self.dst_addr)) {
+            (0, Some(address)) if address.is_ipv4() => 4,
+            (0, Some(_)) => 6,
+            (version, _) => version,
+        }
     }
 
     /// The columns that few records fill; all absent where the record fills none.

@@ -50,6 +50,14 @@ impl Clock {
         let millis = i64::from(uptime) + periods * UPTIME_WRAP;
         start.saturating_add_nanos(millis.saturating_mul(1_000_000))
     }
+
+    /// The uptime at a time, in milliseconds, of an exporter that started at [`system_init`](Self::system_init):
+    /// what [`at_uptime`](Self::at_uptime) reads. 0 when that is not known.
+    #[inline]
+    pub fn uptime_at(&self, time: Timestamp) -> u32 {
+        let nanos = |start: Timestamp| time.as_nanos().saturating_sub(start.as_nanos());
+        self.system_init.map_or(0, |start| nanos(start).div_euclid(1_000_000) as u32)
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +87,20 @@ mod tests {
     #[test]
     fn flows_may_be_stamped_after_the_header() {
         assert_eq!(clock(Some(0), None).at_uptime(2_000), Some(Timestamp::from_secs(1_000_002)));
+    }
+
+    #[test]
+    fn uptimes_are_read_as_they_were_written() {
+        let started = clock(None, Some(1_000));
+        for millis in [0, 1, 998_999_000, -5_000, 3_999_000_000] {
+            let time = Timestamp::from_secs(1_000).saturating_add_nanos(millis * 1_000_000);
+            let uptime = started.uptime_at(time);
+            assert_eq!(uptime, millis as u32);
+            let read = Clock { uptime_millis: Some(started.uptime_at(started.export)), ..started };
+            if millis < 1 << 31 {
+                assert_eq!(read.at_uptime(uptime), Some(time));
+            }
+        }
     }
 
     #[test]

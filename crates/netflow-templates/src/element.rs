@@ -119,6 +119,34 @@ registry_enum! {
     }
 }
 
+impl DataType {
+    /// Octets that a value takes when its size is not reduced (RFC 7011, section 6.1);
+    /// [`VARIABLE_LENGTH`](netflow_wire::VARIABLE_LENGTH) for those that have a length of their own each.
+    pub const fn full_length(self) -> u16 {
+        match self {
+            Self::Unsigned8 | Self::Signed8 | Self::Boolean => 1,
+            Self::Unsigned16 | Self::Signed16 => 2,
+            Self::Unsigned32 | Self::Signed32 | Self::Float32 | Self::DateTimeSeconds | Self::Ipv4Address => {
+                4
+            }
+            Self::MacAddress => 6,
+            Self::Unsigned64
+            | Self::Signed64
+            | Self::Float64
+            | Self::DateTimeMilliseconds
+            | Self::DateTimeMicroseconds
+            | Self::DateTimeNanoseconds => 8,
+            Self::Ipv6Address => 16,
+            Self::Unsigned256 => 32,
+            Self::OctetArray
+            | Self::String
+            | Self::BasicList
+            | Self::SubTemplateList
+            | Self::SubTemplateMultiList => netflow_wire::VARIABLE_LENGTH,
+        }
+    }
+}
+
 registry_enum! {
     /// Data type semantics (RFC 7012, section 3.2).
     Semantics {

@@ -12,6 +12,10 @@ use crate::Timestamp;
 use crate::element::DataType;
 use crate::list::List;
 
+mod write;
+
+pub use write::{put_address, put_octets, put_text, put_unsigned};
+
 /// A decoded value; text and octets are borrowed from the export packet.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -28,7 +28,7 @@ pub mod sequence;
 pub use clock::Clock;
 pub use data_set::{Column, DataSet, Record};
 pub use element::{DataType, Element, Semantics, Units};
-pub use encoding::Value;
+pub use encoding::{Value, put_address, put_octets, put_text, put_unsigned};
 pub use list::{List, ListItem, ListSemantic};
 pub use options::{DomainOptions, Found, Options, RateOf};
 pub use plan::{Field, Naming, Plan};

@@ -7,6 +7,58 @@ use binrw::meta::WriteEndian;
 
 use crate::{Dialect, Header, SetHeader, TemplateDefinition, TemplateRecord, ipfix, v9};
 
+fn append<T>(value: &T, out: &mut Vec<u8>)
+where
+    T: BinWrite + WriteEndian,
+    for<'a> T: BinWrite<Args<'a> = ()>,
+{
+    let mut cursor = Cursor::new(out);
+    cursor.set_position(cursor.get_ref().len() as u64);
+    value.write(&mut cursor).expect("a vector takes every octet");
+}
+
+impl Header {
+    /// Appends the octets of the header, all as they stand in it.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::V1(header) => append(header, out),
+            Self::V5(header) => append(header, out),
+            Self::V7(header) => append(header, out),
+            Self::V8(header) => append(header, out),
+            Self::V9(header) => append(header, out),
+            Self::Ipfix(header) => append(header, out),
+        }
+    }
+}
+
+impl TemplateDefinition {
+    /// Appends the octets of the template record, or options template record, of IPFIX or v9.
+    pub fn append_to(&self, ipfix: bool, out: &mut Vec<u8>) {
+        let &Self { template_id, scope_count, .. } = self;
+        let fields = self.fields.clone();
+        match (ipfix, self.options) {
+            (ipfix, false) => {
+                let dialect = if ipfix { Dialect::Ipfix } else { Dialect::V9 };
+                let mut cursor = Cursor::new(out);
+                cursor.set_position(cursor.get_ref().len() as u64);
+                let record = TemplateRecord { template_id, fields };
+                record.write_args(&mut cursor, (dialect,)).expect("a vector takes every octet");
+            }
+            (true, true) => {
+                append(
+                    &ipfix::OptionsTemplateRecord { template_id, scope_field_count: scope_count, fields },
+                    out,
+                );
+            }
+            (false, true) => {
+                let (scopes, options) = fields.split_at(usize::from(scope_count).min(fields.len()));
+                let (scopes, options) = (scopes.to_vec(), options.to_vec());
+                append(&v9::OptionsTemplateRecord { template_id, scopes, options }, out);
+            }
+        }
+    }
+}
+
 /// Builds one export packet: a header, then sets (v9, IPFIX) or records (the fixed versions).
 ///
 /// Lengths are filled in by [`finish`](Self::finish). Nothing limits the size: a datagram that should not
@@ -21,16 +73,11 @@ pub struct MessageEncoder {
 impl MessageEncoder {
     /// Starts an export packet. The header's count is written as given; IPFIX's length is set at the end.
     pub fn new(header: Header) -> Self {
-        let mut encoder = Self { out: Cursor::new(Vec::with_capacity(1500)), header, open: None };
-        match header {
-            Header::V1(h) => encoder.write(&h),
-            Header::V5(h) => encoder.write(&h),
-            Header::V7(h) => encoder.write(&h),
-            Header::V8(h) => encoder.write(&h),
-            Header::V9(h) => encoder.write(&h),
-            Header::Ipfix(h) => encoder.write(&h),
-        }
-        encoder
+        let mut octets = Vec::with_capacity(1500);
+        header.append_to(&mut octets);
+        let mut out = Cursor::new(octets);
+        out.set_position(out.get_ref().len() as u64);
+        Self { out, header, open: None }
     }
 
     fn write<T>(&mut self, value: &T)
@@ -76,28 +123,8 @@ impl MessageEncoder {
             (true, true) => ipfix::OPTIONS_TEMPLATE_SET,
         };
         self.begin_set(set);
-        let &TemplateDefinition { template_id, scope_count, .. } = definition;
-        let fields = definition.fields.clone();
-        match (ipfix, definition.options) {
-            (ipfix, false) => {
-                let dialect = if ipfix { Dialect::Ipfix } else { Dialect::V9 };
-                TemplateRecord { template_id, fields }
-                    .write_args(&mut self.out, (dialect,))
-                    .expect("a vector takes every octet");
-            }
-            (true, true) => {
-                self.write(&ipfix::OptionsTemplateRecord {
-                    template_id,
-                    scope_field_count: scope_count,
-                    fields,
-                });
-            }
-            (false, true) => {
-                let (scopes, options) = fields.split_at(usize::from(scope_count).min(fields.len()));
-                let (scopes, options) = (scopes.to_vec(), options.to_vec());
-                self.write(&v9::OptionsTemplateRecord { template_id, scopes, options });
-            }
-        }
+        definition.append_to(ipfix, self.out.get_mut());
+        self.out.set_position(self.out.get_ref().len() as u64);
         self
     }
 

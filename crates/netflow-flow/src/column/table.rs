@@ -26,6 +26,20 @@ macro_rules! by_length {
     };
 }
 
+/// What writes a column as a field of a length, which is a constant there.
+macro_rules! put_by_length {
+    ($length:expr, |$flow:ident| $cell:expr) => {
+        match $length {
+            1 => |$flow, _, out| put::<1>($cell, out),
+            2 => |$flow, _, out| put::<2>($cell, out),
+            4 => |$flow, _, out| put::<4>($cell, out),
+            8 => |$flow, _, out| put::<8>($cell, out),
+            16 => |$flow, _, out| put::<16>($cell, out),
+            _ => |$flow, _, out| put_any($cell, out),
+        }
+    };
+}
+
 /// Declares the columns: see [`schema`](crate::schema).
 macro_rules! columns {
     (
@@ -214,6 +228,22 @@ macro_rules! columns {
                     <$rare_type as ColumnValue>::fill_rare(column, &mut rare.$rare, rows.clone(), flows)
                 };
                 return takes::<$rare_type>(plan, id, preference::$rare).then_some(fill);
+            } )*
+            None
+        }
+
+        /// What writes a column as a field of an element that is for it; `None` when no column has that.
+        pub(crate) fn putter(id: (u32, u16), length: u16) -> Option<Put> {
+            $( if preference::$flow.contains(&id) {
+                let put: Put = put_by_length!(length, |flow| ColumnValue::cell(&flow.flow.$flow));
+                return Some(put);
+            } )*
+            $( if preference::$rare.contains(&id) {
+                return Some(|flow, _, out| match (flow.rare, &flow.flow.rare) {
+                    (Some((columns, row)), _) => put_any(columns.$rare.cell(row), out),
+                    (None, Some(rare)) => put_any(ColumnValue::cell(&rare.$rare), out),
+                    (None, None) => put_any(Cell::Null, out),
+                });
             } )*
             None
         }

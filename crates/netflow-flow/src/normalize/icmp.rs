@@ -9,6 +9,16 @@ use crate::schema::Flow;
 const ICMP: u8 = 1;
 const ICMP_V6: u8 = 58;
 
+/// Elements that say type or code.
+pub(crate) const ELEMENTS: [u16; 6] = [
+    ie::ICMP_TYPE_CODE_IPV4,
+    ie::ICMP_TYPE_CODE_IPV6,
+    ie::ICMP_TYPE_IPV4,
+    ie::ICMP_TYPE_IPV6,
+    ie::ICMP_CODE_IPV4,
+    ie::ICMP_CODE_IPV6,
+];
+
 /// Whether a field says type or code, as one number or as two.
 pub(super) fn takes(field: &Field) -> bool {
     let lengths = match field.element().id {
@@ -48,7 +58,7 @@ pub(super) fn implied_proto(plan: &Plan) -> Option<u8> {
 
 /// Whether a protocol is ICMP or ICMPv6.
 #[inline]
-pub(super) fn is_icmp(proto: u8) -> bool {
+pub(crate) fn is_icmp(proto: u8) -> bool {
     proto == ICMP || proto == ICMP_V6
 }
 

@@ -8,7 +8,7 @@ use crate::flows::Row;
 use crate::value::TimeQuality;
 
 /// Elements for a flow's start, the most precise first.
-const START: [u16; 6] = [
+pub(crate) const START: [u16; 6] = [
     ie::FLOW_START_NANOSECONDS,
     ie::FLOW_START_MICROSECONDS,
     ie::FLOW_START_MILLISECONDS,
@@ -18,7 +18,7 @@ const START: [u16; 6] = [
 ];
 
 /// Elements for a flow's end, the most precise first.
-const END: [u16; 6] = [
+pub(crate) const END: [u16; 6] = [
     ie::FLOW_END_NANOSECONDS,
     ie::FLOW_END_MICROSECONDS,
     ie::FLOW_END_MILLISECONDS,
@@ -28,7 +28,7 @@ const END: [u16; 6] = [
 ];
 
 /// Elements for the time of an event.
-const EVENT: [u16; 4] = [
+pub(crate) const EVENT: [u16; 4] = [
     ie::OBSERVATION_TIME_NANOSECONDS,
     ie::OBSERVATION_TIME_MICROSECONDS,
     ie::OBSERVATION_TIME_MILLISECONDS,

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use netflow_templates::{DataType, Timestamp};
+use netflow_templates::DataType;
 use netflow_wire::VARIABLE_LENGTH;
 
 use crate::read::json::Scalar;
@@ -11,9 +11,6 @@ use crate::value::MacAddress;
 /// Octets up to which a value that is nothing but octets gets a field of its very length: there are elements
 /// whose meaning goes by it (MPLS labels).
 const SHORT: usize = 8;
-
-/// Seconds from the NTP epoch (1900) to the Unix epoch.
-const NTP_TO_UNIX: i64 = 2_208_988_800;
 
 /// Appends a value, and returns the length that its field has in the template. `None`, and nothing is
 /// appended, when it is no value of the type.
@@ -65,7 +62,8 @@ fn typed(data_type: DataType, text: &str, out: &mut Vec<u8>) -> Option<u16> {
         T::Ipv6Address => fixed(text.parse::<Ipv6Addr>().ok()?.octets(), out),
         T::MacAddress => fixed(text.parse::<MacAddress>().ok()?.0, out),
         T::DateTimeSeconds | T::DateTimeMilliseconds | T::DateTimeMicroseconds | T::DateTimeNanoseconds => {
-            fixed(time_octets(data_type, text.parse().ok()?), out)
+            let mut octets = [0; 8];
+            data_type.put_time(text.parse().ok()?, &mut octets).then(|| fixed(octets, out))?
         }
         _ => None,
     }
@@ -96,21 +94,5 @@ fn hex(text: &str, longest: usize, out: &mut Vec<u8>) -> Option<u16> {
             Some(length)
         }
         _ => variable(&octets, out),
-    }
-}
-
-/// A time in eight octets.
-fn time_octets(data_type: DataType, time: Timestamp) -> [u8; 8] {
-    let nanos = time.as_nanos();
-    match data_type {
-        DataType::DateTimeSeconds => (nanos / 1_000_000_000).to_be_bytes(),
-        DataType::DateTimeMilliseconds => (nanos / 1_000_000).to_be_bytes(),
-        _ => {
-            let (seconds, fraction) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
-            let ntp = (seconds + NTP_TO_UNIX) as u64;
-            // The next unit above: it is read as the nearest nanosecond.
-            let fraction = ((fraction as u64) << 32).div_ceil(1_000_000_000);
-            (ntp << 32 | fraction).to_be_bytes()
-        }
     }
 }
