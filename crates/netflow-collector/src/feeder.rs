@@ -8,8 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use netflow_capture::{Datagram, PacketFile, PacketFileStatistics};
 
-use crate::batch::Batch;
-use crate::receiver::Shards;
+use crate::receiver::{Batch, Shards};
 use crate::report::{Counters, Event};
 
 /// Datagrams handed on together.
@@ -37,7 +36,11 @@ impl Feeder {
                     let shard = self.shards.of(source);
                     let batch = &mut batches[shard];
                     if batch.len() >= BATCH || !batch.has_room(payload.len()) {
-                        self.shards.send(shard, std::mem::take(batch), &self.counters);
+                        self.shards.send(
+                            shard,
+                            std::mem::replace(batch, self.shards.empty()),
+                            &self.counters,
+                        );
                     }
                     batch.push(source, time, payload);
                 }

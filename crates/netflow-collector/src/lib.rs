@@ -12,9 +12,7 @@ mod writer;
 
 mod listener;
 
-mod batch;
 mod config;
-mod drops;
 mod feeder;
 mod report;
 mod tail;

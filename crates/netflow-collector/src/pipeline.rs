@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,16 +10,19 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
+use netflow_socket::{ReceiverOptions, UdpReceiver};
 use netflow_templates::Session;
 
 use crate::config::{Config, Source};
 use crate::feeder::Feeder;
-use crate::receiver::{Receiver, Shards, bind};
+use crate::receiver::{Pool, Receiver, Shards};
 use crate::report::{Counters, Event, Report};
 use crate::shard::{Limit, Output, Shard, ShardReport};
 
 /// Events that may wait to be taken.
 const EVENTS: usize = 1_024;
+/// Empty batches whose memory is kept.
+const POOL: usize = 32;
 
 /// Why a collector cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ pub struct Collector {
 /// Where packets come from, opened: the sockets are bound, or the file has a start that can be read.
 #[derive(Debug)]
 pub struct Inlet {
-    sockets: Vec<(UdpSocket, usize)>,
+    sockets: Vec<UdpReceiver>,
     file: Option<PacketFile<File>>,
 }
 
@@ -93,8 +96,10 @@ impl Inlet {
         let mut inlet = Self { sockets: Vec::new(), file: None };
         match &config.source {
             Source::Udp(addresses) => {
+                let options =
+                    ReceiverOptions { receive_buffer: config.receive_buffer, ..ReceiverOptions::default() };
                 for &address in addresses {
-                    let bound = bind(address, config.receive_buffer);
+                    let bound = UdpReceiver::bind(address, &options);
                     inlet.sockets.push(bound.map_err(|source| CollectorError::Bind { address, source })?);
                 }
             }
@@ -130,6 +135,7 @@ impl Collector {
             decoded: Arc::new(AtomicU64::new(0)),
             stop: Arc::clone(&stop),
         });
+        let pool = Pool::new(POOL);
         let mut shards = Vec::new();
         let mut senders = Vec::new();
         for (number, output) in outputs.into_iter().enumerate() {
@@ -139,6 +145,7 @@ impl Collector {
                 session: Session::with_config(config.session.clone()),
                 output,
                 batches,
+                pool: pool.clone(),
                 counters: Arc::clone(&counters),
                 events: event_sender.clone(),
                 flush_interval: config.flush_interval,
@@ -147,7 +154,7 @@ impl Collector {
             };
             shards.push(spawn(format!("shard-{number}"), move || shard.run())?);
         }
-        let ways = Shards::new(senders);
+        let ways = Shards::new(senders, pool);
 
         let feeder = match file {
             Some(file) => {
@@ -159,9 +166,9 @@ impl Collector {
             None => None,
         };
         let (mut receivers, mut addresses, mut receive_buffers) = (Vec::new(), Vec::new(), Vec::new());
-        for (socket, granted) in sockets {
-            addresses.extend(socket.local_addr());
-            receive_buffers.push(granted);
+        for socket in sockets {
+            addresses.extend(socket.local_address());
+            receive_buffers.push(socket.granted_buffer());
             let receiver = Receiver {
                 socket,
                 shards: ways.clone(),
@@ -272,6 +279,7 @@ fn spawn<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::net::UdpSocket;
     use std::time::{Duration, Instant};
 
     use netflow_templates::{Context, MessageSink};

@@ -2,44 +2,47 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use netflow_socket::{Inbox, UdpReceiver};
 use netflow_templates::{Exporter, Timestamp};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, SocketAddrAny, recvfrom};
-use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::batch::Batch;
-use crate::drops::kernel_drops;
 use crate::report::{Counters, Event};
 
-/// Datagrams taken from a socket before they are handed on.
-const BATCH: usize = 128;
-/// The largest UDP payload.
-const MAX_DATAGRAM: usize = 65_535;
 /// How often a receiver that gets nothing looks whether it is to stop.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// Datagrams on their way from a receiver to a shard.
+pub(crate) type Batch = netflow_socket::Batch<Timestamp>;
+/// Batches that shards are done with, for receivers to fill.
+pub(crate) type Pool = netflow_socket::Pool<Timestamp>;
 
 /// The ways to the shards. All packets of an exporter go the same way, so that its templates and its data
 /// meet.
 #[derive(Clone)]
 pub(crate) struct Shards {
     senders: Vec<Sender<Batch>>,
+    pool: Pool,
     hasher: RandomState,
 }
 
 impl Shards {
-    pub(crate) fn new(senders: Vec<Sender<Batch>>) -> Self {
-        Self { senders, hasher: RandomState::new() }
+    pub(crate) fn new(senders: Vec<Sender<Batch>>, pool: Pool) -> Self {
+        Self { senders, pool, hasher: RandomState::new() }
     }
 
     /// One empty batch for each shard.
     pub(crate) fn batches(&self) -> Vec<Batch> {
-        self.senders.iter().map(|_| Batch::default()).collect()
+        self.senders.iter().map(|_| self.empty()).collect()
+    }
+
+    /// An empty batch.
+    pub(crate) fn empty(&self) -> Batch {
+        self.pool.take()
     }
 
     /// The shard of an exporter.
@@ -59,31 +62,16 @@ impl Shards {
 
     /// Hands a batch on, unless the shard is busy: then it stays.
     fn try_send(&self, shard: usize, batch: &mut Batch) {
-        if let Err(refused) = self.senders[shard].try_send(std::mem::take(batch)) {
-            *batch = refused.into_inner();
+        let full = std::mem::replace(batch, self.empty());
+        if let Err(refused) = self.senders[shard].try_send(full) {
+            self.pool.give(std::mem::replace(batch, refused.into_inner()));
         }
     }
 }
 
-/// Binds a UDP socket; the octets are those of the receive buffer that the system granted.
-pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> io::Result<(UdpSocket, usize)> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        // `[::]` is for IPv4 too; any other IPv6 address has no IPv4 side.
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    // More than the system's limit may be had with privileges; what it takes to ask is no error.
-    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer).is_err() {
-        let _ = socket.set_recv_buffer_size(receive_buffer);
-    }
-    let granted = socket.recv_buffer_size()?;
-    socket.bind(&address.into())?;
-    Ok((socket.into(), granted))
-}
-
 /// Takes datagrams from a socket and gives each to the shard of its exporter.
 pub(crate) struct Receiver {
-    pub(crate) socket: UdpSocket,
+    pub(crate) socket: UdpReceiver,
     pub(crate) shards: Shards,
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -93,14 +81,14 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Receives until told to stop, then what is in the receive buffer. Returns the kernel's drops.
     ///
-    /// While a shard is busy its batch grows, up to [`MAX_OCTETS`](crate::batch::MAX_OCTETS); what does not fit
+    /// While a shard is busy its batch grows, up to [`Batch::MAX_OCTETS`]; what does not fit
     /// is dropped, and counted.
     pub(crate) fn run(self) -> Option<u64> {
-        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut inbox = self.socket.inbox();
         let mut batches = self.shards.batches();
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
-            let received = match self.receive(&mut buffer, &mut batches) {
+            let received = match self.receive(&mut inbox, &mut batches) {
                 Ok(received) => received,
                 Err(error) => {
                     self.failed(error);
@@ -108,63 +96,35 @@ impl Receiver {
                 }
             };
             self.hand_on(&mut batches);
-            if received == 0 {
-                if stopping {
-                    for (shard, batch) in
-                        batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty())
-                    {
-                        self.shards.send(shard, batch, &self.counters);
-                    }
-                    return kernel_drops(&self.socket);
+            if received == 0 && stopping {
+                for (shard, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+                    self.shards.send(shard, batch, &self.counters);
                 }
-                self.wait();
+                return self.socket.kernel_drops();
             }
+            inbox.wait(IDLE);
         }
     }
 
-    fn wait(&self) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: IDLE.as_nanos() as _ };
-        // An interruption is as good as a datagram: the loop looks again.
-        let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout));
-    }
-
-    /// Takes what is there, a batch at most; returns how many datagrams it was.
-    fn receive(&self, buffer: &mut [u8], batches: &mut [Batch]) -> io::Result<usize> {
+    /// Takes what there is, some dozens at most; returns how many datagrams it was.
+    fn receive(&self, inbox: &mut Inbox<'_>, batches: &mut [Batch]) -> io::Result<usize> {
         let mut octets = 0;
-        for count in 0..BATCH {
-            match recvfrom(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
-                Ok((_, length, source)) => {
-                    let Some(source) =
-                        source.and_then(|source: SocketAddrAny| SocketAddr::try_from(source).ok())
-                    else {
-                        continue;
-                    };
-                    let received = Timestamp::from(std::time::SystemTime::now());
-                    octets += length;
-                    let shard = self.shards.of(source);
-                    let batch = &mut batches[shard];
-                    if !batch.has_room(length) {
-                        self.shards.try_send(shard, batch);
-                    }
-                    if batch.has_room(length) {
-                        batch.push(source, received, &buffer[..length]);
-                    } else {
-                        self.counters.count_dropped(1, length);
-                    }
-                }
-                Err(rustix::io::Errno::WOULDBLOCK) => {
-                    self.count(count, octets);
-                    return Ok(count);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    self.count(count, octets);
-                    return Err(error.into());
-                }
+        let received = inbox.receive(|datagram| {
+            let length = datagram.payload.len();
+            octets += length;
+            let shard = self.shards.of(datagram.source);
+            let batch = &mut batches[shard];
+            if !batch.has_room(length) {
+                self.shards.try_send(shard, batch);
             }
-        }
-        self.count(BATCH, octets);
-        Ok(BATCH)
+            if batch.has_room(length) {
+                batch.push(datagram.source, datagram.time.into(), datagram.payload);
+            } else {
+                self.counters.count_dropped(1, length);
+            }
+        })?;
+        self.count(received, octets);
+        Ok(received)
     }
 
     fn count(&self, datagrams: usize, octets: usize) {
@@ -181,7 +141,7 @@ impl Receiver {
     /// A socket's error is of one datagram (an ICMP message that came back), or the interface went away:
     /// tell, and go on when there may be something to receive again.
     fn failed(&self, error: io::Error) {
-        if let Ok(address) = self.socket.local_addr() {
+        if let Ok(address) = self.socket.local_address() {
             let _ = self.events.try_send(Event::Socket { address, error });
         }
     }
@@ -189,20 +149,24 @@ impl Receiver {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use crossbeam_channel::{Receiver as Batches, bounded};
+    use netflow_socket::ReceiverOptions;
 
     use super::*;
-    use crate::batch::MAX_OCTETS;
+
+    const MAX_OCTETS: usize = Batch::MAX_OCTETS;
 
     /// A receiver for one shard, which takes nothing by itself, and somebody who sends to it.
     fn receiver(queue: usize) -> (Receiver, Batches<Batch>, UdpSocket) {
         let (sender, batches) = bounded(queue);
-        let (socket, _) = bind("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+        let socket = UdpReceiver::bind("127.0.0.1:0".parse().unwrap(), &ReceiverOptions::default()).unwrap();
         let exporter = UdpSocket::bind("127.0.0.1:0").unwrap();
-        exporter.connect(socket.local_addr().unwrap()).unwrap();
+        exporter.connect(socket.local_address().unwrap()).unwrap();
         let receiver = Receiver {
             socket,
-            shards: Shards::new(vec![sender]),
+            shards: Shards::new(vec![sender], Pool::new(1)),
             counters: Arc::default(),
             stop: Arc::default(),
             events: bounded(1).0,
@@ -214,11 +178,11 @@ mod tests {
     fn what_a_busy_shard_does_not_take_is_kept_up_to_a_bound_and_then_counted() {
         const LENGTH: usize = 10_000;
         let (receiver, batches, exporter) = receiver(2);
-        let (mut buffer, mut filling) = (vec![0; MAX_DATAGRAM], receiver.shards.batches());
+        let (mut inbox, mut filling) = (receiver.socket.inbox(), receiver.shards.batches());
         let rounds = 4 * MAX_OCTETS / LENGTH;
         for _ in 0..rounds {
             exporter.send(&[0; LENGTH]).unwrap();
-            receiver.receive(&mut buffer, &mut filling).unwrap();
+            receiver.receive(&mut inbox, &mut filling).unwrap();
             receiver.hand_on(&mut filling);
             assert!(filling[0].octets() <= MAX_OCTETS);
         }
@@ -241,11 +205,11 @@ mod tests {
     #[test]
     fn datagrams_without_octets_are_bounded_too() {
         let (receiver, _batches, exporter) = receiver(1);
-        let (mut buffer, mut filling) = (vec![0; MAX_DATAGRAM], receiver.shards.batches());
+        let (mut inbox, mut filling) = (receiver.socket.inbox(), receiver.shards.batches());
         let rounds = MAX_OCTETS / 16;
         for _ in 0..rounds {
             exporter.send(&[]).unwrap();
-            receiver.receive(&mut buffer, &mut filling).unwrap();
+            receiver.receive(&mut inbox, &mut filling).unwrap();
             receiver.hand_on(&mut filling);
         }
         let dropped = Counters::get(&receiver.counters.dropped) as usize;
@@ -256,7 +220,7 @@ mod tests {
     #[test]
     fn what_was_kept_goes_to_the_shard_at_the_end() {
         let (receiver, batches, exporter) = receiver(1);
-        for number in 0..2 * BATCH {
+        for number in 0..300u32 {
             exporter.send(&number.to_be_bytes()).unwrap();
         }
         receiver.stop.store(true, Ordering::Relaxed);
@@ -264,6 +228,6 @@ mod tests {
         let thread = std::thread::spawn(|| receiver.run());
         let taken: usize = batches.iter().map(|batch| batch.len()).sum();
         thread.join().unwrap();
-        assert_eq!((taken, Counters::get(&counters.dropped)), (2 * BATCH, 0));
+        assert_eq!((taken, Counters::get(&counters.dropped)), (300, 0));
     }
 }

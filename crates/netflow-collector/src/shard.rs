@@ -13,7 +13,7 @@ use netflow_templates::{
 
 use netflow_wire::Message;
 
-use crate::batch::Batch;
+use crate::receiver::{Batch, Pool};
 use crate::report::{Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
 
@@ -45,6 +45,7 @@ pub(crate) struct Shard<O> {
     pub(crate) session: Session,
     pub(crate) output: O,
     pub(crate) batches: Receiver<Batch>,
+    pub(crate) pool: Pool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: Sender<Event>,
     pub(crate) flush_interval: Duration,
@@ -119,6 +120,7 @@ impl<O: Output> Shard<O> {
                             next = length.and_then(|length| Message::following(octets, length));
                         }
                     }
+                    self.pool.give(batch);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::print_stdout))]
 
+mod batch;
+mod receiver;
 mod sender;
 
+pub use batch::{Batch, Pool};
+pub use receiver::{Datagram, Inbox, ReceiverOptions, Steering, UdpReceiver};
 pub use sender::{SendStatistics, SenderOptions, UdpSender};
