@@ -88,15 +88,11 @@ impl Receiver {
         let mut batches = self.shards.batches();
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
-            let received = match self.receive(&mut inbox, &mut batches) {
-                Ok(received) => received,
-                Err(error) => {
-                    self.failed(error);
-                    0
-                }
-            };
+            if let Err(error) = self.receive(&mut inbox, &mut batches) {
+                self.failed(error);
+            }
             self.hand_on(&mut batches);
-            if received == 0 && stopping {
+            if stopping && inbox.is_at_end() {
                 for (shard, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
                     self.shards.send(shard, batch, &self.counters);
                 }
@@ -106,8 +102,8 @@ impl Receiver {
         }
     }
 
-    /// Takes what there is, some dozens at most; returns how many datagrams it was.
-    fn receive(&self, inbox: &mut Inbox<'_>, batches: &mut [Batch]) -> io::Result<usize> {
+    /// Takes what there is, some dozens at most.
+    fn receive(&self, inbox: &mut Inbox<'_>, batches: &mut [Batch]) -> io::Result<()> {
         let mut octets = 0;
         let received = inbox.receive(|datagram| {
             let length = datagram.payload.len();
@@ -124,7 +120,7 @@ impl Receiver {
             }
         })?;
         self.count(received, octets);
-        Ok(received)
+        Ok(())
     }
 
     fn count(&self, datagrams: usize, octets: usize) {
@@ -229,5 +225,30 @@ mod tests {
         let taken: usize = batches.iter().map(|batch| batch.len()).sum();
         thread.join().unwrap();
         assert_eq!((taken, Counters::get(&counters.dropped)), (300, 0));
+    }
+
+    #[test]
+    fn it_stops_also_while_more_comes() {
+        let (receiver, batches, exporter) = receiver(1);
+        let stop = Arc::clone(&receiver.stop);
+        let counters = Arc::clone(&receiver.counters);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = exporter.send(&[0; 100]);
+                }
+            });
+            let taken = scope.spawn(move || batches.iter().map(|batch| batch.len()).sum::<usize>());
+            let thread = scope.spawn(|| receiver.run());
+            while Counters::get(&counters.received) < 1_000 {
+                std::thread::yield_now();
+            }
+            stop.store(true, Ordering::Relaxed);
+            thread.join().unwrap();
+            done.store(true, Ordering::Relaxed);
+            let (taken, dropped) = (taken.join().unwrap() as u64, Counters::get(&counters.dropped));
+            assert_eq!(taken + dropped, Counters::get(&counters.received));
+        });
     }
 }

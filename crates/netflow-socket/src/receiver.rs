@@ -25,6 +25,8 @@ const BATCH: usize = 64;
 /// What datagrams are taken to come at most, in octets of receive buffer for a second: no nap lets the buffer fill
 /// by more than a fourth.
 const FASTEST: u128 = 4 << 30;
+/// Octets of receive buffer that a datagram takes at least, however short it is.
+const LEAST_TAKEN: usize = 512;
 /// A nap that is shorter than this lets nothing gather.
 const SHORTEST_NAP: Duration = Duration::from_micros(100);
 
@@ -198,7 +200,7 @@ impl UdpReceiver {
 
     /// Where a thread receives into.
     pub fn inbox(&self) -> Inbox<'_> {
-        Inbox { receiver: self, slots: Slots::new(self.longest), last: 0, truncated: 0 }
+        Inbox { receiver: self, slots: Slots::new(self.longest), last: 0, rest: None, truncated: 0 }
     }
 
     /// The address that is listened on, with the port that the system chose where 0 was asked for.
@@ -232,6 +234,8 @@ pub struct Inbox<'a> {
     slots: Slots,
     /// How many datagrams there were the last time.
     last: usize,
+    /// How many there can be yet before the end, once that was asked for.
+    rest: Option<usize>,
     truncated: u64,
 }
 
@@ -261,6 +265,16 @@ impl Inbox<'_> {
             1.. if !self.receiver.nap.is_zero() => thread::sleep(self.receiver.nap.min(idle)),
             _ => await_readable(&self.receiver.socket, idle),
         }
+    }
+
+    /// To be asked after each [`receive`](Self::receive) when no more is wanted: whether all has been taken that was in
+    /// the receive buffer when it was asked first. That is so at the latest when as many were taken as it can hold, however
+    /// fast others come.
+    pub fn is_at_end(&mut self) -> bool {
+        let most = self.receiver.granted / LEAST_TAKEN + BATCH;
+        let rest = self.rest.unwrap_or(most).saturating_sub(self.last);
+        self.rest = Some(rest);
+        self.last < BATCH || rest == 0
     }
 
     /// Datagrams that were [too long](ReceiverOptions::longest), and cut off.
@@ -427,6 +441,31 @@ mod tests {
             Some(dropped) => assert_eq!(received + dropped, 1_000),
             None => assert!(received < 1_000),
         }
+    }
+
+    #[test]
+    fn the_end_comes_when_all_was_taken_or_as_much_as_there_can_have_been() {
+        let receiver =
+            bind("127.0.0.1:0", &ReceiverOptions { receive_buffer: 100_000, ..ReceiverOptions::default() });
+        let exporter = exporter("127.0.0.1");
+        let send = || exporter.send_to(b"x", receiver.local_address().unwrap()).unwrap();
+        let mut inbox = receiver.inbox();
+        (0..BATCH + 1).for_each(|_| _ = send());
+        assert_eq!(inbox.receive(|_| ()).unwrap(), BATCH);
+        assert!(!inbox.is_at_end());
+        assert_eq!(inbox.receive(|_| ()).unwrap(), 1);
+        assert!(inbox.is_at_end());
+        // More come than can be taken, for ever.
+        let mut inbox = receiver.inbox();
+        let mut taken = 0;
+        loop {
+            (0..BATCH).for_each(|_| _ = send());
+            taken += inbox.receive(|_| ()).unwrap();
+            if inbox.is_at_end() {
+                break;
+            }
+        }
+        assert!((receiver.granted_buffer() / LEAST_TAKEN..).contains(&taken), "{taken}");
     }
 
     #[test]
