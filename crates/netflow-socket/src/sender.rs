@@ -7,8 +7,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 #[cfg(target_os = "linux")]
-mod batched;
-mod single;
+pub(crate) mod batched;
+pub(crate) mod single;
 
 #[cfg(target_os = "linux")]
 use batched::Way;
@@ -16,7 +16,7 @@ use batched::Way;
 use single::Way;
 
 /// Datagrams that are given to the system together, at most.
-const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// How a [`UdpSender`] sends.
 #[derive(Debug, Clone)]
@@ -29,13 +29,20 @@ pub struct SenderOptions {
     /// Whether runs of datagrams of the same length and target are handed over as one (UDP GSO), where the system can.
     /// Several times cheaper, but what captures on this machine then shows each run as one large datagram.
     pub coalesce: bool,
-    /// How long to try again while the system has no room for a datagram, before it counts as lost.
+    /// How long to try again while the system has no room, before datagrams count as lost.
     pub patience: Duration,
 }
 
 impl Default for SenderOptions {
     fn default() -> Self {
         Self { source: None, send_buffer: None, coalesce: false, patience: Duration::from_millis(100) }
+    }
+}
+
+impl SenderOptions {
+    /// For the socket: a send that waits for room would have no end when the interface sends nothing more.
+    pub(crate) fn write_timeout(&self) -> Duration {
+        self.patience.max(Duration::from_millis(1))
     }
 }
 
@@ -62,7 +69,7 @@ impl SendStatistics {
         self.sent_octets += payload.len() as u64;
     }
 
-    fn count_lost(&mut self, payload: &[u8]) {
+    pub(crate) fn count_lost(&mut self, payload: &[u8]) {
         self.lost += 1;
         self.lost_octets += payload.len() as u64;
     }
@@ -129,25 +136,11 @@ impl UdpSender {
 
     fn send_batches<'a>(&mut self, datagrams: impl Iterator<Item = Outgoing<'a>>) -> usize {
         let before = self.statistics.sent;
-        let mut batch: [Outgoing<'_>; BATCH] = [(None, &[]); BATCH];
-        let mut length = 0;
-        for datagram in datagrams {
-            batch[length] = datagram;
-            length += 1;
-            if length == BATCH {
-                self.send_batch(&batch);
-                length = 0;
-            }
-        }
-        if length > 0 {
-            self.send_batch(&batch[..length]);
-        }
+        in_batches(datagrams, |batch| {
+            let failed = self.way.send(&self.socket, batch, &mut self.statistics);
+            self.error = failed.or(self.error.take());
+        });
         (self.statistics.sent - before) as usize
-    }
-
-    fn send_batch(&mut self, batch: &[Outgoing<'_>]) {
-        let failed = self.way.send(&self.socket, batch, &mut self.statistics);
-        self.error = failed.or(self.error.take());
     }
 
     /// What became of all datagrams so far.
@@ -170,7 +163,27 @@ impl UdpSender {
 }
 
 /// A target, unless the socket is connected to it, and a payload.
-type Outgoing<'a> = (Option<SocketAddr>, &'a [u8]);
+pub(crate) type Outgoing<'a> = (Option<SocketAddr>, &'a [u8]);
+
+/// Hands out what is to be sent in batches.
+pub(crate) fn in_batches<'a>(
+    datagrams: impl Iterator<Item = Outgoing<'a>>,
+    mut send: impl FnMut(&[Outgoing<'a>]),
+) {
+    let mut batch: [Outgoing<'_>; BATCH] = [(None, &[]); BATCH];
+    let mut length = 0;
+    for datagram in datagrams {
+        batch[length] = datagram;
+        length += 1;
+        if length == BATCH {
+            send(&batch);
+            length = 0;
+        }
+    }
+    if length > 0 {
+        send(&batch[..length]);
+    }
+}
 
 /// A socket bound to the source, or to any address of the IP version of `target`.
 fn bind(target: SocketAddr, options: &SenderOptions) -> io::Result<Socket> {
@@ -182,12 +195,13 @@ fn bind(target: SocketAddr, options: &SenderOptions) -> io::Result<Socket> {
     if let Some(octets) = options.send_buffer {
         ask_send_buffer(&socket, octets);
     }
+    socket.set_write_timeout(Some(options.write_timeout()))?;
     socket.bind(&source.into())?;
     Ok(socket)
 }
 
 /// More than the system's limit may be had with privileges; what it takes to ask is no error.
-fn ask_send_buffer(socket: &Socket, octets: usize) {
+pub(crate) fn ask_send_buffer(socket: &Socket, octets: usize) {
     #[cfg(target_os = "linux")]
     if rustix::net::sockopt::set_socket_send_buffer_size_force(socket, octets).is_ok() {
         return;

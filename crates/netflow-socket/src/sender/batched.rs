@@ -3,7 +3,6 @@
 use std::io::{self, IoSlice};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::UdpGsoSegment;
@@ -22,7 +21,7 @@ const MIN_RUN: usize = 3;
 
 #[derive(Debug)]
 pub(super) struct Way {
-    patience: Duration,
+    waiting: Waiting,
     coalesce: bool,
 }
 
@@ -30,7 +29,7 @@ impl Way {
     pub(super) fn new(socket: &UdpSocket, options: &SenderOptions) -> Self {
         // Kernels before 4.18 would send what they are handed as one datagram.
         let coalesce = options.coalesce && getsockopt(socket, UdpGsoSegment).is_ok();
-        Self { patience: options.patience, coalesce }
+        Self { waiting: Waiting::new(options.patience), coalesce }
     }
 
     /// Sends all; returns the last error that lost a datagram.
@@ -66,16 +65,16 @@ impl Way {
         run: &[Outgoing<'_>],
         statistics: &mut SendStatistics,
     ) -> bool {
-        let mut waiting = Waiting::new(self.patience);
         loop {
             let Err(error) = send_run(socket, run) else {
+                self.waiting.over();
                 run.iter().for_each(|(_, payload)| statistics.count_sent(payload));
                 return true;
             };
             match Verdict::of(&error) {
                 Verdict::Again => {}
                 Verdict::Refused => statistics.refused += 1,
-                Verdict::NoRoom if waiting.wait() => {}
+                Verdict::NoRoom if self.waiting.wait() => {}
                 Verdict::NoRoom => return false,
                 Verdict::Lost => {
                     // The interface does not compute checksums; other errors are of this run.
@@ -89,42 +88,46 @@ impl Way {
 
     /// Hands over datagrams as they are; returns the last error that lost one.
     fn send_apart(
-        &self,
+        &mut self,
         socket: &UdpSocket,
         batch: &[Outgoing<'_>],
         statistics: &mut SendStatistics,
     ) -> Option<io::Error> {
-        let mut lost = None;
-        let mut rest = batch;
-        let mut waiting = Waiting::new(self.patience);
-        while let Some((_, first)) = rest.first() {
-            let done = match send_batch(socket, rest) {
-                Ok(sent) => {
-                    rest[..sent].iter().for_each(|(_, payload)| statistics.count_sent(payload));
-                    sent
-                }
-                // The error is of the first: what was sent before it would have been said instead.
-                Err(error) => match Verdict::of(&error) {
-                    Verdict::Again => 0,
-                    Verdict::Refused => {
-                        statistics.refused += 1;
-                        0
-                    }
-                    Verdict::NoRoom if waiting.wait() => 0,
-                    Verdict::NoRoom | Verdict::Lost => {
-                        statistics.count_lost(first);
-                        lost = Some(error);
-                        1
-                    }
-                },
-            };
-            if done > 0 {
-                rest = &rest[done..];
-                waiting = Waiting::new(self.patience);
-            }
-        }
-        lost
+        send_all(batch, &mut self.waiting, statistics, |rest| send_batch(socket, rest))
     }
+}
+
+/// Has all datagrams handed over by `hand_over`, which says how many from the first on the system took. Returns the
+/// last error that lost one.
+pub(crate) fn send_all(
+    batch: &[Outgoing<'_>],
+    waiting: &mut Waiting,
+    statistics: &mut SendStatistics,
+    mut hand_over: impl FnMut(&[Outgoing<'_>]) -> io::Result<usize>,
+) -> Option<io::Error> {
+    let mut lost = None;
+    let mut rest = batch;
+    while let Some((_, first)) = rest.first() {
+        match hand_over(rest) {
+            Ok(sent) => {
+                rest[..sent].iter().for_each(|(_, payload)| statistics.count_sent(payload));
+                rest = &rest[sent..];
+                waiting.over();
+            }
+            // The error is of the first: when some are sent before it, their number is said instead.
+            Err(error) => match Verdict::of(&error) {
+                Verdict::Again => {}
+                Verdict::Refused => statistics.refused += 1,
+                Verdict::NoRoom if waiting.wait() => {}
+                Verdict::NoRoom | Verdict::Lost => {
+                    statistics.count_lost(first);
+                    lost = Some(error);
+                    rest = &rest[1..];
+                }
+            },
+        }
+    }
+    lost
 }
 
 /// How many datagrams from the first on can be handed over as one: same target, same length, but that the last may

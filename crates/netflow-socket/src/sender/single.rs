@@ -13,12 +13,12 @@ const PAUSE: Duration = Duration::from_micros(100);
 
 #[derive(Debug)]
 pub(super) struct Way {
-    patience: Duration,
+    waiting: Waiting,
 }
 
 impl Way {
     pub(super) fn new(_: &UdpSocket, options: &SenderOptions) -> Self {
-        Self { patience: options.patience }
+        Self { waiting: Waiting::new(options.patience) }
     }
 
     /// Sends all; returns the last error that lost a datagram.
@@ -31,7 +31,10 @@ impl Way {
         let mut lost = None;
         for &(target, payload) in batch {
             match self.send_one(socket, target, payload, statistics) {
-                Ok(()) => statistics.count_sent(payload),
+                Ok(()) => {
+                    self.waiting.over();
+                    statistics.count_sent(payload);
+                }
                 Err(error) => {
                     statistics.count_lost(payload);
                     lost = Some(error);
@@ -42,13 +45,12 @@ impl Way {
     }
 
     fn send_one(
-        &self,
+        &mut self,
         socket: &UdpSocket,
         target: Option<std::net::SocketAddr>,
         payload: &[u8],
         statistics: &mut SendStatistics,
     ) -> io::Result<()> {
-        let mut waiting = Waiting::new(self.patience);
         loop {
             let sent = match target {
                 Some(target) => socket.send_to(payload, target),
@@ -59,7 +61,7 @@ impl Way {
                 Err(error) => match Verdict::of(&error) {
                     Verdict::Again => {}
                     Verdict::Refused => statistics.refused += 1,
-                    Verdict::NoRoom if waiting.wait() => {}
+                    Verdict::NoRoom if self.waiting.wait() => {}
                     Verdict::NoRoom | Verdict::Lost => return Err(error),
                 },
             }
@@ -68,7 +70,7 @@ impl Way {
 }
 
 /// What an error says about the datagram that was to be sent.
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing: to be sent again.
     Again,
     /// An earlier one was refused; this one is to be sent again.
@@ -80,7 +82,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(error: &io::Error) -> Self {
+    pub(crate) fn of(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::Interrupted => Self::Again,
             // Windows calls it a reset.
@@ -104,22 +106,42 @@ fn no_buffers(error: &io::Error) -> bool {
 }
 
 /// Waits for room, as long as there is patience.
-pub(super) struct Waiting {
+#[derive(Debug)]
+pub(crate) struct Waiting {
     patience: Duration,
     since: Option<Instant>,
 }
 
 impl Waiting {
-    pub(super) fn new(patience: Duration) -> Self {
+    pub(crate) fn new(patience: Duration) -> Self {
         Self { patience, since: None }
     }
 
-    /// Waits a moment; false when that was long enough.
-    pub(super) fn wait(&mut self) -> bool {
+    /// Waits a moment; false when nothing was sent for so long that there is no patience left.
+    pub(crate) fn wait(&mut self) -> bool {
         if self.since.get_or_insert_with(Instant::now).elapsed() >= self.patience {
             return false;
         }
         thread::sleep(PAUSE);
         true
+    }
+
+    /// There was room: the next time it is waited for anew.
+    pub(crate) fn over(&mut self) {
+        self.since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_for_all_that_is_sent_until_there_is_room_again() {
+        let mut waiting = Waiting::new(PAUSE);
+        while waiting.wait() {}
+        assert!(!waiting.wait());
+        waiting.over();
+        assert!(waiting.wait());
     }
 }
