@@ -278,11 +278,11 @@ fn spawn<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::net::UdpSocket;
+    use std::net::{Ipv4Addr, UdpSocket};
     use std::time::{Duration, Instant};
 
-    use netflow_templates::{Context, MessageSink};
+    use netflow_capture::CaptureWriter;
+    use netflow_templates::{Context, MessageSink, Timestamp};
     use netflow_wire::{Header, MessageEncoder, v5};
 
     use super::*;
@@ -309,25 +309,16 @@ mod tests {
     /// A capture of v5 packets without records, from exporters with consecutive addresses, each with its
     /// number as sequence number.
     fn capture(exporters: u32) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        // Link type 101: IP without a link layer.
-        for word in [0xa1b2_c3d4u32, 0x0002_0004, 0, 0, 65_535, 101] {
-            file.write_all(&word.to_be_bytes()).unwrap();
-        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = CaptureWriter::new(&file).unwrap();
         for number in 0..exporters {
             let header = v5::Header { sequence: number, ..v5::Header::default() };
             let payload = MessageEncoder::new(Header::V5(header)).finish();
-            let udp = 8 + payload.len() as u16;
-            let length = 20 + u32::from(udp);
-            for word in [0, 0, length, length, 0x4500_0000 | length, 0, 0x4011_0000, 0x0a00_0000 + number, 1]
-            {
-                file.write_all(&word.to_be_bytes()).unwrap();
-            }
-            for half in [2_055, 2_055, udp, 0] {
-                file.write_all(&half.to_be_bytes()).unwrap();
-            }
-            file.write_all(&payload).unwrap();
+            let exporter = (Ipv4Addr::from_bits(0x0a00_0000 + number), 2_055).into();
+            let collector = (Ipv4Addr::from_bits(1), 2_055).into();
+            writer.write(Timestamp::EPOCH, exporter, collector, &payload).unwrap();
         }
+        drop(writer);
         file
     }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use netflow_capture::CaptureReader;
+use netflow_capture::{CaptureReader, CaptureWriter};
+use netflow_templates::Timestamp;
 use serde_json::Value;
 
 /// After this long something hangs: far longer than anything takes.
@@ -269,29 +270,13 @@ pub(crate) fn datagrams(capture: &Path) -> Vec<Vec<u8>> {
 
 /// A pcap file of UDP datagrams to port 2055: from where, when (nanoseconds since the Unix epoch), and what.
 pub(crate) fn pcap<'a>(datagrams: impl IntoIterator<Item = (std::net::Ipv4Addr, i64, &'a [u8])>) -> Vec<u8> {
-    const RAW_IP: u32 = 101;
-    let mut file = Vec::new();
-    file.extend(0xa1b2_3c4d_u32.to_le_bytes());
-    file.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    file.extend(65_535u32.to_le_bytes());
-    file.extend(RAW_IP.to_le_bytes());
+    let mut writer = CaptureWriter::new(Vec::new()).expect("memory takes it");
+    let collector = ([192, 0, 2, 200], 2_055).into();
     for (source, time, payload) in datagrams {
-        let length = 20 + 8 + payload.len();
-        let (seconds, nanos) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
-        for number in [seconds as u32, nanos as u32, length as u32, length as u32] {
-            file.extend(number.to_le_bytes());
-        }
-        file.extend([0x45, 0]);
-        file.extend((length as u16).to_be_bytes());
-        file.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-        file.extend(source.octets());
-        file.extend([192, 0, 2, 200]);
-        for number in [40_000, 2_055, (8 + payload.len()) as u16, 0] {
-            file.extend(number.to_be_bytes());
-        }
-        file.extend(payload);
+        let written = writer.write(Timestamp::from_nanos(time), (source, 40_000).into(), collector, payload);
+        written.expect("a datagram");
     }
-    file
+    writer.into_inner()
 }
 
 /// Octets from hex.
