@@ -5,6 +5,8 @@
 mod exporter;
 mod version;
 
+pub mod replay;
+
 pub use exporter::{
     Announcement, ConfigError, Count, Exporter, ExporterConfig, ExporterStatistics, FlowTemplate, Grouping,
     Habits, HeaderClock, OptionsFrom, OptionsTable, Packet, Padding, Refresh, SAMPLER_ID, SamplingStyle,

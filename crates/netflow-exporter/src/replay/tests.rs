@@ -1,0 +1,238 @@
+use std::convert::Infallible;
+use std::io::Read;
+use std::net::{TcpListener, UdpSocket};
+use std::thread;
+
+use super::*;
+
+/// Packets of exporters 192.0.2.x, with the milliseconds at which they were recorded.
+struct Listed<'a>(std::slice::Iter<'a, (u8, i64, &'a [u8])>);
+
+impl Packets for Listed<'_> {
+    type Error = Infallible;
+
+    fn next_packet(&mut self, octets: &mut Vec<u8>) -> Result<Option<Origin>, Infallible> {
+        let Some(&(exporter, time, payload)) = self.0.next() else { return Ok(None) };
+        octets.extend(payload);
+        let exporter = SocketAddr::from(([192, 0, 2, exporter], 0));
+        Ok(Some(Origin { exporter, time: Timestamp::from_millis(time) }))
+    }
+}
+
+/// A clock that moves when it is waited for, and remembers when.
+#[derive(Default)]
+struct TestClock {
+    now: Duration,
+    waited: Vec<u128>,
+    /// Waits after which it ends the replay.
+    patience: Option<usize>,
+}
+
+impl Clock for TestClock {
+    fn now(&mut self) -> Duration {
+        self.now
+    }
+
+    fn wait_until(&mut self, due: Duration) -> bool {
+        self.now = self.now.max(due);
+        self.waited.push(due.as_millis());
+        self.patience.is_none_or(|patience| self.waited.len() <= patience)
+    }
+}
+
+struct Collector(UdpSocket);
+
+impl Collector {
+    fn start() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Self(socket)
+    }
+
+    fn target(&self) -> Target {
+        Target::Udp(self.0.local_addr().unwrap())
+    }
+
+    fn replay(&self, options: ReplayOptions) -> Replay {
+        Replay::new(self.target(), options)
+    }
+
+    /// The next packets: last octet of the address that each came from, and its octets.
+    fn next<const N: usize>(&self) -> [(u8, Vec<u8>); N] {
+        std::array::from_fn(|_| {
+            let mut buffer = vec![0; 65_536];
+            let (length, from) = self.0.recv_from(&mut buffer).unwrap();
+            buffer.truncate(length);
+            let IpAddr::V4(address) = from.ip() else { panic!("{from}") };
+            (address.octets()[3], buffer)
+        })
+    }
+
+    /// Nothing is left: what is sent now comes next.
+    fn has_no_more(&self) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(b"end", self.0.local_addr().unwrap()).unwrap();
+        assert_eq!(self.next(), [(1, b"end".to_vec())]);
+    }
+}
+
+fn top() -> ReplayOptions {
+    ReplayOptions { pace: Pace::Top, ..ReplayOptions::default() }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn packets_arrive_in_order_each_from_the_address_of_its_exporter() {
+    let packets = [(1, 0, &b"one"[..]), (2, 0, b"two"), (2, 5, b""), (1, 9, b"four")];
+    let collector = Collector::start();
+    let mut replay = collector.replay(top());
+    assert_eq!(replay.play(&mut Listed(packets.iter()), &mut TestClock::default()).unwrap(), Ended::Whole);
+    for (exporter, _, octets) in packets {
+        assert_eq!(collector.next(), [(exporter, octets.to_vec())]);
+    }
+    let exporters: Vec<_> = replay
+        .exporters()
+        .map(|exporter| (exporter.recorded.ip().to_string(), exporter.source.unwrap().ip().to_string()))
+        .collect();
+    assert_eq!(exporters, [("192.0.2.1", "127.0.2.1"), ("192.0.2.2", "127.0.2.2")].map(own));
+    assert_eq!(replay.statistics(), ReplayStatistics { sent: 4, sent_octets: 10, ..Default::default() });
+    collector.has_no_more();
+}
+
+fn own((one, other): (&str, &str)) -> (String, String) {
+    (one.to_owned(), other.to_owned())
+}
+
+#[test]
+fn nothing_is_sent_before_it_is_due() {
+    let packets = [(1, 1_000, &b"a"[..]), (1, 1_000, b"b"), (1, 3_000, b"c"), (1, 3_500, b"d")];
+    let collector = Collector::start();
+    let mut replay = collector.replay(ReplayOptions { pace: Pace::Recorded(2.0), ..Default::default() });
+    let mut clock = TestClock { patience: Some(1), ..TestClock::default() };
+    // The first two are due at once; the clock ends the replay at the second pause.
+    assert_eq!(replay.play(&mut Listed(packets.iter()), &mut clock).unwrap(), Ended::Stopped);
+    assert_eq!(clock.waited, [1_000, 1_250]);
+    assert_eq!(replay.statistics().sent, 3);
+    collector.next::<3>();
+    collector.has_no_more();
+}
+
+#[test]
+fn rounds_follow_each_other_until_the_count_is_reached() {
+    let packets = [(1, 1_000, &b"a"[..]), (1, 1_500, b"b")];
+    let collector = Collector::start();
+    let mut replay = collector.replay(ReplayOptions { count: Some(5), ..Default::default() });
+    let mut clock = TestClock::default();
+    for ended in [Ended::Whole, Ended::Whole, Ended::Count, Ended::Count] {
+        assert_eq!(replay.play(&mut Listed(packets.iter()), &mut clock).unwrap(), ended);
+    }
+    assert_eq!(clock.waited, [500, 1_000]);
+    let octets = collector.next::<5>().map(|(_, octets)| octets);
+    assert_eq!(octets, [b"a", b"b", b"a", b"b", b"a"]);
+    collector.has_no_more();
+}
+
+#[test]
+fn more_than_a_batch_is_sent_whole() {
+    let long = vec![7; 60_000];
+    let packets: Vec<_> =
+        (0..2 * BATCH).map(|n| (1, 0, if n % 100 == 0 { &long[..] } else { &b"x"[..] })).collect();
+    let collector = Collector::start();
+    let target = collector.target();
+    let receiving =
+        thread::spawn(move || (0..2 * BATCH).map(|_| collector.next::<1>()[0].1.len()).collect::<Vec<_>>());
+    let options = ReplayOptions { pace: Pace::PerSecond(10_000.0), ..Default::default() };
+    let mut replay = Replay::new(target, options);
+    replay.play(&mut Listed(packets.iter()), &mut SystemClock::start()).unwrap();
+    let lengths: Vec<_> = packets.iter().map(|(_, _, octets)| octets.len()).collect();
+    assert_eq!(receiving.join().unwrap(), lengths);
+}
+
+#[test]
+fn what_cannot_be_sent_is_counted_and_the_rest_is_sent() {
+    let long = vec![0; 65_508];
+    let packets = [(1, 0, &b"a"[..]), (1, 0, &long), (1, 0, b"b")];
+    let collector = Collector::start();
+    let mut replay = collector.replay(top());
+    assert_eq!(replay.play(&mut Listed(packets.iter()), &mut TestClock::default()).unwrap(), Ended::Whole);
+    let statistics = replay.statistics();
+    assert_eq!((statistics.sent, statistics.lost, statistics.lost_octets), (2, 1, 65_508));
+    assert!(replay.take_error().is_some());
+
+    let target = collector.target();
+    drop(collector);
+    let mut replay = Replay::new(target, ReplayOptions::default());
+    for _ in 0..3 {
+        replay.play(&mut Listed([(1, 0, &b"a"[..])].iter()), &mut TestClock::default()).unwrap();
+    }
+    assert_eq!((replay.statistics().sent, replay.statistics().lost), (3, 0));
+    assert!(replay.statistics().refused > 0);
+}
+
+#[test]
+fn an_address_of_another_machine_is_named() {
+    let collector = Collector::start();
+    let sources = vec!["192.0.2.1".parse().unwrap()];
+    let mut replay = collector.replay(ReplayOptions { sources, ..top() });
+    let error = replay.play(&mut Listed([(1, 0, &b"a"[..])].iter()), &mut TestClock::default());
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("cannot send from 192.0.2.1: "), "{error}");
+}
+
+#[test]
+fn over_tcp_every_exporter_has_a_connection() {
+    let packets = [(1, 0, &b"one"[..]), (2, 0, b"two"), (1, 0, b"three")];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::Tcp(listener.local_addr().unwrap());
+    let accepting = thread::spawn(move || {
+        let mut streams: [_; 2] = std::array::from_fn(|_| listener.accept().unwrap().0);
+        let mut texts = streams.each_mut().map(|stream| {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        });
+        texts.sort();
+        texts
+    });
+    let mut replay = Replay::new(target, top());
+    replay.play(&mut Listed(packets.iter()), &mut TestClock::default()).unwrap();
+    assert_eq!(replay.statistics().sent, 3);
+    drop(replay);
+    assert_eq!(accepting.join().unwrap(), ["onethree", "two"]);
+
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut replay = Replay::new(Target::Tcp(nobody), top());
+    let error = replay.play(&mut Listed(packets.iter()), &mut TestClock::default()).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("cannot send to {nobody}: ")), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn sockets_beyond_the_bound_are_closed_and_come_back_as_they_were() {
+    struct Many(u32);
+    impl Packets for Many {
+        type Error = Infallible;
+        fn next_packet(&mut self, octets: &mut Vec<u8>) -> Result<Option<Origin>, Infallible> {
+            let number = self.0;
+            self.0 += 1;
+            octets.push(1);
+            // Every exporter twice.
+            let exporter = std::net::Ipv4Addr::from_bits(0x0a00_0001 + number % 400);
+            let exporter = SocketAddr::from((exporter, 0));
+            Ok((number < 800).then_some(Origin { exporter, time: Timestamp::EPOCH }))
+        }
+    }
+    let collector = Collector::start();
+    let target = collector.target();
+    let receiving = thread::spawn(move || {
+        let mut buffer = [0; 9];
+        (0..800).map(|_| collector.0.recv_from(&mut buffer).unwrap().1).collect::<Vec<_>>()
+    });
+    let mut replay =
+        Replay::new(target, ReplayOptions { pace: Pace::PerSecond(10_000.0), ..Default::default() });
+    replay.play(&mut Many(0), &mut SystemClock::start()).unwrap();
+    let from = receiving.join().unwrap();
+    assert_eq!(from[..400], from[400..]);
+    assert_eq!(from.iter().map(SocketAddr::ip).collect::<std::collections::HashSet<_>>().len(), 400);
+    assert_eq!(replay.exporters().len(), 400);
+}
