@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Analyze(Analyze),
     Decode(Decode),
     Doctor(Doctor),
+    Replay(Replay),
     Completions(Completions),
     Man(Man),
 }
@@ -210,6 +211,65 @@ pub(crate) enum DoctorFormat {
     Json,
 }
 
+/// Send the export packets of a capture or an IPFIX file again
+///
+/// The packets of pcap and pcapng captures and of IPFIX files are sent as they are, with the pauses that they were
+/// recorded with. Flow files are encoded anew, with the same times.
+///
+/// Every exporter of a file has a socket of its own. To a target in 127.0.0.0/8 it has an address of its own as well:
+/// 192.0.2.17 is sent from 127.0.2.17. To other targets all are sent from this machine's address, or from those that
+/// --source gives, and differ in the port.
+///
+/// Exit status: 0 all was sent; 1 something was not, or could not be read; 2 wrong usage, or nothing was sent.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// Capture (pcap, pcapng), IPFIX messages (RFC 5655), or flow file (JSON lines, CSV, also gzip); `-` is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Collector, by UDP, or by TCP for IPFIX: `192.0.2.1:2055`, `tcp://[2001:db8::1]:4739`. Without a port: 2055, TCP
+    /// 4739
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) to: String,
+
+    /// Times the recorded pace: 10 is ten times as fast
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = parse_positive,
+        conflicts_with_all = ["pps", "topspeed"])]
+    pub(crate) speed: f64,
+
+    /// Packets a second, at even distances
+    #[arg(long, value_name = "N", value_parser = parse_positive, conflicts_with = "topspeed")]
+    pub(crate) pps: Option<f64>,
+
+    /// As fast as the system takes packets
+    #[arg(short, long)]
+    pub(crate) topspeed: bool,
+
+    /// Longest pause between two packets at the recorded pace
+    #[arg(long, value_name = "SECONDS", value_parser = parse_positive, conflicts_with_all = ["pps", "topspeed"])]
+    pub(crate) max_pause: Option<f64>,
+
+    /// Stop after N export packets
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Play all files so many times; 0: until Ctrl-C
+    #[arg(long = "loop", value_name = "N", default_value_t = 1)]
+    pub(crate) rounds: u64,
+
+    /// Address of this machine to send from; given several times, exporters take them in turn
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) source: Vec<IpAddr>,
+
+    /// Send only what this exporter sent; may be given several times
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) exporter: Vec<IpAddr>,
+
+    /// Send every UDP payload of a capture, also what is no NetFlow or IPFIX
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
 /// How export packets are decoded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Decoding {
@@ -254,6 +314,11 @@ pub(crate) struct Man {
 
 fn parse_format(text: &str) -> Result<Format, String> {
     text.parse().map_err(|_| "json, ndjson or csv".to_owned())
+}
+
+fn parse_positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "a number above 0".to_owned())
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ mod generate;
 mod input;
 mod output;
 mod paste;
+mod replay;
 mod signals;
+mod target;
 
 use args::{Args, Command};
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
     };
