@@ -139,6 +139,11 @@ impl UdpSender {
         in_batches(datagrams, |batch| {
             let failed = self.way.send(&self.socket, batch, &mut self.statistics);
             self.error = failed.or(self.error.take());
+            // What came back for the last of them would be heard of with the next only, and there may be none; what
+            // came back for others a call for many keeps to itself.
+            let pending = self.socket.take_error().ok().flatten();
+            let refused = pending.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+            self.statistics.refused += u64::from(refused);
         });
         (self.statistics.sent - before) as usize
     }
@@ -318,6 +323,18 @@ mod tests {
             assert_eq!((first.sent + second.sent, first.lost + second.lost), (100, 0));
             assert!(first.refused + second.refused > 0);
         });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn nobody_listening_is_heard_of_with_the_first_datagram() {
+        let (to, target) = receiver();
+        drop(to);
+        for count in [1, 2, 64] {
+            let mut sender = UdpSender::connect(target, &SenderOptions::default()).unwrap();
+            assert_eq!(sender.send(vec![&b"x"[..]; count]), count);
+            assert!(sender.statistics().refused > 0, "{count} datagrams");
+        }
     }
 
     #[test]
