@@ -19,7 +19,7 @@ mod table;
 mod values;
 
 pub(crate) use fixed::{FixedRecord, place};
-pub(crate) use put::{Put, put, put_any};
+pub(crate) use put::{ANY_LENGTH, Put, is_pair, put, put_any};
 
 /// The value of a column in one flow, borrowed from it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,14 +4,15 @@
 //! a column (times, sampling, ICMP, labels) is in the modules here. What no column is for comes from `extras`, by
 //! the element's name, and is zero where the flow has none.
 
-use netflow_templates::{Clock, DataType, Registry};
+use netflow_templates::{Clock, DataType, Element, Registry};
 use netflow_wire::{FieldSpecifier, VARIABLE_LENGTH, element_id as ie, enterprise as pen};
 
 use crate::column::{Cell, Column, Put};
-use crate::extras::ExtrasRef;
+use crate::extras::{ExtrasRef, repeated_name};
 use crate::flows::FlowRef;
 use crate::schema::{self, COLUMNS};
 
+mod fixed;
 mod icmp;
 mod mpls;
 mod sampling;
@@ -20,6 +21,8 @@ mod time;
 /// How flows become records of one template.
 #[derive(Debug, Clone)]
 pub struct EncodePlan {
+    /// Writes all fields, where the layout is fixed.
+    record: Option<fixed::PutRecord>,
     /// Fields that are written at a place which is known.
     steps: Box<[Step]>,
     /// Fields from `extras`, and those of variable length.
@@ -53,41 +56,41 @@ enum Source {
 impl EncodePlan {
     /// Compiles the fields of a template, options templates excepted.
     pub fn compile(registry: &Registry, fields: &[FieldSpecifier]) -> Self {
-        let (mut steps, mut others) = (Vec::new(), Vec::new());
-        let mut start = 0;
-        let mut seen = std::collections::HashMap::new();
-        for &FieldSpecifier { enterprise, id, length } in fields {
+        let (mut steps, mut others): (Vec<Step>, Vec<Other>) = (Vec::new(), Vec::new());
+        let mut fixed = 0;
+        for (number, &FieldSpecifier { enterprise, id, length }) in fields.iter().enumerate() {
+            let start = fixed;
+            fixed += if length == VARIABLE_LENGTH { 0 } else { usize::from(length) };
+            if length == 0 || (enterprise, id) == (pen::IANA, ie::PADDING_OCTETS) && length != VARIABLE_LENGTH
+            {
+                continue;
+            }
+            let same = |other: &&FieldSpecifier| (other.enterprise, other.id) == (enterprise, id);
+            let occurrence = fields[..number].iter().filter(same).count() as u16;
             let element = registry.element(enterprise, id);
-            let repeat: &mut u16 = seen.entry((enterprise, id)).or_insert(0);
-            let occurrence = std::mem::replace(repeat, repeat.saturating_add(1));
-            let end = if length == VARIABLE_LENGTH { start } else { start + usize::from(length) };
-            let is_padding = (enterprise, id) == (pen::IANA, ie::PADDING_OCTETS);
-            let put = || {
-                time::putter(&element)
-                    .or_else(|| icmp::putter(fields, &element))
-                    .or_else(|| mpls::putter(&element))
-                    .or_else(|| sampling::putter(&element))
-                    .or_else(|| schema::putter((enterprise, id), length))
+            let column = COLUMNS.iter().find(|column| column.elements.contains(&(enterprise, id)));
+            let put = if occurrence > 0 || length == VARIABLE_LENGTH {
+                None
+            } else {
+                put(fields, &element, length)
             };
-            let column = || COLUMNS.iter().find(|column| column.elements.contains(&(enterprise, id)));
-            if length == VARIABLE_LENGTH || !(is_padding || length == 0) {
-                match (if occurrence == 0 && length != VARIABLE_LENGTH { put() } else { None }, column()) {
-                    (Some(put), _) => steps.push(Step { start, end, put }),
-                    (None, Some(column)) if occurrence == 0 => {
-                        others.push(Other { start, length, from: Source::Column(column) });
-                    }
-                    _ => {
-                        let mut name = String::new();
-                        crate::extras::repeated_name(&mut name, &element.name, occurrence);
-                        let from = Source::Extra(name.into(), element.data_type);
-                        others.push(Other { start, length, from });
-                    }
+            match (put, column.filter(|_| occurrence == 0)) {
+                (Some(put), _) => steps.push(Step { start, end: fixed, put }),
+                (None, Some(column)) => others.push(Other { start, length, from: Source::Column(column) }),
+                (None, None) => {
+                    let mut name = String::new();
+                    repeated_name(&mut name, &element.name, occurrence);
+                    others.push(Other { start, length, from: Source::Extra(name.into(), element.data_type) });
                 }
             }
-            start = end;
+        }
+        join_pairs(fields, &mut steps);
+        let record = fixed::of(fields);
+        if record.is_some() {
+            steps.clear();
         }
         let variable = fields.iter().any(|field| field.length == VARIABLE_LENGTH);
-        Self { steps: steps.into(), others: others.into(), fixed: start, variable }
+        Self { record, steps: steps.into(), others: others.into(), fixed, variable }
     }
 
     /// Length of every record in octets; `None` when records have a length of their own each.
@@ -104,6 +107,9 @@ impl EncodePlan {
         let begin = out.len();
         out.resize(begin + self.fixed, 0);
         let record = &mut out[begin..];
+        if let Some(put) = self.record {
+            return put(&flow, clock, record);
+        }
         let mut fits = true;
         for step in &self.steps {
             fits &= (step.put)(&flow, clock, &mut record[step.start..step.end]);
@@ -130,6 +136,48 @@ impl EncodePlan {
         }
         fits
     }
+}
+
+/// What writes a field of fixed length; `None` when that takes a column of texts, or an extra.
+fn put(fields: &[FieldSpecifier], element: &Element, length: u16) -> Option<Put> {
+    time::putter(element)
+        .or_else(|| icmp::putter(fields, element))
+        .or_else(|| mpls::putter(element))
+        .or_else(|| sampling::putter(element))
+        .or_else(|| schema::putter((element.enterprise, element.id), length))
+}
+
+/// Joins the steps of fields that stand one behind the other, and that records have both of as a rule: half as
+/// many are gone through.
+fn join_pairs(fields: &[FieldSpecifier], steps: &mut Vec<Step>) {
+    let mut start = 0;
+    for pair in fields.windows(2) {
+        let (first, second) = (pair[0], pair[1]);
+        let [one, other] = [first.length, second.length];
+        if one == VARIABLE_LENGTH || other == VARIABLE_LENGTH {
+            // Where fields behind it are is told from its end; what is joined stays together.
+            start += if one == VARIABLE_LENGTH { 0 } else { usize::from(one) };
+            continue;
+        }
+        let (middle, end) = (start + usize::from(one), start + usize::from(one) + usize::from(other));
+        let place = steps.iter().position(|step| (step.start, step.end) == (start, middle));
+        let joins = place.is_some_and(|place| {
+            steps.get(place + 1).is_some_and(|step| (step.start, step.end) == (middle, end))
+        });
+        let ids = [(first.enterprise, first.id), (second.enterprise, second.id)];
+        let put = if one != other || !joins { None } else { both(fields, ids, one) };
+        if let (Some(place), Some(put)) = (place, put) {
+            steps[place] = Step { start, end, put };
+            steps.remove(place + 1);
+        }
+        start = middle;
+    }
+}
+
+fn both(fields: &[FieldSpecifier], ids: [(u32, u16); 2], length: u16) -> Option<Put> {
+    time::pair_putter(ids, length)
+        .or_else(|| icmp::pair_putter(fields, ids, length))
+        .or_else(|| schema::pair_putter(ids, length).filter(|_| !icmp::concerns(fields, ids)))
 }
 
 /// The longest value of variable length that is sent: what leaves room for others in a message.

@@ -86,6 +86,12 @@ impl FlowRef<'_> {
         self.flow.ip_family()
     }
 
+    /// Whether the flow may have any rare column.
+    #[inline]
+    pub fn has_rare(&self) -> bool {
+        self.rare.is_some() || self.flow.rare.is_some()
+    }
+
     /// The flow by itself.
     pub fn to_flow(self) -> Flow {
         let mut flow = Flow::UNKNOWN;

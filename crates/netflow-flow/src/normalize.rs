@@ -16,7 +16,7 @@ use crate::json;
 use crate::quality::Quality;
 use crate::schema::Flow;
 
-mod fixed;
+pub(crate) mod fixed;
 mod fractions;
 pub(crate) mod icmp;
 mod mpls;

@@ -12,7 +12,8 @@ use netflow_templates::{Field, Plan, Timestamp};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::column::{
-    Cell, Column, ColumnValue, Fill, FixedRecord, Put, Target, id, place, preferred, put, put_any, takes,
+    ANY_LENGTH, Cell, Column, ColumnValue, Fill, FixedRecord, Put, Target, id, is_pair, place, preferred,
+    put, put_any, takes,
 };
 use crate::extras::Extras;
 use crate::flows::FlowRef;

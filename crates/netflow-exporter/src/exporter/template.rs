@@ -159,9 +159,10 @@ impl Takes {
     }
 }
 
-/// Whether one of some columns has a value.
+/// Whether one of some columns has a value, which are all rare ones.
 fn has(flow: &FlowRef<'_>, columns: &[&str]) -> bool {
-    columns.iter().filter_map(|name| column(name)).any(|column| column.get(*flow) != Cell::Null)
+    let has = |name: &&str| column(name).is_some_and(|column| column.get(*flow) != Cell::Null);
+    flow.has_rare() && columns.iter().any(has)
 }
 
 /// Templates of flows whose exporter does not say which.

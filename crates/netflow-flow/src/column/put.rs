@@ -34,3 +34,16 @@ pub(crate) fn put_any(cell: Cell<'_>, out: &mut [u8]) -> bool {
         Cell::Time(_) | Cell::List(_) | Cell::Extras(_) => false,
     }
 }
+
+/// Lengths of fields of fixed records.
+pub(crate) const ANY_LENGTH: &[u16] = &[1, 2, 4, 8, 16];
+
+/// Whether two elements are for a pair of columns, and whether in reverse order.
+pub(crate) fn is_pair(ids: [(u32, u16); 2], columns: [&[(u32, u16)]; 2]) -> Option<bool> {
+    let [one, other] = columns;
+    match ids {
+        [a, b] if one.contains(&a) && other.contains(&b) => Some(false),
+        [a, b] if other.contains(&a) && one.contains(&b) => Some(true),
+        _ => None,
+    }
+}

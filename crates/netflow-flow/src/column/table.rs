@@ -40,6 +40,25 @@ macro_rules! put_by_length {
     };
 }
 
+/// The same for two columns, in two fields of that length.
+macro_rules! put_both_by_length {
+    ($length:expr, |$flow:ident| $one:expr, $other:expr) => {
+        put_both_by_length!(@ $length, $flow, $one, $other, 1 2 4 8 16)
+    };
+    (@ $length:expr, $flow:ident, $one:expr, $other:expr, $($fixed:literal)*) => {
+        match $length {
+            $( $fixed => |$flow, _, out| {
+                let Some((one, other)) = out.split_at_mut_checked($fixed) else { return false };
+                put::<$fixed>(ColumnValue::cell(&$one), one) & put::<$fixed>(ColumnValue::cell(&$other), other)
+            }, )*
+            _ => |$flow, _, out| {
+                let (one, other) = out.split_at_mut(out.len() / 2);
+                put_any(ColumnValue::cell(&$one), one) & put_any(ColumnValue::cell(&$other), other)
+            },
+        }
+    };
+}
+
 /// Declares the columns: see [`schema`](crate::schema).
 macro_rules! columns {
     (
@@ -246,6 +265,27 @@ macro_rules! columns {
                 });
             } )*
             None
+        }
+
+        /// What writes two fields of one length, one behind the other; `None` when these are no pair.
+        pub(crate) fn pair_putter(ids: [(u32, u16); 2], length: u16) -> Option<Put> {
+            $( if let Some(reversed) = is_pair(ids, [preference::$one, preference::$other]) {
+                return Some(match reversed {
+                    false => put_both_by_length!(length, |flow| flow.flow.$one, flow.flow.$other),
+                    true => put_both_by_length!(length, |flow| flow.flow.$other, flow.flow.$one),
+                });
+            } )*
+            None
+        }
+
+        /// Writes a record of fixed layout, all of whose octets are zero. False when a value does not fit.
+        #[inline(always)]
+        pub(crate) fn put_record<L: FixedRecord>(flow: &Flow, record: &mut [u8]) -> bool {
+            let mut fits = true;
+            $( if let Some((start, end)) = const { place(L::TEMPLATE, preference::$flow, ANY_LENGTH) } {
+                fits &= put_any(ColumnValue::cell(&flow.$flow), &mut record[start..end]);
+            } )*
+            fits
         }
 
         /// How many fields of the template are preferred to this one, for a column where the values decide.

@@ -28,6 +28,35 @@ pub(super) fn putter(element: &Element) -> Option<Put> {
     }
 }
 
+/// What writes start and end in one go, in the two units that most records have.
+pub(super) fn pair_putter(ids: [(u32, u16); 2], length: u16) -> Option<Put> {
+    let [(pen::IANA, first), (pen::IANA, second)] = ids else { return None };
+    Some(match (first, second, length) {
+        (ie::FLOW_START_SYS_UP_TIME, ie::FLOW_END_SYS_UP_TIME, 4) => both_uptimes::<Start, End>,
+        (ie::FLOW_END_SYS_UP_TIME, ie::FLOW_START_SYS_UP_TIME, 4) => both_uptimes::<End, Start>,
+        (ie::FLOW_START_MILLISECONDS, ie::FLOW_END_MILLISECONDS, 8) => both_millis::<Start, End>,
+        (ie::FLOW_END_MILLISECONDS, ie::FLOW_START_MILLISECONDS, 8) => both_millis::<End, Start>,
+        _ => return None,
+    })
+}
+
+fn both_uptimes<M: Moment, N: Moment>(flow: &FlowRef<'_>, clock: &Clock, out: &mut [u8]) -> bool {
+    let Some((one, other)) = out.split_at_mut_checked(4) else { return false };
+    put_unsigned(clock.uptime_at(time::<M>(flow, clock)).into(), one)
+        & put_unsigned(clock.uptime_at(time::<N>(flow, clock)).into(), other)
+}
+
+fn both_millis<M: Moment, N: Moment>(flow: &FlowRef<'_>, clock: &Clock, out: &mut [u8]) -> bool {
+    let Some((one, other)) = out.split_at_mut_checked(8) else { return false };
+    DataType::DateTimeMilliseconds.put_time(time::<M>(flow, clock), one)
+        & DataType::DateTimeMilliseconds.put_time(time::<N>(flow, clock), other)
+}
+
+#[inline(always)]
+fn time<M: Moment>(flow: &FlowRef<'_>, clock: &Clock) -> Timestamp {
+    M::of(flow).unwrap_or(clock.export)
+}
+
 /// Which time of a flow. One that is not known is taken to be the export's: there is none that means "unknown".
 trait Moment {
     fn of(flow: &FlowRef<'_>) -> Option<Timestamp>;
@@ -77,9 +106,6 @@ fn reverse(
 
 /// What writes a time in an element's unit.
 fn unit<M: Moment>(element: &Element) -> Option<Put> {
-    fn time<M: Moment>(flow: &FlowRef<'_>, clock: &Clock) -> Timestamp {
-        M::of(flow).unwrap_or(clock.export)
-    }
     Some(match element.id {
         ie::FLOW_START_SYS_UP_TIME | ie::FLOW_END_SYS_UP_TIME => {
             |flow, clock, out| put_unsigned(clock.uptime_at(time::<M>(flow, clock)).into(), out)

@@ -14,9 +14,10 @@ use crate::schema::{self, Flow};
 /// Appends the flows of a set's records, of which the first has the index that `common` has.
 pub(super) type Begin = fn(&DataSet<'_>, &Flow, &Clock, &mut Vec<Row>);
 
-const START: &[(u32, u16)] = &[(pen::IANA, ie::FLOW_START_SYS_UP_TIME)];
+pub(crate) const START: &[(u32, u16)] = &[(pen::IANA, ie::FLOW_START_SYS_UP_TIME)];
 const PROTO: &[(u32, u16)] = &[(pen::IANA, ie::PROTOCOL_IDENTIFIER)];
-const END: &[(u32, u16)] = &[(pen::IANA, ie::FLOW_END_SYS_UP_TIME)];
+pub(crate) const DST_PORT: &[(u32, u16)] = &[(pen::IANA, ie::DESTINATION_TRANSPORT_PORT)];
+pub(crate) const END: &[(u32, u16)] = &[(pen::IANA, ie::FLOW_END_SYS_UP_TIME)];
 
 macro_rules! fixed_records {
     ($($record:ty),* $(,)?) => {

@@ -10,6 +10,25 @@ use crate::element::DataType;
 /// written.
 #[inline(always)]
 pub fn put_unsigned(number: u64, out: &mut [u8]) -> bool {
+    match out.len() {
+        1 => put_fitting(u8::try_from(number).ok().map(u8::to_be_bytes), out),
+        2 => put_fitting(u16::try_from(number).ok().map(u16::to_be_bytes), out),
+        4 => put_fitting(u32::try_from(number).ok().map(u32::to_be_bytes), out),
+        8 => put_fitting(Some(number.to_be_bytes()), out),
+        _ => put_odd(number, out),
+    }
+}
+
+/// The octets of a number that fits, or the largest number there is.
+#[inline(always)]
+fn put_fitting<const N: usize>(octets: Option<[u8; N]>, out: &mut [u8]) -> bool {
+    let Some(out) = out.first_chunk_mut() else { return false };
+    *out = octets.unwrap_or([0xff; N]);
+    octets.is_some()
+}
+
+/// A number in a length that no type has.
+fn put_odd(number: u64, out: &mut [u8]) -> bool {
     let octets = number.to_be_bytes();
     let Some(unused) = octets.len().checked_sub(out.len()) else {
         let (zeros, low) = out.split_at_mut(out.len() - octets.len());
@@ -17,7 +36,7 @@ pub fn put_unsigned(number: u64, out: &mut [u8]) -> bool {
         low.copy_from_slice(&octets);
         return true;
     };
-    if unused > 0 && number >> (8 * out.len()) > 0 {
+    if unused > 0 && number.checked_shr(8 * out.len() as u32).is_some_and(|rest| rest > 0) {
         out.fill(0xff);
         return false;
     }
