@@ -43,8 +43,8 @@ struct Target {
 const TARGETS: &[Target] = &[
     Target {
         path: "crates/netflow-wire/src/element_id.rs",
-        title: "Ids of IANA's information elements, named after the elements.",
-        sources: &[INFORMATION_ELEMENTS],
+        title: "Ids of IANA's information elements, named after the elements; then of the vendor field types of NetFlow v9.",
+        sources: &[INFORMATION_ELEMENTS, V9_VENDOR_ELEMENTS],
         body: element_ids,
     },
     Target {
@@ -254,13 +254,16 @@ fn unique<K: PartialEq + std::fmt::Debug>(keys: impl Iterator<Item = K>, what: &
 fn element_ids(root: &Path) -> Result<String> {
     let mut body = String::new();
     let mut names = BTreeSet::new();
-    for element in read_iana_elements(root)? {
+    let iana = read_iana_elements(root)?.into_iter().map(|element| ("", element));
+    // Vendors took names that IANA has as well.
+    let vendors = read_elements(root, V9_VENDOR_ELEMENTS)?.into_iter().map(|element| ("V9_", element));
+    for (prefix, element) in iana.chain(vendors) {
         ensure!(
             element.name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
             "{:?} makes no constant",
             element.name
         );
-        let constant = constant_name(&element.name);
+        let constant = format!("{prefix}{}", constant_name(&element.name));
         let units = match element.units.as_str() {
             "" | "none" => String::new(),
             units => format!(", {units}"),

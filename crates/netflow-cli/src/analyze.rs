@@ -159,15 +159,7 @@ impl<'a> Analysis<'a> {
         if good == 0 && bad > 0 {
             anyhow::bail!("{name}: none of its lines is a flow or an export packet");
         }
-        let unknown = reader.unknown_fields();
-        if !unknown.is_empty() {
-            // They come from the file, and go to a terminal.
-            let names: Vec<_> = unknown.iter().map(|name| name.escape_debug().to_string()).collect();
-            output::note(format_args!(
-                "{name}: fields that are not known were left out: {}",
-                names.join(", ")
-            ));
-        }
+        input::note_left_out(name, &reader);
         Ok(())
     }
 

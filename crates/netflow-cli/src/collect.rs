@@ -291,7 +291,12 @@ impl Watch {
             ),
             Event::Problem { exporter, problem, domain } => {
                 // Told once for each kind, not for each offset.
-                let key = format!("{exporter:?} {domain} {:?}", std::mem::discriminant(&problem));
+                let kind = std::mem::discriminant(&problem);
+                let of_sets = match &problem {
+                    Problem::Set(error) => Some(std::mem::discriminant(error)),
+                    _ => None,
+                };
+                let key = format!("{exporter:?} {domain} {kind:?} {of_sets:?}");
                 if self.is_new(key) {
                     self.say(format_args!("{} (domain {domain}): {problem}", SocketAddr::from(exporter)));
                 }

@@ -172,6 +172,7 @@ impl Inputs<'_> {
         if bad > MAX_MESSAGES {
             output::error(format_args!("{name}: {bad} lines could not be read in all"));
         }
+        input::note_left_out(name, &reader);
         Ok(())
     }
 }

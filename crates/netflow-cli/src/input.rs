@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use netflow_flow::{FlowReader, OptionsProblems};
 use netflow_templates::{Registry, SessionConfig, TemplateScope};
 use netflow_wire::Message;
 
 use crate::args::{self, Decoding};
+use crate::output::{self, count};
 
 /// The configuration of sessions, with the user's elements.
 pub(crate) fn session_config(decoding: &Decoding) -> anyhow::Result<SessionConfig> {
@@ -33,6 +35,21 @@ pub(crate) fn registry(decoding: &Decoding) -> anyhow::Result<Registry> {
 
 pub(crate) fn cannot_read(path: &Path) -> String {
     format!("cannot read {}", path.display())
+}
+
+/// Says what a reader left out of a flow file that it read.
+pub(crate) fn note_left_out(name: &str, reader: &FlowReader<'_>) {
+    let unknown = reader.unknown_fields();
+    if !unknown.is_empty() {
+        // They come from the file, and go to a terminal.
+        let names: Vec<_> = unknown.iter().map(|name| name.escape_debug().to_string()).collect();
+        let names = names.join(", ");
+        output::note(format_args!("{name}: fields that are not known were left out: {names}"));
+    }
+    if let Some(OptionsProblems { count: problems, first, line }) = reader.options_problems() {
+        let problems = count(problems, "problem");
+        output::note(format_args!("{name}: {problems} with options data, the first in line {line}: {first}"));
+    }
 }
 
 /// Hands `decode` the export packets that follow each other in `octets`, with where each starts: one, or IPFIX

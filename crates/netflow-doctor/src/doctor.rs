@@ -294,7 +294,8 @@ impl MessageSink for Doctor {
         }
         domain.sampling.data(&set);
         domain.fields.data(&set);
-        domain.signals.data(&set);
+        domain.signals.data(context, &set);
+        domain.ports.data(context.exporter.port);
         if context.late {
             self.reader.read(context, set, &mut self.late);
             self.end_late(key);
@@ -309,6 +310,7 @@ impl MessageSink for Doctor {
         let Some(domain) = entry(&mut self.domains, DomainKey::of(context)) else { return };
         domain.templates.data(set.plan().template_id(), set.len(), received, context.late);
         domain.sampling.options(context, &set);
+        domain.ports.options(context.exporter.port);
         if context.late {
             domain.options += set.len() as u64;
         } else if let Some(current) = &mut self.current {

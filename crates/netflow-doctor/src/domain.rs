@@ -1,6 +1,6 @@
 //! All that is kept of one exporter and observation domain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netflow_templates::Timestamp;
 use netflow_templates::sequence::{Convention, SequenceTracker, Units};
@@ -28,6 +28,7 @@ pub(crate) struct Domain {
     pub(crate) sampling: Sampling,
     pub(crate) fields: Fields,
     pub(crate) signals: Signals,
+    pub(crate) ports: Ports,
     tracker: SequenceTracker,
     clocks: Clocks,
     times: FlowTimes,
@@ -37,6 +38,41 @@ pub(crate) struct Domain {
     pub(crate) partial: bool,
     /// Packets came over a transport that loses nothing, where templates are sent once.
     pub(crate) reliable: bool,
+}
+
+/// UDP or TCP ports that an exporter sends from.
+#[derive(Debug, Default)]
+pub(crate) struct Ports {
+    data: BTreeSet<u16>,
+    /// Of options data, each with how many sets came from it.
+    options: BTreeMap<u16, u64>,
+}
+
+impl Ports {
+    /// Ports that are kept.
+    const MOST: usize = 64;
+
+    pub(crate) fn data(&mut self, port: u16) {
+        if self.data.len() < Self::MOST {
+            self.data.insert(port);
+        }
+    }
+
+    pub(crate) fn options(&mut self, port: u16) {
+        if self.options.len() < Self::MOST || self.options.contains_key(&port) {
+            *self.options.entry(port).or_default() += 1;
+        }
+    }
+
+    /// Sets of options data, if none of them came from a port that flows come from.
+    fn apart(&self) -> u64 {
+        let apart = self.options.keys().all(|port| !self.data.contains(port));
+        if self.data.is_empty() || self.data.len() >= Self::MOST || !apart {
+            0
+        } else {
+            self.options.values().sum()
+        }
+    }
 }
 
 /// What is known about an export packet when it is over.
@@ -127,6 +163,7 @@ impl Domain {
         self.times.findings(skew, self.signals.seen(Signal::TimeLength) > 0, found);
         self.fields.findings(found);
         self.signals.add(Signal::UptimeWithoutStart, self.times.estimated());
+        self.signals.add(Signal::OptionsFromOtherPort, self.ports.apart());
         self.signals.findings(self.packets, found);
         if self.malformed > 0 {
             let (packets, of) = (self.malformed, self.packets);

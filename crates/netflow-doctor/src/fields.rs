@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use netflow_flow::is_of_events;
 use netflow_templates::{DataSet, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
@@ -195,14 +196,11 @@ pub(crate) fn ios_lines(names: &[&str]) -> impl Iterator<Item = &'static str> {
 /// Whether records of a template are flows between addresses, rather than events of a firewall or of address
 /// translation, or something else.
 fn is_of_flows(plan: &Plan) -> bool {
-    /// NF_F_FW_EVENT and NF_F_FW_EXT_EVENT of Cisco's ASA, in v9.
-    const ASA_EVENTS: [u16; 2] = [40_005, 33_002];
     let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
     has(&[ie::SOURCE_IPV4_ADDRESS, ie::SOURCE_IPV6_ADDRESS])
         && has(&[ie::DESTINATION_IPV4_ADDRESS, ie::DESTINATION_IPV6_ADDRESS])
         && has(&[ie::OCTET_DELTA_COUNT, ie::OCTET_TOTAL_COUNT])
-        && !has(&[ie::FIREWALL_EVENT, ie::NAT_EVENT])
-        && !has(&ASA_EVENTS)
+        && !is_of_events(plan)
 }
 
 fn lacking(plan: &Plan) -> Vec<&'static str> {

@@ -3,7 +3,7 @@
 //! For a new row, add a [`Signal`], note it where it can be seen (below, or in `doctor.rs`), and say in
 //! [`QUIRKS`] (`quirks/table.rs`) what it means.
 
-use netflow_templates::{DataSet, DataType, Plan, Problem};
+use netflow_templates::{Context, DataSet, DataType, Plan, Problem};
 use netflow_wire::{Header, SetError, TemplateDefinition, element_id as ie, enterprise as pen};
 use serde::{Serialize, Serializer};
 
@@ -66,10 +66,30 @@ pub enum Signal {
     EventWithoutTime,
     /// Flows are sampled, rather than packets.
     FlowSampling,
+    /// Zeros fill the end of a datagram.
+    FilledDatagram,
+    /// More zeros behind the records of a set than align it.
+    ZeroPadding,
+    /// The last records of a set are of zeros, and may be padding.
+    ZeroRecords,
+    /// A set of v9 does not start at a multiple of four.
+    UnalignedSet,
+    /// Physical interfaces, and not the logical ones.
+    PhysicalInterfaces,
+    /// ICMP type and code in a port, where there are elements for them.
+    IcmpInPort,
+    /// Addresses of IPv4 and of IPv6 in one template.
+    BothIpVersions,
+    /// Uptimes of more than four octets.
+    LongUptime,
+    /// A sampling interval of packets, and not the space between.
+    IntervalWithoutSpace,
+    /// Options data come from another port than flows.
+    OptionsFromOtherPort,
 }
 
 /// How many signals there are.
-const SIGNALS: usize = Signal::FlowSampling as usize + 1;
+const SIGNALS: usize = Signal::OptionsFromOtherPort as usize + 1;
 /// Times without which nothing is said about their fractions.
 const TIMES: u64 = 32;
 
@@ -120,7 +140,7 @@ impl Quirk {
 }
 
 /// The signals of one domain.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Signals {
     seen: [u64; SIGNALS],
     /// Number of the packet in which a signal was last seen, from 1.
@@ -129,6 +149,12 @@ pub(crate) struct Signals {
     flows: u64,
     /// NTP times, those of them with a fraction below 10^9, and with one above zero.
     ntp: (u64, u64, u64),
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self { seen: [0; SIGNALS], packet: [0; SIGNALS], templates: 0, flows: 0, ntp: (0, 0, 0) }
+    }
 }
 
 impl Signals {
@@ -150,6 +176,9 @@ impl Signals {
         let signal = match problem {
             Problem::Set(SetError::Trailing { .. }) => Signal::TrailingOctets,
             Problem::Set(SetError::Gap { .. }) => Signal::GapBetweenSets,
+            Problem::Set(SetError::Filling { .. }) => Signal::FilledDatagram,
+            Problem::ZeroPadding { .. } => Signal::ZeroPadding,
+            Problem::ZeroRecords { .. } => Signal::ZeroRecords,
             Problem::Padding { .. } => Signal::PaddingNotZero,
             Problem::ReservedSet { .. } => Signal::ReservedSet,
             Problem::NoFields { .. } | Problem::EmptyFields { .. } | Problem::EmptyRecord { .. } => {
@@ -191,7 +220,12 @@ impl Signals {
         }
     }
 
-    pub(crate) fn data(&mut self, set: &DataSet<'_>) {
+    /// A data set of a packet, which may be an earlier one.
+    pub(crate) fn data(&mut self, context: &Context<'_>, set: &DataSet<'_>) {
+        // The header of v9 has a multiple of four octets, and so have sets that are padded as RFC 3954 wants them.
+        if matches!(context.header, Header::V9(_)) && !set.offset().is_multiple_of(4) {
+            self.in_packet(Signal::UnalignedSet, context.packet);
+        }
         // The two that every flow has are enough.
         let is_start = |id| matches!(id, ie::FLOW_START_MICROSECONDS | ie::FLOW_START_NANOSECONDS);
         let column = set.columns().find(|column| {
@@ -215,6 +249,9 @@ impl Signals {
         self.flows += 1;
         if flow.invalid_value {
             self.add(Signal::InvalidDirection, 1);
+        }
+        if flow.icmp_from_port {
+            self.add(Signal::IcmpInPort, 1);
         }
         if flow.octets > i64::MAX as u64 || flow.packets > i64::MAX as u64 {
             self.add(Signal::NegativeCounter, 1);

@@ -28,6 +28,8 @@ pub(crate) struct Observation {
     pub(crate) rate_source: SamplingSource,
     /// A value was left out that its element does not allow.
     pub(crate) invalid_value: bool,
+    /// ICMP type and code were in a port.
+    pub(crate) icmp_from_port: bool,
     /// It is about a connection, with an event, rather than about packets of an interval.
     pub(crate) event: bool,
 }
@@ -88,6 +90,7 @@ impl From<&Flow> for Observation {
             rate: flow.sampling_rate,
             rate_source: flow.sampling_source,
             invalid_value: Quality(flow.quality).contains(Quality::INVALID_VALUE),
+            icmp_from_port: Quality(flow.quality).contains(Quality::ICMP_FROM_PORT),
             event: flow.rare().fw_event.is_some() || flow.rare().nat_event.is_some(),
         }
     }

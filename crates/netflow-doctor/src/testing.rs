@@ -34,6 +34,7 @@ pub(crate) fn flow() -> Observation {
         rate: 1,
         rate_source: SamplingSource::Assumed,
         invalid_value: false,
+        icmp_from_port: false,
         event: false,
     }
 }

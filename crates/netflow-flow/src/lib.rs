@@ -34,10 +34,12 @@ pub use flows::{FlowRef, Flows};
 pub use gzip::{GzipBlock, GzipEnd, TornBlock, gzip_end};
 pub use json::header_fields;
 pub use netflow_templates::Value;
-pub use normalize::{Normalizer, SamplingOverride};
+pub use normalize::{
+    Normalizer, SamplingOverride, has_only_physical_interfaces, has_only_totals, is_of_events,
+};
 pub use protocol::protocol_name;
 pub use quality::Quality;
-pub use read::{FlowReader, ReadError};
+pub use read::{FlowReader, OptionsProblems, ReadError};
 pub use schema::{COLUMNS, Flow, Rare, column};
 pub use sink::FlowSink;
 pub use value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 
 use netflow_templates::{Column, Context, DataSet};
+use netflow_wire::Header;
 
 use self::program::{Program, Programs};
 use crate::column::Target;
@@ -23,9 +24,11 @@ mod mpls;
 mod names;
 mod program;
 mod sampling;
+mod stand_ins;
 pub(crate) mod time;
 
 pub use sampling::SamplingOverride;
+pub use stand_ins::{has_only_physical_interfaces, has_only_totals, is_of_events};
 
 /// Packets with late sets whose records are counted, until a packet has data of its own.
 const MAX_LATE: usize = 65_536;
@@ -92,7 +95,11 @@ impl Normalizer {
             target.flows.iter_mut().for_each(|flow| flow.proto = proto);
         }
         if program.fixed.is_none() {
-            target.flows.iter_mut().for_each(|flow| icmp::complete(flow));
+            let note = match context.header {
+                Header::V9(_) | Header::Ipfix(_) => Quality::ICMP_FROM_PORT,
+                _ => Quality::default(),
+            };
+            target.flows.iter_mut().for_each(|flow| icmp::complete(flow, note));
         }
         if context.options.knows(context.exporter.address) {
             *has_rare |= names::complete(context, &mut target);
@@ -161,7 +168,7 @@ fn common(
         sampling_rate,
         sampling_source,
         ip_version: program.ip_version,
-        quality: if context.late { Quality::LATE_TEMPLATE.0 } else { 0 },
+        quality: (if context.late { program.quality | Quality::LATE_TEMPLATE } else { program.quality }).0,
         ..Flow::UNKNOWN
     }
 }

@@ -15,6 +15,12 @@ impl Quality {
     pub const CLAMPED: Self = Self(1 << 3);
     /// A value that its element does not allow was left out.
     pub const INVALID_VALUE: Self = Self(1 << 6);
+    /// Columns were filled by what stands in for their elements, which the template lacks: interfaces by physical
+    /// ones, counters by those since the flow began, MAC addresses by those on the other side, the protocol by the
+    /// presence of ICMP.
+    pub const INFERRED: Self = Self(1 << 7);
+    /// ICMP type and code are what a port said, in a version that has elements for them.
+    pub const ICMP_FROM_PORT: Self = Self(1 << 8);
 
     /// Whether all notes of `other` are there.
     pub fn contains(self, other: Self) -> bool {

@@ -15,6 +15,8 @@ mod flow_line;
 mod json;
 mod packets;
 
+pub use packets::OptionsProblems;
+
 /// The longest line that is read: what is longer is no line of a flow file.
 const MAX_LINE: u64 = 64 << 20;
 /// Characters of what is wrong with a line.
@@ -186,7 +188,7 @@ impl<'a> FlowReader<'a> {
             };
             match &mut self.lines {
                 Lines::Packets(packets) => {
-                    self.last_packet = Some(packets.read(line, flows).map_err(wrong)?);
+                    self.last_packet = Some(packets.read(line, self.number, flows).map_err(wrong)?);
                 }
                 Lines::Csv(csv) => flows.push(csv.read(line).map_err(wrong)?),
                 lines => {
@@ -208,6 +210,14 @@ impl<'a> FlowReader<'a> {
         match &self.lines {
             Lines::Packets(packets) => packets.unknown_fields().clone(),
             _ => BTreeSet::new(),
+        }
+    }
+
+    /// What was wrong with options data so far: what they said that is not believed, or is more than is kept.
+    pub fn options_problems(&self) -> Option<OptionsProblems> {
+        match &self.lines {
+            Lines::Packets(packets) => packets.options_problems(),
+            _ => None,
         }
     }
 

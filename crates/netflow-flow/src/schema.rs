@@ -147,18 +147,20 @@ columns! {
         /// Name of the application, from the record or joined from options data.
         app_name: String = [APPLICATION_NAME],
         /// Source address after translation.
-        post_nat_src_addr: Option<IpAddr> = [POST_NAT_SOURCE_IPV4_ADDRESS, POST_NAT_SOURCE_IPV6_ADDRESS],
+        post_nat_src_addr: Option<IpAddr> = [POST_NAT_SOURCE_IPV4_ADDRESS, POST_NAT_SOURCE_IPV6_ADDRESS,
+            V9_XLATE_SOURCE_IPV4_ADDRESS],
         /// Destination address after translation.
         post_nat_dst_addr: Option<IpAddr> = [POST_NAT_DESTINATION_IPV4_ADDRESS,
-            POST_NAT_DESTINATION_IPV6_ADDRESS],
+            POST_NAT_DESTINATION_IPV6_ADDRESS, V9_XLATE_DESTINATION_IPV4_ADDRESS],
         /// Source port after translation.
-        post_nat_src_port: Option<u16> = [POST_NAPT_SOURCE_TRANSPORT_PORT],
+        post_nat_src_port: Option<u16> = [POST_NAPT_SOURCE_TRANSPORT_PORT, V9_XLATE_SOURCE_TRANSPORT_PORT],
         /// Destination port after translation.
-        post_nat_dst_port: Option<u16> = [POST_NAPT_DESTINATION_TRANSPORT_PORT],
+        post_nat_dst_port: Option<u16> = [POST_NAPT_DESTINATION_TRANSPORT_PORT,
+            V9_XLATE_DESTINATION_TRANSPORT_PORT],
         /// NAT event (IANA natEvent).
         nat_event: Option<u8> = [NAT_EVENT],
         /// Firewall event: 1 created, 2 deleted, 3 denied, 4 alert, 5 update.
-        fw_event: Option<u8> = [FIREWALL_EVENT],
+        fw_event: Option<u8> = [FIREWALL_EVENT, V9_FW_EVENT],
         /// Identifier of the flow or connection within the exporter.
         flow_id: Option<u64> = [FLOW_ID],
         /// EtherType of the frames.

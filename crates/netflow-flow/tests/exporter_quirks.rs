@@ -105,6 +105,10 @@ fn scope() -> FieldValue<'static> {
     iana(ie::EXPORTING_PROCESS_ID, &[0, 0, 0, 1])
 }
 
+fn is_inferred(flow: &Flow) -> bool {
+    Quality(flow.quality).contains(Quality::INFERRED)
+}
+
 mod addresses {
     use super::*;
 
@@ -146,6 +150,10 @@ mod addresses {
         assert_eq!(macs(&[source, destination]), both);
         assert_eq!(macs(&[source, iana(ie::POST_DESTINATION_MAC_ADDRESS, &b)]), both);
         assert_eq!(macs(&[iana(ie::POST_SOURCE_MAC_ADDRESS, &a), destination]), both);
+        let notes = |fields: &[FieldValue<'_>]| is_inferred(&flow(fields));
+        assert!(
+            !notes(&[source, destination]) && notes(&[source, iana(ie::POST_DESTINATION_MAC_ADDRESS, &b)])
+        );
         // With both, what came in counts.
         assert_eq!(macs(&[iana(ie::POST_DESTINATION_MAC_ADDRESS, &a), source, destination]), both);
     }
@@ -160,6 +168,7 @@ mod addresses {
         let both = flow(&[physical[0], physical[1], logical[0], logical[1]]);
         assert_eq!((both.in_if, both.out_if), (14, 15));
         assert_eq!(both.rare().extras.get("ingressPhysicalInterface"), Some(Value::Unsigned(4)));
+        assert_eq!((is_inferred(&only), is_inferred(&both)), (true, false));
     }
 
     #[test]
@@ -206,6 +215,41 @@ mod icmp {
     }
 
     #[test]
+    fn icmp_type_and_code_out_of_a_port_are_noted() {
+        let noted =
+            |packets: &[Vec<u8>]| Quality(flows(packets)[0].quality).contains(Quality::ICMP_FROM_PORT);
+        let port = iana(ie::DESTINATION_TRANSPORT_PORT, &[8, 0]);
+        let of = |proto: &'static [u8]| iana(ie::PROTOCOL_IDENTIFIER, proto);
+        assert!(noted(&[record(&[of(&[1]), port])]) && noted(&[v9_record(0, &[of(&[58]), port])]));
+        assert!(!noted(&[record(&[of(&[6]), port])]));
+        assert!(!noted(&[record(&[of(&[1]), port, iana(ie::ICMP_TYPE_CODE_IPV4, &[8, 0])])]));
+        // Version 5 has no other place for them.
+        let mut packet = MessageEncoder::new(Header::V5(v5::Header { count: 1, ..v5::Header::default() }));
+        packet.record(&v5::Record { dst_port: 0x800, protocol: 1, ..v5::Record::default() });
+        let packet = packet.finish();
+        assert_eq!(flows(std::slice::from_ref(&packet))[0].icmp_type, Some(8));
+        assert!(!noted(&[packet]));
+    }
+
+    #[test]
+    fn icmp_type_and_code_that_are_said_to_be_zero_are_an_echo_reply_whatever_the_ports() {
+        // Some exporters put the identifier of an echo into the ports.
+        let fields = [iana(ie::PROTOCOL_IDENTIFIER, &[1]), iana(ie::DESTINATION_TRANSPORT_PORT, &[18, 52])];
+        let (zero, both) = (&[0][..], iana(ie::ICMP_TYPE_CODE_IPV4, &[0, 0]));
+        let (kind, code) = (iana(ie::ICMP_TYPE_IPV4, zero), iana(ie::ICMP_CODE_IPV4, zero));
+        for said in [vec![both], vec![kind, code]] {
+            let flow = flow(&[&fields[..], &said].concat());
+            assert_eq!((flow.icmp_type, flow.icmp_code), (Some(0), Some(0)));
+        }
+        let six = [iana(ie::PROTOCOL_IDENTIFIER, &[58]), fields[1]];
+        let said = [iana(ie::ICMP_TYPE_IPV6, &[129]), iana(ie::ICMP_CODE_IPV6, zero)];
+        let six = flow(&[six, said].concat());
+        assert_eq!((six.icmp_type, six.icmp_code), (Some(129), Some(0)));
+        let only_type = flow(&[fields[0], fields[1], kind]);
+        assert_eq!((only_type.icmp_type, only_type.icmp_code), (Some(0), None));
+    }
+
+    #[test]
     fn softflowd_leaves_the_protocol_out_of_its_templates_for_icmp() {
         let echo = flow(&[iana(ie::ICMP_TYPE_CODE_IPV4, &[8, 0])]);
         assert_eq!((echo.proto, echo.icmp_type, echo.icmp_code), (1, Some(8), Some(0)));
@@ -214,6 +258,7 @@ mod icmp {
         // One that says its protocol is believed.
         let tcp = flow(&[iana(ie::ICMP_TYPE_CODE_IPV4, &[0, 0]), iana(ie::PROTOCOL_IDENTIFIER, &[6])]);
         assert_eq!((tcp.proto, tcp.icmp_type), (6, None));
+        assert!(is_inferred(&echo) && !is_inferred(&tcp));
     }
 }
 
@@ -345,6 +390,17 @@ mod sampling {
     }
 
     #[test]
+    fn a_packet_interval_without_its_space_says_no_rate_in_records_and_options_alike() {
+        // RFC 5477, section 8.2: so many packets are taken in a row, and nothing says how many are left out.
+        let interval = iana(ie::SAMPLING_PACKET_INTERVAL, &[0, 100]);
+        assert_eq!(rate(&[record(&[port(), interval])]), (1, S::Assumed));
+        assert_eq!(rate(&[options(7, &[scope(), interval]), record(&[port()])]), (1, S::Assumed));
+        let space = iana(ie::SAMPLING_PACKET_SPACE, &[3, 132]);
+        assert_eq!(rate(&[record(&[port(), space, interval])]), (10, S::Record));
+        assert_eq!(rate(&[options(7, &[scope(), space, interval]), record(&[port()])]), (10, S::Options));
+    }
+
+    #[test]
     fn asr9010_records_have_only_the_number_of_their_sampler() {
         for (sampler, interval) in [
             (ie::SAMPLER_ID, ie::SAMPLER_RANDOM_INTERVAL),
@@ -406,6 +462,12 @@ mod counters {
     fn where_only_total_counters_are_sent_they_are_the_flows() {
         let flow = flow(&[iana(ie::OCTET_TOTAL_COUNT, &[5, 220]), iana(ie::PACKET_TOTAL_COUNT, &[3])]);
         assert_eq!((flow.bytes_raw, flow.packets_raw), (1_500, 3));
+        assert!(is_inferred(&flow));
+        let delta = [iana(ie::OCTET_TOTAL_COUNT, &[5, 220]), iana(ie::OCTET_DELTA_COUNT, &[100])];
+        assert!(!is_inferred(&super::flow(&delta)));
+        // What a connection had in all is what an event of it tells.
+        let event = [iana(ie::OCTET_TOTAL_COUNT, &[5, 220]), iana(ie::FIREWALL_EVENT, &[2])];
+        assert!(!is_inferred(&super::flow(&event)));
     }
 
     #[test]
@@ -565,6 +627,33 @@ mod events {
             assert_eq!(flow.time_flow_end, Some(Timestamp::from_secs(NOW - 1)));
             assert_eq!(flow.time_quality, TimeQuality::Exact);
         }
+    }
+
+    #[test]
+    fn events_of_old_asa_software_fill_the_columns_of_nat_and_events() {
+        let fields = [
+            iana(ie::SOURCE_IPV4_ADDRESS, &[10, 0, 0, 1]),
+            iana(ie::V9_XLATE_SOURCE_IPV4_ADDRESS, &[192, 0, 2, 1]),
+            iana(ie::V9_XLATE_DESTINATION_IPV4_ADDRESS, &[198, 51, 100, 1]),
+            iana(ie::V9_XLATE_SOURCE_TRANSPORT_PORT, &[0xc3, 0x50]),
+            iana(ie::V9_XLATE_DESTINATION_TRANSPORT_PORT, &[1, 187]),
+            iana(ie::V9_FW_EVENT, &[2]),
+        ];
+        let flow = flows(&[v9_record(0, &fields)]).remove(0);
+        let rare = flow.rare();
+        assert_eq!(flow.src_addr, Some([10, 0, 0, 1].into()), "not overwritten");
+        assert_eq!(rare.post_nat_src_addr, Some([192, 0, 2, 1].into()));
+        assert_eq!(rare.post_nat_dst_addr, Some([198, 51, 100, 1].into()));
+        assert_eq!((rare.post_nat_src_port, rare.post_nat_dst_port), (Some(50_000), Some(443)));
+        assert_eq!((rare.fw_event, rare.extras.is_empty()), (Some(2), true));
+        // An event without a time, as any other.
+        assert_eq!(flow.time_flow_end, Some(Timestamp::from_secs(NOW)));
+        assert_eq!(flow.time_quality, TimeQuality::Estimated);
+        // Newer elements are preferred where both are there.
+        let both = [iana(ie::V9_FW_EVENT, &[2]), iana(ie::FIREWALL_EVENT, &[1])];
+        let both = flows(&[v9_record(0, &both)]).remove(0);
+        assert_eq!(both.rare().fw_event, Some(1));
+        assert_eq!(both.rare().extras.get("fwEvent"), Some(Value::Unsigned(2)));
     }
 
     #[test]

@@ -30,6 +30,10 @@ impl<'a> DataSet<'a> {
     ///
     /// `spans` is scratch memory, so that nothing is allocated for each set. What does not make up a whole
     /// record is reported to `problem`; the records before it are in the view.
+    ///
+    /// Records of zeros at the end of a set, behind one that is not, are padding (Nexus 7700) when no flow can be
+    /// so: its template counts octets or packets, or has both addresses ([`Plan::has_no_flow_of_zeros`]). Where one
+    /// could be, or nothing else is in the set, they stay in the view. Either way it is reported.
     pub fn lay(
         plan: &'a Plan,
         octets: &'a [u8],
@@ -44,7 +48,7 @@ impl<'a> DataSet<'a> {
             }
             return Self { plan, octets: &[], spans: &[], len: 0, offset, lists: None };
         }
-        let (len, end, overrun) = match plan.record_len() {
+        let (mut len, mut end, overrun) = match plan.record_len() {
             Some(stride) => (octets.len() / stride, octets.len() - octets.len() % stride, false),
             None => measure(plan, octets, spans),
         };
@@ -63,6 +67,20 @@ impl<'a> DataSet<'a> {
                 length: rest.len(),
                 record: plan.shortest_record(),
             });
+        } else {
+            let records = records_of_zeros(plan, octets, spans, len, end);
+            if records > 0 || rest.len() >= ALIGNMENT {
+                let start = end - records * plan.shortest_record();
+                let padding = len > records && plan.has_no_flow_of_zeros();
+                let (set_id, offset) = (plan.template_id(), offset + start);
+                if records > 0 && !padding {
+                    problem(Problem::ZeroRecords { set_id, offset, records });
+                } else {
+                    problem(Problem::ZeroPadding { set_id, offset, length: octets.len() - start, records });
+                    (len, end) = (len - records, start);
+                    spans.truncate(if spans.is_empty() { 0 } else { len * spans_width(plan) });
+                }
+            }
         }
         Self { plan, octets: &octets[..end], spans, len, offset, lists: None }
     }
@@ -173,6 +191,25 @@ fn append(into: &mut Vec<u8>, octets: &[u8], place: Range<usize>) {
         }
         _ => into.extend_from_slice(&octets[place]),
     }
+}
+
+/// Sets may be padded so that the next one starts at a multiple of so many octets.
+const ALIGNMENT: usize = 4;
+
+/// Records of zeros at the end of a set, of which `len` end at `end`. Those of fixed versions are as many as the
+/// header says, and options data may well be zeros.
+fn records_of_zeros(plan: &Plan, octets: &[u8], spans: &[u32], len: usize, end: usize) -> usize {
+    if plan.template_id() == 0 || plan.is_options() {
+        return 0;
+    }
+    // Where lengths vary, zeros are lengths of zero, and make the shortest record.
+    let (length, width) = (plan.shortest_record(), spans_width(plan));
+    let starts_at = |row: usize, start: usize| spans.is_empty() || spans[row * width] as usize == start;
+    let is_zeros = |&records: &usize| {
+        let start = end - (records + 1) * length;
+        starts_at(len - records - 1, start) && octets[start..start + length].iter().all(|&octet| octet == 0)
+    };
+    (0..len).take_while(is_zeros).count()
 }
 
 /// Start, start and end of each value of variable length, end.

@@ -21,6 +21,7 @@ mod memory;
 mod options;
 mod pending;
 mod problem;
+mod sampling;
 mod timestamp;
 
 pub mod sequence;
@@ -34,6 +35,7 @@ pub use options::{DomainOptions, Found, Options, RateOf};
 pub use plan::{Field, Naming, Plan};
 pub use problem::{DescriptionFault, Problem};
 pub use registry::{Registry, RegistryError};
+pub use sampling::SamplingParameters;
 pub use session::{
     Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, TemplateChange,
 };

@@ -252,6 +252,11 @@ impl Options {
         self.elements(exporter)?.element(enterprise, id)
     }
 
+    /// An element that an exporter described itself, by the name that it gave it.
+    pub fn find_element(&self, exporter: IpAddr, name: &str) -> Option<Element> {
+        self.elements(exporter)?.find_name(name)
+    }
+
     /// The elements that an exporter described.
     pub(crate) fn elements(&self, exporter: IpAddr) -> Option<&DescribedElements> {
         if self.exporters.is_empty() {
@@ -262,7 +267,7 @@ impl Options {
 
     /// A number that tells whether an exporter described elements, in this way, before; 0 when it did not.
     #[inline]
-    pub(crate) fn elements_version(&self, exporter: IpAddr) -> u64 {
+    pub fn elements_version(&self, exporter: IpAddr) -> u64 {
         self.elements(exporter).map_or(0, DescribedElements::version)
     }
 

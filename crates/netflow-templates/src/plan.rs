@@ -44,6 +44,7 @@ pub struct Plan {
     options: bool,
     fields: Box<[Field]>,
     iana: IanaElements,
+    no_flow_of_zeros: bool,
     /// For each field of variable length, octets from the end of the one before it, or the record's start.
     variable: Box<[usize]>,
     shortest: usize,
@@ -71,6 +72,29 @@ impl IanaElements {
     fn contains(&self, id: u16) -> Option<bool> {
         Self::place(id).map(|(word, bit)| self.0[word] & bit != 0)
     }
+}
+
+/// Counters of a flow, none of which is zero in all of them.
+const COUNTERS: [u16; 8] = [
+    ie::OCTET_DELTA_COUNT,
+    ie::PACKET_DELTA_COUNT,
+    ie::OCTET_TOTAL_COUNT,
+    ie::PACKET_TOTAL_COUNT,
+    ie::INITIATOR_OCTETS,
+    ie::RESPONDER_OCTETS,
+    ie::INITIATOR_PACKETS,
+    ie::RESPONDER_PACKETS,
+];
+
+/// Source and destination addresses.
+const ADDRESSES: [[u16; 2]; 2] = [
+    [ie::SOURCE_IPV4_ADDRESS, ie::DESTINATION_IPV4_ADDRESS],
+    [ie::SOURCE_IPV6_ADDRESS, ie::DESTINATION_IPV6_ADDRESS],
+];
+
+fn no_flow_of_zeros(iana: &IanaElements) -> bool {
+    let has = |&id: &u16| iana.contains(id) == Some(true);
+    COUNTERS.iter().any(has) || ADDRESSES.iter().any(|pair| pair.iter().all(has))
 }
 
 /// One field of a plan.
@@ -139,7 +163,7 @@ impl Plan {
     }
 
     /// The same, with elements from wherever `element` takes them.
-    pub(crate) fn compile_with(
+    pub fn compile_with(
         element: impl Fn(u32, u16) -> Element,
         naming: Naming,
         template_id: u16,
@@ -184,6 +208,7 @@ impl Plan {
             scope_count,
             options,
             fields: fields.into(),
+            no_flow_of_zeros: no_flow_of_zeros(&iana),
             iana,
             variable: variable.into(),
             shortest,
@@ -232,6 +257,13 @@ impl Plan {
         known.unwrap_or_else(|| {
             self.fields.iter().any(|field| field.element.id == id && field.element.enterprise == enterprise)
         })
+    }
+
+    /// Whether a record of zeros can be none of a flow: it would have no octets or packets, or go from no address
+    /// to none.
+    #[inline]
+    pub fn has_no_flow_of_zeros(&self) -> bool {
+        self.no_flow_of_zeros
     }
 
     /// Length of every record, in octets; `None` when records have a length of their own each.

@@ -79,6 +79,32 @@ pub enum Problem {
         /// Length of the template's shortest record.
         record: usize,
     },
+    /// Zeros behind the last record of a set are more than the three octets that align it. Those that would make
+    /// records are not taken for any: see [`DataSet::lay`](crate::DataSet::lay).
+    #[error(
+        "set {set_id}: {length} zeros at offset {offset} are padding{}",
+        if *.records > 0 { ", though they would make records" } else { "" }
+    )]
+    ZeroPadding {
+        /// Set id.
+        set_id: u16,
+        /// Where the zeros start in the export packet.
+        offset: usize,
+        /// How many they are.
+        length: usize,
+        /// Records of the template that they would make.
+        records: usize,
+    },
+    /// The last records of a set are zeros throughout, which padding would be too; they were decoded.
+    #[error("set {set_id}: {records} records of zeros from offset {offset} on may be padding")]
+    ZeroRecords {
+        /// Set id.
+        set_id: u16,
+        /// Where the first of them starts in the export packet.
+        offset: usize,
+        /// How many they are.
+        records: usize,
+    },
     /// A template has so many fields of length zero that a data set of it could stand for far more values
     /// than it has octets. It was not kept.
     #[error("template {template_id} at offset {offset} was not kept: {fields} of its fields have no octets")]
@@ -158,7 +184,7 @@ impl Problem {
     /// note, or concern templates that are not known.
     pub fn is_malformed(&self) -> bool {
         match self {
-            Self::Set(error) => !matches!(error, SetError::Gap { .. }),
+            Self::Set(error) => !matches!(error, SetError::Gap { .. } | SetError::Filling { .. }),
             Self::Template(_)
             | Self::NoFields { .. }
             | Self::EmptyRecord { .. }
@@ -166,6 +192,8 @@ impl Problem {
             Self::MissingTemplate { .. }
             | Self::ReservedSet { .. }
             | Self::Padding { .. }
+            | Self::ZeroPadding { .. }
+            | Self::ZeroRecords { .. }
             | Self::EmptyFields { .. }
             | Self::TooManyTemplates { .. }
             | Self::GivenUp { .. }

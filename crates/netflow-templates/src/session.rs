@@ -328,6 +328,9 @@ impl Session {
                 Err(error) => self.problem(&packet, error.into(), sink),
             }
         }
+        if let Some(error) = message.filling(octets) {
+            self.problem(&packet, error.into(), sink);
+        }
         let released = std::mem::take(&mut self.released);
         for (number, missing) in std::mem::take(&mut self.missing).into_iter().enumerate() {
             let Missing { set_id, length, offset } = missing;

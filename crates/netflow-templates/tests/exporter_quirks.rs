@@ -78,13 +78,74 @@ fn nexus_7700_pads_data_with_up_to_36_octets() {
         packet.template(&template(256, &[(ie::INTERFACE_NAME, 40)]));
         packet.begin_set(256).octets(&record).octets(&vec![0; padding]);
         let told = alone(packet.finish());
-        assert_eq!((told.lines.len(), &told.problems[..]), (2, &[][..]), "{padding} octets");
+        assert_eq!(told.lines.len(), 2, "{padding} octets");
+        let noted = [Problem::ZeroPadding { set_id: 256, offset: 76, length: padding, records: 0 }];
+        assert_eq!(told.problems, noted);
+        assert!(!told.problems[0].is_malformed());
     }
+    // Up to three octets align the set.
+    let mut packet = v9(0);
+    packet.template(&template(256, &[(ie::INTERFACE_NAME, 40)]));
+    packet.begin_set(256).octets(&record).octets(&[0; 3]);
+    assert_eq!(alone(packet.finish()).problems, []);
     // What is not zero is no padding, and nothing that would be silently passed over.
     let mut packet = v9(0);
     packet.template(&template(256, &[(ie::INTERFACE_NAME, 40)]));
     packet.begin_set(256).octets(&record).octets(&[0; 23]).octets(&[1]);
     assert!(matches!(alone(packet.finish()).problems[..], [Problem::Padding { length: 24, .. }]));
+}
+
+/// A set of template 256 with these octets, and what is told of it behind the template.
+fn set_of(fields: &[(u16, u16)], octets: &[u8]) -> (Vec<String>, Vec<Problem>) {
+    let mut packet = v9(0);
+    packet.template(&template(256, fields)).begin_set(256).octets(octets);
+    let mut told = alone(packet.finish());
+    (told.lines.split_off(1), told.problems)
+}
+
+#[test]
+fn padding_as_long_as_records_makes_no_flows_where_none_could_be_so() {
+    let fields = [(ie::PROTOCOL_IDENTIFIER, 1), (ie::OCTET_DELTA_COUNT, 4), (ie::SOURCE_TRANSPORT_PORT, 2)];
+    let record = [6, 0, 0, 0, 40, 0, 80];
+    let noted = |length, records| [Problem::ZeroPadding { set_id: 256, offset: 51, length, records }];
+    for (padding, records) in [(7, 1), (9, 1), (36, 5)] {
+        let (lines, problems) = set_of(&fields, &[&record[..], &vec![0; padding]].concat());
+        assert_eq!(lines, ["flow 256: 6 40 80"], "{padding} octets");
+        assert_eq!(problems, noted(padding, records));
+        assert!(!problems[0].is_malformed());
+    }
+    // Zeros with something behind them are no padding.
+    let (lines, problems) = set_of(&fields, &[&record[..], &[0; 7], &record[..]].concat());
+    assert_eq!((lines.len(), &problems[..]), (3, &[][..]));
+    // Lengths of zero are the shortest record of a template of variable length.
+    let fields = [(ie::INTERFACE_NAME, VARIABLE_LENGTH), (ie::PACKET_DELTA_COUNT, 2)];
+    let (lines, problems) = set_of(&fields, &[2, b'g', b'e', 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(lines, ["flow 256: ge 7"]);
+    assert_eq!(problems, [Problem::ZeroPadding { set_id: 256, offset: 45, length: 7, records: 2 }]);
+    let (lines, problems) = set_of(&fields, &[5, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((lines.len(), &problems[..]), (1, &[][..]), "zeros within a record");
+}
+
+#[test]
+fn records_of_zeros_that_may_be_some_are_kept_and_told() {
+    let ports = [(ie::PROTOCOL_IDENTIFIER, 1), (ie::SOURCE_TRANSPORT_PORT, 2)];
+    let (lines, problems) = set_of(&ports, &[6, 0, 80, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(lines, ["flow 256: 6 80", "flow 256: 0 0", "flow 256: 0 0"]);
+    assert_eq!(problems, [Problem::ZeroRecords { set_id: 256, offset: 43, records: 2 }]);
+    assert!(!problems[0].is_malformed());
+    // A set has a record at least.
+    let counter = [(ie::OCTET_DELTA_COUNT, 4)];
+    let (lines, problems) = set_of(&counter, &[0; 8]);
+    assert_eq!(lines, ["flow 256: 0", "flow 256: 0"]);
+    assert!(matches!(problems[..], [Problem::ZeroRecords { records: 2, .. }]));
+    // Options data may well be zeros, and a fixed version says how many records it has.
+    let record = vec![(ie::EXPORTING_PROCESS_ID, &[0][..]), (ie::OCTET_TOTAL_COUNT, &[0][..])];
+    let told = decode(&mut Session::new(), &[common::options_packet(1, &[record])]).remove(0);
+    assert_eq!((told.lines.len(), &told.problems[..]), (2, &[][..]));
+    let mut packet = MessageEncoder::new(Header::V5(v5::Header { count: 2, ..v5::Header::default() }));
+    packet.record(&v5::Record { protocol: 6, ..v5::Record::default() }).record(&v5::Record::default());
+    let told = alone(packet.finish());
+    assert_eq!((told.lines.len(), &told.problems[..]), (2, &[][..]));
 }
 
 #[test]
@@ -120,10 +181,27 @@ fn palo_alto_fills_the_datagram_with_zeros() {
     let used = packet.len();
     packet.resize(1_408, 0);
     let told = alone(packet.clone());
-    assert_eq!((told.lines.len(), &told.problems[..]), (2, &[][..]));
+    assert_eq!(told.lines.len(), 2);
+    assert_eq!(told.problems, [Problem::Set(SetError::Filling { offset: used, length: 1_408 - used })]);
+    assert!(!told.problems[0].is_malformed());
     // Zeros are padding up to the end only.
     packet[used + 100] = 1;
     assert!(matches!(alone(packet).problems[..], [Problem::Set(SetError::Length { id: 0, length: 0, .. })]));
+}
+
+#[test]
+fn zeros_behind_v5_records_and_ipfix_messages_fill_the_datagram() {
+    let mut packet = MessageEncoder::new(Header::V5(v5::Header { count: 1, ..v5::Header::default() }));
+    packet.record(&v5::Record { protocol: 6, ..v5::Record::default() });
+    let mut message = ipfix(0);
+    message.template(&protocol_and_port(256)).begin_set(256).octets(&[6, 0, 80, 0]);
+    for packet in [packet.finish(), message.finish()] {
+        let used = packet.len();
+        let filled = [&packet[..], &[0; 40]].concat();
+        let told = alone(filled);
+        assert_eq!(told.problems, [Problem::Set(SetError::Filling { offset: used, length: 40 })]);
+        assert_eq!(told.lines, alone(packet).lines);
+    }
 }
 
 #[test]

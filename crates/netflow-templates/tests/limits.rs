@@ -93,7 +93,7 @@ fn the_stalest_domains_go_and_no_more_of_them_than_it_takes() {
     let known = |session: &mut Session, domain| {
         let header = ipfix::Header { observation_domain_id: domain, ..ipfix::Header::default() };
         let mut packet = MessageEncoder::new(Header::Ipfix(header));
-        packet.begin_set(256).octets(&[0; 32]);
+        packet.begin_set(256).octets(&[1; 32]);
         let mut problems = Problems::default();
         session.decode(ROUTER, Timestamp::from_secs(12), &packet.finish(), &mut problems).unwrap();
         problems.0.is_empty()

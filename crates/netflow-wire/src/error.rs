@@ -69,6 +69,15 @@ pub enum SetError {
         /// How many they are.
         length: usize,
     },
+    /// Zeros fill the datagram behind the last set or record: some exporters send datagrams of one size. Nothing is
+    /// lost.
+    #[error("{length} zeros at offset {offset} fill the end of the datagram")]
+    Filling {
+        /// Where they start in the export packet.
+        offset: usize,
+        /// How many they are.
+        length: usize,
+    },
     /// A set was found at the next multiple of four, behind octets that belong to none.
     #[error("{length} octets at offset {offset} lie between two sets")]
     Gap {

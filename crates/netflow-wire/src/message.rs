@@ -66,6 +66,13 @@ impl<'a> Message<'a> {
         datagram.get(length..).filter(|rest| length > 0 && rest.iter().any(|&octet| octet != 0))
     }
 
+    /// What is odd about a datagram whose first message this is: zeros fill it behind the message's length (IPFIX).
+    pub fn filling(&self, datagram: &[u8]) -> Option<SetError> {
+        let rest = datagram.get(self.len()..).filter(|rest| !rest.is_empty())?;
+        let filling = SetError::Filling { offset: self.len(), length: rest.len() };
+        rest.iter().all(|&octet| octet == 0).then_some(filling)
+    }
+
     /// The sets, with what is wrong between them.
     pub fn sets(&self) -> Sets<'a> {
         let header = self.header.len();

@@ -105,7 +105,7 @@ impl<'a> Sets<'a> {
         } else if body[end..].iter().any(|&octet| octet != 0) {
             Some(SetError::Trailing { offset: offset + end, length: body.len() - end })
         } else {
-            None
+            filling(offset + end, body.len() - end)
         };
         let body = &body[..end];
         let set = Set { id: 0, kind: SetKind::Fixed(layout), offset, body, ipfix: false };
@@ -182,10 +182,13 @@ impl<'a> Sets<'a> {
             return Some(Err(SetError::Gap { offset, length: gap }));
         }
         if length < SetHeader::LEN {
-            // Some exporters (Palo Alto) fill the rest of the datagram with zeros.
             let padding = self.rest.iter().all(|&octet| octet == 0);
-            let (offset, _) = self.end();
-            return (!padding).then_some(Err(SetError::Length { id, offset, length: header.length }));
+            let (offset, left) = self.end();
+            let error = match padding {
+                true => filling(offset, left),
+                false => Some(SetError::Length { id, offset, length: header.length }),
+            };
+            return error.map(Err);
         }
         let left = self.rest.len();
         let (octets, offset) = self.take(length.min(left));
@@ -197,6 +200,12 @@ impl<'a> Sets<'a> {
         }
         Some(Ok(set))
     }
+}
+
+/// Zeros behind the last set, or the last record. Fewer than four are what aligns a packet; more are what some
+/// exporters (Palo Alto) fill their datagrams with.
+fn filling(offset: usize, length: usize) -> Option<SetError> {
+    (length >= SetHeader::LEN).then_some(SetError::Filling { offset, length })
 }
 
 impl<'a> Iterator for Sets<'a> {

@@ -9,6 +9,7 @@ use netflow_wire::{Header, SetError, SetHeader, TemplateError, WireError};
 use super::header;
 use super::origin::Origin;
 use super::tree::Mark;
+use crate::output::count;
 
 /// Record lengths that are named for a set without template.
 const MOST_FITS: usize = 8;
@@ -33,6 +34,7 @@ pub(super) fn offset(problem: &Problem) -> usize {
             SetError::Length { offset, .. }
             | SetError::Truncated { offset, .. }
             | SetError::Trailing { offset, .. }
+            | SetError::Filling { offset, .. }
             | SetError::Gap { offset, .. },
         )
         | Problem::Template(
@@ -46,6 +48,8 @@ pub(super) fn offset(problem: &Problem) -> usize {
         | Problem::EmptyRecord { offset, .. }
         | Problem::RecordOverrun { offset, .. }
         | Problem::Padding { offset, .. }
+        | Problem::ZeroPadding { offset, .. }
+        | Problem::ZeroRecords { offset, .. }
         | Problem::EmptyFields { offset, .. }
         | Problem::TooManyTemplates { offset, .. } => offset,
         Problem::Set(SetError::Count { .. }) => 2,
@@ -131,6 +135,23 @@ pub(super) fn problem(problem: &Problem, scene: &Scene<'_>) -> String {
                 }
             }
         ),
+        Problem::ZeroPadding { set_id, offset, length, records } => format!(
+            "set {set_id}: {length} zeros at offset {offset} are behind its last record, where padding takes \
+             three at most. {}",
+            match records {
+                0 => "They are too few for a record, and nothing is lost.".to_owned(),
+                records => format!(
+                    "They would make {}, but no flow is without octets, packets and addresses: they are taken \
+                     for padding.",
+                    count(records as u64, "record")
+                ),
+            }
+        ),
+        Problem::ZeroRecords { set_id, offset, records } => format!(
+            "set {set_id}: {} of zeros from offset {offset} on may be padding. By the template a record could \
+             be so, or the set has no other: decoded as what it says.",
+            count(records as u64, "record")
+        ),
         Problem::EmptyFields { template_id, offset, fields } => format!(
             "template {template_id} at offset {offset}: {fields} of its fields have length 0, so a small \
              packet could stand for a huge number of values. It is not kept, and its data will not be \
@@ -174,6 +195,14 @@ fn set(error: SetError, scene: &Scene<'_>) -> String {
                  ignored."
             ),
         },
+        SetError::Filling { offset, length } if offset >= scene.octets.len() => format!(
+            "{length} zeros follow the message's length ({offset}, offset 2) in its datagram: filling, which is \
+             ignored."
+        ),
+        SetError::Filling { offset, length } => format!(
+            "{length} zeros from offset {offset} on fill the end of the datagram, behind the last set (some \
+             exporters send datagrams of one size). Nothing is lost."
+        ),
         SetError::Gap { offset, length } => format!(
             "{length} octets at offset {offset} lie between two sets. The next set was found at the next \
              multiple of four: the length of the set before does not cover its padding (some exporters do \

@@ -80,10 +80,8 @@ impl Oddities {
         if self.trackers.len() >= MAX_DOMAINS && !self.trackers.contains_key(&key) {
             return;
         }
-        let counted = !problems
-            .iter()
-            .any(|problem| matches!(problem, Problem::MissingTemplate { .. }) || problem.is_malformed());
-        let units = counted.then_some(Units { records: counts.flows as u32, options: counts.options as u32 });
+        let units = are_counted(problems)
+            .then_some(Units { records: counts.flows as u32, options: counts.options as u32 });
         let tracker = self.trackers.entry(key).or_default();
         let step = tracker.observe(header.version(), sequence, units, received, header.uptime_millis());
         let unit = if matches!(header, Header::V9(_)) { "packet" } else { "record" };
@@ -110,12 +108,19 @@ impl Oddities {
     }
 }
 
+/// Whether all records of a packet could be counted.
+fn are_counted(problems: &[Problem]) -> bool {
+    !problems
+        .iter()
+        .any(|problem| matches!(problem, Problem::MissingTemplate { .. }) || problem.is_malformed())
+}
+
 /// Counts and fractions of seconds that cannot be.
 fn header(tree: &mut Tree, seen: &Seen<'_>) {
     let Seen { header, counts, .. } = *seen;
     let records = counts.flows + counts.options + counts.templates;
     match header {
-        Header::V9(h) if seen.problems.is_empty() && usize::from(h.count) != records => tree.remark(
+        Header::V9(h) if are_counted(seen.problems) && usize::from(h.count) != records => tree.remark(
             Mark::Odd,
             &format!(
                 "the header's count (offset 2) is {}, but the packet has {records} records: {}. Nothing \

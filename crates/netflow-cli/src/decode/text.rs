@@ -266,14 +266,6 @@ impl TextWriter {
         self.oddities.tell(&mut body.tree, &seen);
 
         self.sets(&mut body, &message);
-        if given.len() > length && given[length..].iter().all(|&octet| octet == 0) {
-            let zeros = count((given.len() - length) as u64, "zero");
-            let text = format!(
-                "{zeros} follow the message's length ({length}, offset 2) in its datagram: filling, which \
-                 is ignored."
-            );
-            body.tree.remark(Mark::Odd, &text);
-        }
         body.tell_before(usize::MAX);
         if is_no_message(&given[length..]) {
             nobodys(&mut body.tree, given, length);

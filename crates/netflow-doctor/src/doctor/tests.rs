@@ -338,6 +338,63 @@ fn quirks_of_templates_and_times_are_recognised() {
 }
 
 #[test]
+fn padding_and_filling_are_counted_and_nothing_is_malformed() {
+    // Palo Alto fills its datagrams, Nexus 7700 pads sets with what could be records.
+    let (_, plain) = packet(0, 0, true);
+    let filled = [&packet(1, 1, false).1[..], &[0; 400]].concat();
+    let mut padded = v9(2, 2, 1);
+    padded.begin_set(256).octets(&bytes(2)).octets(&[0; 24]);
+    let padded = padded.finish();
+    let mut kept = v9(3, 3, 2);
+    kept.template(&template(257, 0, &[(ie::PROTOCOL_IDENTIFIER, 1), (ie::SOURCE_TRANSPORT_PORT, 2)]));
+    kept.begin_set(257).octets(&[6, 0, 80, 0, 0, 0]);
+    // The set behind one of odd length.
+    let mut odd = v9(4, 4, 2);
+    odd.begin_set(257).octets(&[6, 0, 80]).begin_set(256).octets(&bytes(4));
+    let packets = [plain, filled, padded, kept.finish(), odd.finish()];
+    let diagnosis = diagnose((0..).zip(packets));
+    let mut seen = quirks(&diagnosis);
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [("filled_datagram", 1, 5), ("unaligned_set", 1, 5), ("zero_padding", 1, 5), ("zero_records", 1, 5)]
+    );
+    assert!(diagnosis.findings.iter().all(|finding| finding.severity == Severity::Notice));
+    assert_eq!(diagnosis.domains[0].flows, 7, "two of them of zeros, or of odd length");
+}
+
+#[test]
+fn icmp_in_ports_is_counted_by_flows() {
+    let fields =
+        [(ie::PROTOCOL_IDENTIFIER, 1), (ie::DESTINATION_TRANSPORT_PORT, 2), (ie::OCTET_DELTA_COUNT, 4)];
+    let mut packet = v9(0, 0, 4);
+    packet.template(&template(256, 0, &fields)).begin_set(256);
+    for (protocol, port) in [(1, [8, 0]), (6, [0, 80]), (58, [135, 0])] {
+        packet.octets(&[protocol]).octets(&port).octets(&[0, 0, 0, 84]);
+    }
+    let seen = quirks(&diagnose([(0, packet.finish())]));
+    assert!(seen.contains(&("icmp_in_port", 2, 3)), "{seen:?}");
+}
+
+#[test]
+fn options_that_come_from_another_port_than_flows_are_told() {
+    let mut options = v9(0, 0, 2);
+    let fields = [(ie::EXPORTING_PROCESS_ID, 4), (ie::SAMPLING_INTERVAL, 4)];
+    options.template(&template(300, 1, &fields)).begin_set(300).octets(&[0, 0, 0, 1, 0, 0, 0, 100]);
+    let (options, data) = (options.finish(), packet(1, 1, true).1);
+    let seen = |ports: [u16; 2]| {
+        let (mut session, mut doctor) = (Session::new(), Doctor::new());
+        for (packet, port) in [&options, &data].into_iter().zip(ports) {
+            let received = Timestamp::from_secs(START.into());
+            session.decode(Exporter { port, ..ROUTER }, received, packet, &mut doctor).unwrap();
+        }
+        quirks(&doctor.finish())
+    };
+    assert_eq!(seen([2_055, 40_112]), [("options_from_other_port", 1, 2)]);
+    assert_eq!(seen([2_055, 2_055]), []);
+}
+
+#[test]
 fn uptimes_in_ipfix_need_a_start() {
     const FIELDS: &[(u16, u16)] = &[(ie::FLOW_END_SYS_UP_TIME, 4), (ie::OCTET_DELTA_COUNT, 4)];
     let message = |n: u32, with_start: bool| {

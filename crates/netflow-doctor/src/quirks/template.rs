@@ -1,5 +1,6 @@
 //! Signs of quirks in what templates have, and lack.
 
+use netflow_flow::{has_only_physical_interfaces, has_only_totals, is_of_events};
 use netflow_templates::{DataType, Field, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
@@ -39,9 +40,11 @@ const TIMES: [u16; 16] = [
 const FLOW_SAMPLING: [u16; 3] =
     [ie::FLOW_SELECTOR_ALGORITHM, ie::SAMPLING_FLOW_INTERVAL, ie::SAMPLING_FLOW_SPACING];
 
-/// Counters since the last record, and those since the flow began.
-const COUNTERS: [(u16, u16); 2] =
-    [(ie::OCTET_DELTA_COUNT, ie::OCTET_TOTAL_COUNT), (ie::PACKET_DELTA_COUNT, ie::PACKET_TOTAL_COUNT)];
+/// Addresses of one side, in either version of IP.
+const BOTH_VERSIONS: [[u16; 2]; 2] = [
+    [ie::SOURCE_IPV4_ADDRESS, ie::SOURCE_IPV6_ADDRESS],
+    [ie::DESTINATION_IPV4_ADDRESS, ie::DESTINATION_IPV6_ADDRESS],
+];
 
 /// The signals of a template.
 pub(super) fn signals(plan: &Plan, version: u16) -> impl Iterator<Item = Signal> {
@@ -50,19 +53,23 @@ pub(super) fn signals(plan: &Plan, version: u16) -> impl Iterator<Item = Signal>
     let field = |is: fn(&Field) -> bool| plan.fields().iter().any(is);
     let is_high = |field: &Field| field.element().enterprise == pen::IANA && field.element().id > 32_767;
     let flows = !plan.is_options();
-    let is_event = any(&[ie::FIREWALL_EVENT, ie::NAT_EVENT]);
+    let long_uptime = |field: &Field| {
+        let element = field.element();
+        let uptime = [ie::FLOW_START_SYS_UP_TIME, ie::FLOW_END_SYS_UP_TIME].contains(&element.id);
+        element.enterprise == pen::IANA && uptime && field.length() > 4
+    };
     let signals = [
         (Signal::RepeatedElement, field(|field| field.occurrence() > 0 && !may_repeat(field))),
         (Signal::EmptyField, field(|field| field.length() == 0)),
         (Signal::LongNumber, field(is_long_number)),
         (Signal::HighFieldType, version == 9 && field(is_high)),
-        // An event of a connection is told with what the connection had in all.
-        (
-            Signal::OnlyTotals,
-            flows && !is_event && COUNTERS.iter().any(|&(delta, total)| has(total) && !has(delta)),
-        ),
+        (Signal::OnlyTotals, flows && has_only_totals(plan)),
+        (Signal::PhysicalInterfaces, flows && has_only_physical_interfaces(plan)),
+        (Signal::BothIpVersions, flows && BOTH_VERSIONS.iter().any(|both| both.iter().all(|&id| has(id)))),
+        (Signal::LongUptime, plan.fields().iter().any(long_uptime)),
+        (Signal::IntervalWithoutSpace, has(ie::SAMPLING_PACKET_INTERVAL) && !has(ie::SAMPLING_PACKET_SPACE)),
         (Signal::IcmpWithoutProtocol, flows && any(&ICMP) && !has(ie::PROTOCOL_IDENTIFIER)),
-        (Signal::EventWithoutTime, flows && is_event && !any(&TIMES)),
+        (Signal::EventWithoutTime, flows && is_of_events(plan) && !any(&TIMES)),
         (Signal::FlowSampling, any(&FLOW_SAMPLING)),
     ];
     signals.into_iter().filter(|(_, is_there)| *is_there).map(|(signal, _)| signal)
@@ -115,6 +122,13 @@ mod tests {
             (vec![octets, (ie::ICMP_TYPE_CODE_IPV4, 2)], Signal::IcmpWithoutProtocol),
             (vec![octets, (ie::FIREWALL_EVENT, 1)], Signal::EventWithoutTime),
             (vec![octets, (ie::SAMPLING_FLOW_INTERVAL, 4)], Signal::FlowSampling),
+            (vec![octets, (ie::INGRESS_PHYSICAL_INTERFACE, 4)], Signal::PhysicalInterfaces),
+            (
+                vec![octets, (ie::SOURCE_IPV4_ADDRESS, 4), (ie::SOURCE_IPV6_ADDRESS, 16)],
+                Signal::BothIpVersions,
+            ),
+            (vec![octets, (ie::FLOW_START_SYS_UP_TIME, 8)], Signal::LongUptime),
+            (vec![octets, (ie::SAMPLING_PACKET_INTERVAL, 4)], Signal::IntervalWithoutSpace),
         ] {
             assert_eq!(signs(9, false, &fields), [signal]);
         }
@@ -122,7 +136,7 @@ mod tests {
 
     #[test]
     fn ordinary_templates_show_no_signs() {
-        let times = [(ie::FLOW_START_SYS_UP_TIME, 8), (ie::FLOW_END_SYS_UP_TIME, 4)];
+        let times = [(ie::FLOW_START_SYS_UP_TIME, 4), (ie::FLOW_END_SYS_UP_TIME, 4)];
         let icmp = [(ie::PROTOCOL_IDENTIFIER, 1), (ie::ICMP_TYPE_CODE_IPV4, 2)];
         let counters = [(ie::OCTET_DELTA_COUNT, 8), (ie::OCTET_TOTAL_COUNT, 8)];
         assert_eq!(signs(9, false, &[times, icmp, counters].concat()), []);
@@ -130,6 +144,7 @@ mod tests {
         let event =
             [(ie::FIREWALL_EVENT, 1), (ie::OBSERVATION_TIME_MILLISECONDS, 8), (ie::OCTET_TOTAL_COUNT, 4)];
         assert_eq!(signs(9, false, &event), []);
+        assert_eq!(signs(9, false, &[event[1], event[2], (ie::V9_FW_EVENT, 1)]), [Signal::HighFieldType]);
         assert_eq!(signs(10, false, &[(ie::PADDING_OCTETS, 1), (ie::PADDING_OCTETS, 2)]), []);
         // Options data count in their own way.
         assert_eq!(signs(10, true, &[(ie::EXPORTING_PROCESS_ID, 4), (ie::OCTET_TOTAL_COUNT, 8)]), []);

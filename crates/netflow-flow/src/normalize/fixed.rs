@@ -9,6 +9,7 @@ use netflow_wire::{FieldSpecifier, element_id as ie, enterprise as pen, v1, v5, 
 use super::icmp;
 use crate::column::{FixedRecord, place};
 use crate::flows::Row;
+use crate::quality::Quality;
 use crate::schema::{self, Flow};
 
 /// Appends the flows of a set's records, of which the first has the index that `common` has.
@@ -73,7 +74,8 @@ fn begin<L: FixedRecord>(set: &DataSet<'_>, common: &Flow, clock: &Clock, flows:
     }));
     if let Some((proto, _)) = const { place(L::TEMPLATE, PROTO, &[1]) } {
         let icmp = flows[start..].iter_mut().zip(records).filter(|(_, record)| icmp::is_icmp(record[proto]));
-        icmp.for_each(|(flow, _)| icmp::complete(flow));
+        // Older versions have no other place for it.
+        icmp.for_each(|(flow, _)| icmp::complete(flow, Quality::default()));
     }
 }
 

@@ -4,6 +4,7 @@ use netflow_templates::{Field, Plan};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
 use crate::column::Fill;
+use crate::quality::Quality;
 use crate::schema::Flow;
 
 const ICMP: u8 = 1;
@@ -62,19 +63,20 @@ pub(crate) fn is_icmp(proto: u8) -> bool {
     proto == ICMP || proto == ICMP_V6
 }
 
-/// Completes what the fields leave open: type and code where they are in the ports, and none of either for
-/// other protocols.
+/// Completes what the fields leave open: type and code where they are in the ports, which gets a note, and none of
+/// either for other protocols.
 #[inline]
-pub(super) fn complete(flow: &mut Flow) {
+pub(super) fn complete(flow: &mut Flow, note: Quality) {
     if !is_icmp(flow.proto) {
         // Exporters with one template for all protocols send zeros for the others.
         if flow.icmp_type.is_some() || flow.icmp_code.is_some() {
             (flow.icmp_type, flow.icmp_code) = (None, None);
         }
-    } else if flow.icmp_type.unwrap_or(0) == 0 && flow.icmp_code.unwrap_or(0) == 0 {
+    } else if flow.icmp_type.is_none() && flow.icmp_code.is_none() {
         // type * 256 + code stands in the destination port, or (Cisco) in the source port.
         let number = if flow.dst_port == 0 { flow.src_port } else { flow.dst_port };
         flow.icmp_type = Some((number >> 8) as u8);
         flow.icmp_code = Some(number as u8);
+        flow.quality |= note.0;
     }
 }

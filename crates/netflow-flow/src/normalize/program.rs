@@ -6,8 +6,9 @@ use netflow_wire::{element_id as ie, enterprise as pen};
 use super::fractions::Fractions;
 use super::sampling::Sampling;
 use super::time::Times;
-use super::{fixed, icmp, mpls};
+use super::{fixed, icmp, mpls, stand_ins};
 use crate::column::Fill;
+use crate::quality::Quality;
 use crate::schema;
 
 /// How the records of one template become flows.
@@ -32,6 +33,8 @@ pub(super) struct Program {
     pub(super) ip_version: u8,
     /// The protocol, where templates for ICMP leave it out.
     pub(super) implied_proto: Option<u8>,
+    /// What is to be noted of every flow.
+    pub(super) quality: Quality,
     /// Whether there is a direction, which some exporters send wrong.
     pub(super) direction: bool,
 }
@@ -68,15 +71,18 @@ impl Program {
         // Where the values decide, those that are preferred come first.
         steps.sort_by_key(|step| step.rank);
         join_pairs(plan, &mut steps);
+        let implied_proto = icmp::implied_proto(plan);
+        let inferred = implied_proto.is_some() || stand_ins::has_any(plan);
         Self {
             plan: plan.id(),
+            quality: if inferred { Quality::INFERRED } else { Quality::default() },
             fixed,
             mpls: mpls.into(),
             steps: steps.into(),
             rare,
             sampling: Sampling::new(plan),
             ip_version: ip_version(plan),
-            implied_proto: icmp::implied_proto(plan),
+            implied_proto,
             fractions: times.has_fractions().then(Fractions::default),
             direction: plan.has(pen::IANA, ie::FLOW_DIRECTION),
             time: times,

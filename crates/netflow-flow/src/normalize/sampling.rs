@@ -1,9 +1,10 @@
 //! Sampling rates: where they are said, and which of them is believed.
 //!
 //! In this order: the user, the record, options data (`DomainOptions::rate` has their rules), the header (v5). A
-//! rate of zero is no rate. What nothing says is 1, and marked as assumed.
+//! rate of zero is no rate. What nothing says is 1, and marked as assumed. What a record says is the same in flow
+//! records and in options data ([`SamplingParameters`]).
 
-use netflow_templates::{Context, DataSet, DomainOptions, Plan};
+use netflow_templates::{Context, DataSet, DomainOptions, Plan, SamplingParameters};
 use netflow_wire::{Header, element_id as ie, enterprise as pen};
 
 use super::remembering;
@@ -30,10 +31,6 @@ pub(super) fn of_set(context: &Context<'_>, sampling_override: SamplingOverride)
 /// Elements of a record that name its sampler.
 const SAMPLERS: [u16; 2] = [ie::SAMPLER_ID, ie::SELECTOR_ID];
 
-/// Elements of a record that say its rate, or part of it.
-const RATES: [u16; 4] =
-    [ie::SAMPLING_INTERVAL, ie::SAMPLER_RANDOM_INTERVAL, ie::SAMPLING_PACKET_INTERVAL, ie::SAMPLING_SIZE];
-
 /// What the records of a template say about sampling.
 #[derive(Debug)]
 pub(super) struct Sampling {
@@ -43,7 +40,7 @@ pub(super) struct Sampling {
 
 impl Sampling {
     pub(super) fn new(plan: &Plan) -> Self {
-        Self { rate: RATES.iter().any(|&id| plan.has(pen::IANA, id)) }
+        Self { rate: SamplingParameters::ELEMENTS.iter().any(|&id| plan.has(pen::IANA, id)) }
     }
 
     /// Takes rates from options data, and from the records.
@@ -85,67 +82,15 @@ fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Row]
 }
 
 fn from_record(set: &DataSet<'_>, flows: &mut [Row]) {
-    let plan = set.plan();
+    let mut said = vec![SamplingParameters::default(); set.len()];
     for column in set.columns() {
         let element = column.field().element();
-        if element.enterprise != pen::IANA {
-            continue;
-        }
-        let mut put = |flow: &mut Row, rate: u64| {
-            if rate > 0 {
-                (flow.sampling_rate, flow.sampling_source) = (rate, SamplingSource::Record);
-            }
-        };
-        match element.id {
-            ie::SAMPLING_INTERVAL | ie::SAMPLER_RANDOM_INTERVAL => {
-                column.zip_unsigned(flows, put);
-            }
-            // (interval + space) / interval: of so many packets, so many are taken.
-            ie::SAMPLING_PACKET_INTERVAL if plan.has(pen::IANA, ie::SAMPLING_PACKET_SPACE) => {
-                ratio(
-                    set,
-                    ie::SAMPLING_PACKET_INTERVAL,
-                    ie::SAMPLING_PACKET_SPACE,
-                    flows,
-                    |interval, space| interval.saturating_add(space).checked_div(interval),
-                );
-            }
-            // size out of population.
-            ie::SAMPLING_SIZE if plan.has(pen::IANA, ie::SAMPLING_POPULATION) => {
-                ratio(set, ie::SAMPLING_SIZE, ie::SAMPLING_POPULATION, flows, |size, all| {
-                    all.checked_div(size)
-                });
-            }
-            ie::SAMPLING_PACKET_INTERVAL => {
-                column.zip_unsigned(flows, &mut put);
-            }
-            _ => {}
+        if element.enterprise == pen::IANA && SamplingParameters::ELEMENTS.contains(&element.id) {
+            column.zip_unsigned(&mut said, |said, number| said.note(element.id, number));
         }
     }
-}
-
-/// A rate that follows from two fields of the record.
-fn ratio(
-    set: &DataSet<'_>,
-    first: u16,
-    second: u16,
-    flows: &mut [Row],
-    rate: impl Fn(u64, u64) -> Option<u64>,
-) {
-    let values = |id| {
-        let mut values = vec![0; set.len()];
-        let mut columns = set.columns();
-        let column = columns.find(|column| {
-            let element = column.field().element();
-            (element.enterprise, element.id) == (pen::IANA, id)
-        });
-        if let Some(column) = column {
-            column.zip_unsigned(&mut values, |value, number| *value = number);
-        }
-        values
-    };
-    for (flow, (first, second)) in flows.iter_mut().zip(values(first).into_iter().zip(values(second))) {
-        if let Some(rate) = rate(first, second).filter(|&rate| rate > 0) {
+    for (flow, said) in flows.iter_mut().zip(&said) {
+        if let Some(rate) = said.rate() {
             (flow.sampling_rate, flow.sampling_source) = (rate, SamplingSource::Record);
         }
     }

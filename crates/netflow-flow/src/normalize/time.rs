@@ -3,6 +3,7 @@
 use netflow_templates::{Column, Context, DataSet, DataType, Field, Plan, Timestamp, Value};
 use netflow_wire::{element_id as ie, enterprise as pen};
 
+use super::is_of_events;
 use crate::column::Fill;
 use crate::flows::Row;
 use crate::value::TimeQuality;
@@ -52,7 +53,6 @@ pub(super) struct Times {
 impl Times {
     pub(super) fn new(plan: &Plan) -> Self {
         let has = |ids: &[u16]| ids.iter().any(|&id| plan.has(pen::IANA, id));
-        let event = has(&[ie::FIREWALL_EVENT, ie::NAT_EVENT]);
         Self {
             start: chosen(plan, pen::IANA, START),
             end: chosen(plan, pen::IANA, END),
@@ -60,7 +60,7 @@ impl Times {
             reverse_end: chosen(plan, pen::REVERSE, END),
             system_init: has(&[ie::SYSTEM_INIT_TIME_MILLISECONDS]),
             further: has(&EVENT) || has(&[ie::FLOW_DURATION_MILLISECONDS, ie::FLOW_DURATION_MICROSECONDS]),
-            event_without_time: event && !has(&EVENT),
+            event_without_time: is_of_events(plan) && !has(&EVENT),
         }
     }
 

@@ -6,10 +6,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use netflow_templates::{
-    Clock, Context, DataSet, DataType, Element, Exporter, Naming, Options, Plan, Registry, Timestamp,
+    Clock, Context, DataSet, DataType, Element, Exporter, Naming, Options, Plan, Problem, Registry, Timestamp,
 };
 use netflow_wire::{FieldSpecifier, Header};
 
@@ -29,6 +30,8 @@ mod rows;
 const MAX_UNKNOWN: usize = 100;
 /// Octets of such a name that are kept.
 const MAX_NAME: usize = 100;
+/// Octets that a shape takes besides its names and elements, about.
+const SHAPE: usize = 512;
 /// Octets that remembered shapes may take, about; then all are forgotten.
 const MAX_SHAPES: usize = 64 << 20;
 
@@ -47,23 +50,41 @@ pub(super) struct PacketLines {
     normalizer: Normalizer,
     normalized: Flows,
     options: Options,
-    /// By the names of the members.
-    shapes: HashMap<Box<[u8]>, Rc<Shape>>,
+    /// By the names of the members, for each kind of records.
+    shapes: HashMap<Kind, HashMap<Box<[u8]>, Rc<Shape>>>,
     /// Octets that they take, about.
     shapes_memory: usize,
     flows: Rows,
     option_records: Rows,
     unknown: BTreeSet<String>,
+    options_problems: Option<OptionsProblems>,
     packets: u64,
     /// The last packet whose sets had to wait, and its number.
     late: Option<(Exporter, Timestamp, Header, u64)>,
     run: Run,
 }
 
+/// What was wrong with options data of a file of export packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionsProblems {
+    /// How often something was.
+    pub count: u64,
+    /// What it was first.
+    pub first: Problem,
+    /// The line with that, from 1.
+    pub line: u64,
+}
+
+/// What names of members mean depends on: the elements that the exporter described itself (RFC 5610), by their
+/// version, and how many members are the scope of options.
+type Kind = (u64, usize);
+
 /// The elements that records with the same members have, `None` for names that are not known, and the plans
 /// for their values by lengths.
 struct Shape {
     elements: Vec<Option<Element>>,
+    /// How many of those that are known are the scope of options.
+    scope_count: u16,
     plans: RefCell<HashMap<Box<[u16]>, Rc<Plan>>>,
 }
 
@@ -91,6 +112,7 @@ impl PacketLines {
             flows: Rows::default(),
             option_records: Rows::default(),
             unknown: BTreeSet::new(),
+            options_problems: None,
             packets: 0,
             late: None,
             run: Run::default(),
@@ -101,14 +123,23 @@ impl PacketLines {
         &self.unknown
     }
 
+    pub(super) fn options_problems(&self) -> Option<OptionsProblems> {
+        self.options_problems
+    }
+
     /// Shapes of records that are kept.
     #[cfg(test)]
     pub(super) fn kept_shapes(&self) -> usize {
-        self.shapes.len()
+        self.shapes.values().map(HashMap::len).sum()
     }
 
-    /// Appends the flows of a line; returns when its packet was received.
-    pub(super) fn read(&mut self, line: &[u8], flows: &mut Vec<Flow>) -> Result<Timestamp, String> {
+    /// Appends the flows of a line with a number; returns when its packet was received.
+    pub(super) fn read(
+        &mut self,
+        line: &[u8],
+        line_number: u64,
+        flows: &mut Vec<Flow>,
+    ) -> Result<Timestamp, String> {
         self.flows.clear();
         self.option_records.clear();
         let packet = line::read(line, &mut self.flows, &mut self.option_records)?;
@@ -118,11 +149,16 @@ impl PacketLines {
 
         let rows = std::mem::take(&mut self.option_records);
         self.options.hear(exporter.address);
-        self.sets(&rows, &[], |lines, set, _, misfits| {
+        let mut problems = Vec::new();
+        self.sets(exporter.address, &rows, &[], |lines, set, _, misfits| {
             let registry = &lines.registry;
-            lines.options.learn(exporter.address, domain, registry, &set, &mut Vec::new());
+            lines.options.learn(exporter.address, domain, registry, &set, &mut problems);
             lines.leave_out(&rows, misfits);
         });
+        if let Some(&first) = problems.first() {
+            let known = OptionsProblems { count: 0, first, line: line_number };
+            self.options_problems.get_or_insert(known).count += problems.len() as u64;
+        }
         self.option_records = rows;
 
         let system_init = match header {
@@ -134,7 +170,7 @@ impl PacketLines {
         };
         let clock = Clock::new(&header, system_init);
         let rows = std::mem::take(&mut self.flows);
-        self.sets(&rows, sets, |lines, set, first, misfits| {
+        self.sets(exporter.address, &rows, sets, |lines, set, first, misfits| {
             let (packet, options) = (number, &lines.options);
             let context = Context { packet, exporter, received, header: &header, late, clock, options };
             let start = flows.len();
@@ -178,6 +214,7 @@ impl PacketLines {
     /// and member of values that are none of their element.
     fn sets(
         &mut self,
+        exporter: IpAddr,
         rows: &Rows,
         sets: &[u32],
         mut each: impl FnMut(&mut Self, DataSet<'_>, usize, &[(usize, usize)]),
@@ -192,13 +229,16 @@ impl PacketLines {
             while end <= first {
                 end = ends.next().unwrap_or(usize::MAX);
             }
-            let names = rows.names(first);
-            let shape = self.shape(rows, first);
+            let (names, scope_count) = (rows.names(first), rows.scope_count(first));
+            let shape = self.shape(exporter, rows, first);
             run.clear();
             run.append(rows, first, &shape.elements);
             std::mem::swap(&mut run.lengths, &mut run.next_lengths);
             let mut next = first + 1;
-            while next < rows.len().min(end) && rows.names(next) == names {
+            while next < rows.len().min(end)
+                && rows.names(next) == names
+                && rows.scope_count(next) == scope_count
+            {
                 let (octets, misfits) = (run.octets.len(), run.misfits.len());
                 run.append(rows, next, &shape.elements);
                 if run.lengths != run.next_lengths {
@@ -208,7 +248,7 @@ impl PacketLines {
                 }
                 next += 1;
             }
-            let plan = self.plan(&shape, &run.lengths);
+            let plan = self.plan(exporter, &shape, &run.lengths);
             let set = DataSet::lay(&plan, &run.octets, 0, &mut run.spans, &mut |_| {});
             each(self, set, first, &run.misfits);
             first = next;
@@ -217,24 +257,27 @@ impl PacketLines {
     }
 
     /// The elements of a record.
-    fn shape(&mut self, rows: &Rows, row: usize) -> Rc<Shape> {
+    fn shape(&mut self, exporter: IpAddr, rows: &Rows, row: usize) -> Rc<Shape> {
         if self.shapes_memory > MAX_SHAPES {
             self.shapes.clear();
             self.shapes_memory = 0;
         }
-        let names = rows.names(row);
-        if let Some(shape) = self.shapes.get(names) {
+        let (names, scope_count) = (rows.names(row), rows.scope_count(row));
+        let kind = (self.options.elements_version(exporter), scope_count);
+        if let Some(shape) = self.shapes.get(&kind).and_then(|shapes| shapes.get(names)) {
             return Rc::clone(shape);
         }
-        let elements: Vec<_> = rows.member_names(row).map(|name| self.element(name)).collect();
-        self.shapes_memory += names.len() + size_of_val(elements.as_slice());
-        let shape = Rc::new(Shape { elements, plans: RefCell::default() });
-        self.shapes.insert(names.into(), Rc::clone(&shape));
+        let elements: Vec<_> = rows.member_names(row).map(|name| self.element(exporter, name)).collect();
+        self.shapes_memory += SHAPE + names.len() + size_of_val(elements.as_slice());
+        // A record has no more fields than a template has.
+        let scope_count = elements.iter().take(scope_count).flatten().count() as u16;
+        let shape = Rc::new(Shape { elements, scope_count, plans: RefCell::default() });
+        self.shapes.entry(kind).or_default().insert(names.into(), Rc::clone(&shape));
         shape
     }
 
     /// The plan for values of these lengths.
-    fn plan(&mut self, shape: &Shape, lengths: &[u16]) -> Rc<Plan> {
+    fn plan(&mut self, exporter: IpAddr, shape: &Shape, lengths: &[u16]) -> Rc<Plan> {
         if let Some(plan) = shape.plans.borrow().get(lengths) {
             return Rc::clone(plan);
         }
@@ -243,26 +286,40 @@ impl PacketLines {
             .zip(lengths)
             .map(|(element, &length)| FieldSpecifier::of(element.enterprise, element.id, length))
             .collect();
+        let element = |enterprise, id| match self.options.element(exporter, enterprise, id) {
+            Some(list) if list.data_type.is_list() => Element { data_type: DataType::String, ..list },
+            Some(described) => described,
+            None => self.without_lists.element(enterprise, id),
+        };
         // Names and ids are of no account here: flows have the registry's.
-        let plan = Plan::compile(&self.without_lists, Naming::Ipfix, 0, false, 0, &specifiers);
+        let (options, scope_count) = (shape.scope_count > 0, shape.scope_count);
+        let plan = Plan::compile_with(element, Naming::Ipfix, 0, options, scope_count, &specifiers);
         let plan = Rc::new(plan);
         self.shapes_memory += plan.memory() + size_of_val(lengths);
         shape.plans.borrow_mut().insert(lengths.into(), Rc::clone(&plan));
         plan
     }
 
-    /// The element with a name, which is kept to be told when no registry has it; a repeated field's number is
-    /// no part of it.
-    fn element(&mut self, name: &str) -> Option<Element> {
-        let element = self.registry.find_name(name).or_else(|| {
+    /// The element with a name, which is kept to be told when neither a registry nor the exporter has it; a
+    /// repeated field's number is no part of it.
+    fn element(&mut self, exporter: IpAddr, name: &str) -> Option<Element> {
+        let (registry, options) = (&self.registry, &self.options);
+        let find = |name: &str| {
+            let known = registry.find_name(name).or_else(|| options.find_element(exporter, name))?;
+            // One that was described without a name goes by its number.
+            Some(options.element(exporter, known.enterprise, known.id).unwrap_or(known))
+        };
+        let element = find(name).or_else(|| {
             let (stem, number) = name.rsplit_once('_')?;
             number.parse::<u16>().ok()?;
-            self.registry.find_name(stem)
+            find(stem)
         });
         match &element {
             Some(Element { enterprise, id, name, data_type, .. }) if data_type.is_list() => {
                 // A name of a registry has no commas, which are all that could go wrong.
-                let _ = self.without_lists.add_csv(&format!("{enterprise},{id},{name},string"));
+                if self.options.element(exporter, *enterprise, *id).is_none() {
+                    let _ = self.without_lists.add_csv(&format!("{enterprise},{id},{name},string"));
+                }
             }
             Some(_) => {}
             None => self.left_out(name),

@@ -5,7 +5,7 @@ use netflow_wire::{
 };
 
 use super::*;
-use crate::{FlowEncoder, Flows, Format, GzipBlock, Value};
+use crate::{FlowEncoder, Flows, Format, GzipBlock, OptionsProblems, Value};
 
 const NOW: u32 = 1_714_564_800;
 
@@ -310,6 +310,84 @@ fn only_options_records_have_scopes_and_fields() {
     );
     assert_eq!((flows[0].proto, flows[0].src_port, flows[0].sampling_rate), (0, 1, 10));
     assert_eq!(unknown, ["scopes"]);
+}
+
+/// A packet in which the exporter describes elements 7 and 8 of an enterprise (RFC 5610), and a record with them.
+fn described() -> Vec<u8> {
+    const PEN: u32 = 64_999;
+    let header = ipfix::Header { export_time: NOW, ..Default::default() };
+    let mut packet = MessageEncoder::new(Header::Ipfix(header));
+    let definition = |template_id, scope_count, fields: &[FieldSpecifier]| {
+        let (options, fields) = (scope_count > 0, fields.to_vec());
+        TemplateDefinition { template_id, scope_count, options, fields, offset: 0 }
+    };
+    let description = [
+        (ie::PRIVATE_ENTERPRISE_NUMBER, 4),
+        (ie::INFORMATION_ELEMENT_ID, 2),
+        (ie::INFORMATION_ELEMENT_DATA_TYPE, 1),
+        (ie::INFORMATION_ELEMENT_NAME, 10),
+    ];
+    let description = description.map(|(id, length)| FieldSpecifier::iana(id, length));
+    packet.template(&definition(300, 2, &description)).begin_set(300);
+    for (id, data_type, name) in [(7u16, 3u8, b"rackNumber"), (8, 18, b"rackSwitch")] {
+        packet.octets(&PEN.to_be_bytes()).octets(&id.to_be_bytes()).octets(&[data_type]).octets(name);
+    }
+    let fields = [
+        FieldSpecifier::iana(ie::OCTET_DELTA_COUNT, 4),
+        FieldSpecifier::of(PEN, 7, 4),
+        FieldSpecifier::of(PEN, 8, 4),
+    ];
+    packet.template(&definition(256, 0, &fields)).begin_set(256);
+    packet.octets(&[0, 0, 0, 40]).octets(&[0, 0, 0, 12]).octets(&[192, 0, 2, 7]);
+    packet.finish()
+}
+
+#[test]
+fn elements_that_an_exporter_described_are_read_back_from_export_packets() {
+    let (mut flows, file) = written_of(&[described()], Format::Packets, false);
+    let mut reader = FlowReader::new(&file[..]).unwrap();
+    let mut read = Vec::new();
+    assert!(reader.read(&mut read).unwrap());
+    flows.iter_mut().for_each(|flow| flow.template_id = None);
+    let extras = &read[0].rare().extras;
+    assert_eq!(extras.get("rackNumber"), Some(Value::Unsigned(12)));
+    assert_eq!(extras.get("rackSwitch"), Some(Value::Address([192, 0, 2, 7].into())));
+    assert_eq!(read, flows);
+    assert_eq!((reader.unknown_fields().len(), reader.options_problems()), (0, None));
+}
+
+/// A line of an exporter that describes element 7 of an enterprise, and has a record with it.
+fn describing(exporter: u8, data_type: u8, value: &str) -> String {
+    let options = format!(
+        r#"[{{"scopes":{{"privateEnterpriseNumber":64999,"informationElementId":7}},
+        "fields":{{"informationElementDataType":{data_type},"informationElementName":"rack"}}}}]"#
+    );
+    let line = ipfix_line(&format!(r#""flows":[{{"rack":{value}}}],"options":{options}"#).replace('\n', ""));
+    line.replace("192.0.2.9", &format!("192.0.2.{exporter}"))
+}
+
+#[test]
+fn what_one_exporter_describes_holds_for_no_other() {
+    let nobody = ipfix_line(r#""flows":[{"rack":5}]"#).replace("192.0.2.9", "192.0.2.3");
+    let file = [describing(1, 3, "5"), describing(2, 13, "\"left\""), describing(1, 3, "6"), nobody].concat();
+    let mut reader = FlowReader::new(file.as_bytes()).unwrap();
+    let (mut flows, mut racks) = (Vec::new(), Vec::new());
+    while reader.read(&mut flows).unwrap() {
+        racks.extend(flows.iter().map(|flow| flow.rare().extras.get("rack").map(|rack| rack.to_string())));
+    }
+    assert_eq!(racks, [Some("5".into()), Some("left".into()), Some("6".into())]);
+    assert_eq!(reader.unknown_fields().into_iter().collect::<Vec<_>>(), ["rack"]);
+}
+
+#[test]
+fn what_is_wrong_with_options_data_of_a_file_is_counted() {
+    let file = [describing(1, 3, "5"), describing(1, 1, "5"), describing(1, 3, "5")].concat();
+    let mut reader = FlowReader::new(file.as_bytes()).unwrap();
+    let mut flows = Vec::new();
+    while reader.read(&mut flows).unwrap() {}
+    let OptionsProblems { count, first, line } = reader.options_problems().unwrap();
+    assert_eq!((count, line), (2, 2), "described otherwise, twice");
+    assert!(matches!(first, Problem::ElementDescription { enterprise: 64_999, id: 7, .. }), "{first}");
 }
 
 #[test]

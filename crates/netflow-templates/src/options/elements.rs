@@ -205,6 +205,12 @@ impl DescribedElements {
         Some(Element { name, data_type, semantics, units, ..unknown })
     }
 
+    /// The element with a name, if it was described with it.
+    pub(crate) fn find_name(&self, name: &str) -> Option<Element> {
+        let &(enterprise, id) = self.names.get(name)?;
+        self.element(enterprise, id)
+    }
+
     /// The data type of an element, if it was described.
     pub(crate) fn data_type(&self, enterprise: u32, id: u16) -> Option<DataType> {
         Some(self.elements.get(&(enterprise, id))?.data_type)

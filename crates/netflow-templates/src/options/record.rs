@@ -8,6 +8,7 @@ use super::exporter::{Said, Subject};
 use crate::Timestamp;
 use crate::data_set::Record;
 use crate::encoding::{Value, unsigned};
+use crate::sampling::SamplingParameters;
 
 /// Characters kept of a name: more than any interface or application has. A name goes into every flow, and a
 /// long one would make one packet cost gigabytes.
@@ -25,11 +26,7 @@ pub(super) struct Seen<'a> {
     vrf_name: Option<Cow<'a, str>>,
     application: Option<u64>,
     application_name: Option<Cow<'a, str>>,
-    interval: Option<u64>,
-    packet_interval: Option<u64>,
-    packet_space: Option<u64>,
-    size: Option<u64>,
-    population: Option<u64>,
+    sampling: SamplingParameters,
 }
 
 impl<'a> Seen<'a> {
@@ -46,7 +43,7 @@ impl<'a> Seen<'a> {
         if let Some(start) = self.system_init {
             each(Subject::SystemInit, Said::Number(start.as_nanos().cast_unsigned()));
         }
-        if let Some(rate) = self.rate() {
+        if let Some(rate) = self.sampling.rate() {
             let subject = match (self.sampler, self.interface) {
                 (Some(sampler), _) => Subject::SamplerRate(sampler),
                 (None, Some(interface)) => Subject::InterfaceRate(interface),
@@ -97,26 +94,14 @@ impl<'a> Seen<'a> {
                     }
                 }
                 ie::APPLICATION_NAME => self.application_name = text(value),
-                ie::SAMPLING_INTERVAL | ie::SAMPLER_RANDOM_INTERVAL => self.interval = number,
-                ie::SAMPLING_PACKET_INTERVAL => self.packet_interval = number,
-                ie::SAMPLING_PACKET_SPACE => self.packet_space = number,
-                ie::SAMPLING_SIZE => self.size = number,
-                ie::SAMPLING_POPULATION => self.population = number,
-                _ => {}
+                id => {
+                    if let Some(number) = number {
+                        self.sampling.note(id, number);
+                    }
+                }
             },
             _ => {}
         }
-    }
-
-    /// One packet in how many: an interval; (interval + space) / interval; population / size. A zero in
-    /// any of them means unknown.
-    fn rate(&self) -> Option<u64> {
-        let share = |all: u64, part: u64| (all > 0 && part > 0).then(|| (all / part).max(1));
-        let spaced = self
-            .packet_interval
-            .and_then(|interval| share(interval.saturating_add(self.packet_space.unwrap_or(0)), interval));
-        let of_population = || share(self.population?, self.size?);
-        spaced.or(self.interval.filter(|&interval| interval > 0)).or_else(of_population)
     }
 }
 

@@ -252,8 +252,15 @@ impl<'de> Take<'de> for Record<'_> {
         let Self { rows, headings } = self;
         while let Some(name) = record.next_key_seed(Json(Name { rows, headings }))? {
             match name {
-                Some(name) => record.next_value_seed(Json(Value { rows, name }))?,
-                None => record.next_value_seed(Json(Record { rows, headings: false }))?,
+                Key::Field(name) => record.next_value_seed(Json(Value { rows, name }))?,
+                Key::Fields => record.next_value_seed(Json(Record { rows, headings: false }))?,
+                Key::Scopes => {
+                    let first = rows.open_members() == 0;
+                    record.next_value_seed(Json(Record { rows, headings: false }))?;
+                    if first {
+                        rows.end_scopes();
+                    }
+                }
             }
             if rows.open_members() > MAX_FIELDS {
                 return Err(A::Error::custom(format_args!("a record has at most {MAX_FIELDS} fields")));
@@ -263,6 +270,16 @@ impl<'de> Take<'de> for Record<'_> {
     }
 }
 
+/// A key of a record.
+enum Key {
+    /// A field, by its name.
+    Field(Range<usize>),
+    /// The heading of the scope.
+    Scopes,
+    /// The heading of the other fields.
+    Fields,
+}
+
 /// Appends a field's name, unless it is a heading.
 struct Name<'a> {
     rows: &'a mut Rows,
@@ -270,7 +287,7 @@ struct Name<'a> {
 }
 
 impl<'de> Take<'de> for Name<'_> {
-    type Output = Option<Range<usize>>;
+    type Output = Key;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field's name")
@@ -278,8 +295,9 @@ impl<'de> Take<'de> for Name<'_> {
 
     fn scalar<E: Error>(self, name: Scalar<'_>) -> Result<Self::Output, E> {
         match name {
-            Scalar::Text("scopes" | "fields") if self.headings => Ok(None),
-            Scalar::Text(name) => Ok(Some(self.rows.name(name))),
+            Scalar::Text("scopes") if self.headings => Ok(Key::Scopes),
+            Scalar::Text("fields") if self.headings => Ok(Key::Fields),
+            Scalar::Text(name) => Ok(Key::Field(self.rows.name(name))),
             other => Err(E::invalid_type(other.unexpected(), &Json(self))),
         }
     }

@@ -11,6 +11,10 @@ pub(super) struct Rows {
     members: Vec<Member>,
     /// For each record the end of its members and of its names.
     ends: Vec<(usize, usize)>,
+    /// For each record how many of its first members are the scope.
+    scopes: Vec<usize>,
+    /// Those of the record that is being read.
+    open_scopes: usize,
     /// For each record, for each member: length of its name, name.
     names: Vec<u8>,
     texts: String,
@@ -35,6 +39,8 @@ impl Rows {
     pub(super) fn clear(&mut self) {
         self.members.clear();
         self.ends.clear();
+        self.scopes.clear();
+        self.open_scopes = 0;
         self.names.clear();
         self.texts.clear();
         self.large = false;
@@ -56,6 +62,11 @@ impl Rows {
     /// The names of a record's members, as octets that no other names have.
     pub(super) fn names(&self, row: usize) -> &[u8] {
         &self.names[self.start(row).1..self.ends[row].1]
+    }
+
+    /// How many of a record's first members are the scope of options.
+    pub(super) fn scope_count(&self, row: usize) -> usize {
+        self.scopes[row]
     }
 
     /// The names of a record's members.
@@ -127,8 +138,14 @@ impl Rows {
         self.members.push(Member { name, value });
     }
 
+    /// What the open record has so far is its scope.
+    pub(super) fn end_scopes(&mut self) {
+        self.open_scopes = self.open_members();
+    }
+
     /// Ends a record.
     pub(super) fn end_row(&mut self) {
+        self.scopes.push(std::mem::take(&mut self.open_scopes));
         self.ends.push((self.members.len(), self.names.len()));
     }
 }
