@@ -128,7 +128,7 @@ impl<'a> Analysis<'a> {
     fn flow_file(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
         let registry = (*self.registry).clone();
         let mut reader = FlowReader::with_registry(input, registry, self.args.decoding.sampling)
-            .with_context(|| name.to_owned())?;
+            .map_err(|error| input::no_flows(name, error))?;
         let mut flows = Vec::new();
         let (mut good, mut bad) = (0, 0);
         loop {
@@ -148,7 +148,7 @@ impl<'a> Analysis<'a> {
                 }
                 Err(error) => {
                     self.bad += bad;
-                    return Err(error).with_context(|| name.to_owned());
+                    return Err(input::no_flows(name, error));
                 }
             }
         }

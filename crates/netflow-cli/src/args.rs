@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use netflow_flow::Format;
 
+/// Of every command but the doctor, which has findings beside.
+const EXIT_STATUS: &str = "Exit status: 0 done, also when whoever read the output had enough; 1 done, but some input was \
+                           bad, or some of it could not be written; 2 wrong usage, or nothing could be done.";
+
 /// NetFlow and IPFIX: receive what routers export, decode it, and see which connections ran.
 #[derive(Debug, Parser)]
 #[command(name = "nf", version, propagate_version = true, max_term_width = 100)]
@@ -31,6 +35,7 @@ pub(crate) enum Command {
 /// NetFlow v1, v5, v7, v8, v9 and IPFIX are told apart by themselves, on one UDP port. Ends on Ctrl-C (SIGINT)
 /// or SIGTERM: what was received is written, and what was lost is reported.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Collect {
     /// Address to listen on, IPv4 or IPv6; `::` takes both
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0")]
@@ -41,7 +46,7 @@ pub(crate) struct Collect {
     pub(crate) port: u16,
 
     /// File to write, by its ending: .gz, .json, .json.gz (export packets), .ndjson, .csv (flows), each also
-    /// with .gz; `-` for stdout. Default: `UNIX-SECONDS.gz`
+    /// with .gz; `-` for stdout. Default, and format of any other ending: `UNIX-SECONDS.gz`
     #[arg(short = 'o', long = "file", visible_alias = "output", value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
 
@@ -82,6 +87,7 @@ pub(crate) struct Collect {
 /// Reads any file that `nf collect` writes, files of PyPI `netflow`'s collector, and pcap or pcapng captures
 /// of export packets. Without a FILE, or with `-`, it reads stdin.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Analyze {
     /// Files to read; `-` is stdin
     #[arg(value_name = "FILE")]
@@ -133,6 +139,7 @@ pub(crate) enum ReportFormat {
 ///
 /// All inputs are decoded in order (HEX first, then files), with one template table.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Decode {
     /// Export packets as hex in any spelling (spaces, colons, 0x, \x, C arrays), or dumps of tcpdump -x, xxd,
     /// hexdump -C and Wireshark; headers of Ethernet, IP and UDP are stepped over. `-` reads stdin, a packet a line
@@ -176,7 +183,7 @@ pub(crate) enum DecodeFormat {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
     /// pcap or pcapng capture of export packets, raw export packets, or a flow file
-    #[arg(value_name = "FILE", required_unless_present_any = ["file", "listen", "port"])]
+    #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
     /// File to read (the same as naming it without -f)
@@ -298,6 +305,7 @@ pub(crate) enum TemplateScope {
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]
@@ -306,6 +314,7 @@ pub(crate) struct Completions {
 
 /// Print the manual page, or write one for every command
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Man {
     /// Directory to write nf.1, nf-collect.1, ... to
     #[arg(long, value_name = "DIR")]

@@ -148,6 +148,12 @@ fn target(args: &Collect) -> anyhow::Result<(PathBuf, Format, bool)> {
         Some(format) => Ok((path, format, gzip_name)),
         None => {
             let (format, gzip) = Format::of_path(&path)?;
+            if gzip && !gzip_name {
+                output::note(format_args!(
+                    "{}: this ending names no format, so it gets export packets as JSON, compressed with gzip; .json, .ndjson, .csv or --format choose another",
+                    path.display()
+                ));
+            }
             Ok((path, format, gzip))
         }
     }

@@ -35,6 +35,11 @@ pub(crate) fn run(args: &args::Doctor) -> anyhow::Result<Outcome> {
         output::note("--sampling changes nothing here: what exporters say is what is looked at");
     }
     let (diagnosis, bad) = if args.files.is_empty() && args.file.is_empty() {
+        if args.listen.is_empty() && args.port.is_none() {
+            bail!(
+                "nothing to diagnose: give a FILE (a capture or flow file), or listen with --listen ADDR or -p PORT"
+            );
+        }
         (live::listen(args)?, false)
     } else {
         read(args)?
@@ -152,7 +157,8 @@ impl Inputs<'_> {
 
     fn flow_file(&mut self, name: &str, file: impl Read) -> anyhow::Result<()> {
         let registry = input::registry(&self.args.decoding)?;
-        let mut reader = FlowReader::with_registry(file, registry, None).with_context(|| name.to_owned())?;
+        let mut reader =
+            FlowReader::with_registry(file, registry, None).map_err(|error| input::no_flows(name, error))?;
         let mut flows = Vec::new();
         let mut bad = 0;
         loop {
@@ -166,7 +172,7 @@ impl Inputs<'_> {
                         output::error(format_args!("{name}: {error}"));
                     }
                 }
-                Err(error) => return Err(error).with_context(|| name.to_owned()),
+                Err(error) => return Err(input::no_flows(name, error)),
             }
         }
         if bad > MAX_MESSAGES {

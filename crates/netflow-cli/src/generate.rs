@@ -16,12 +16,14 @@ pub(crate) fn completions(args: &Completions) -> anyhow::Result<Outcome> {
 }
 
 pub(crate) fn man(args: &Man) -> anyhow::Result<Outcome> {
+    // `nf help` has no page, so that no other one should name it.
+    let command = Args::command().disable_help_subcommand(true);
     match &args.out {
-        Some(directory) => clap_mangen::generate_to(Args::command(), directory)
+        Some(directory) => clap_mangen::generate_to(command, directory)
             .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            clap_mangen::Man::new(command).render(&mut page)?;
             io::stdout().write_all(&page)?;
         }
     }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
-use netflow_flow::{FlowReader, OptionsProblems};
+use anyhow::{Context, anyhow};
+use netflow_flow::{FlowReader, OptionsProblems, ReadError};
 use netflow_templates::{Registry, SessionConfig, TemplateScope};
 use netflow_wire::Message;
 
@@ -50,6 +50,17 @@ pub(crate) fn note_left_out(name: &str, reader: &FlowReader<'_>) {
         let problems = count(problems, "problem");
         output::note(format_args!("{name}: {problems} with options data, the first in line {line}: {first}"));
     }
+}
+
+/// Why a file of flows cannot be read. What came here is no capture, which the error itself does not know.
+pub(crate) fn no_flows(name: &str, error: ReadError) -> anyhow::Error {
+    let advice = match error {
+        ReadError::UnknownFormat { .. } => {
+            ", so it is no pcap or pcapng capture either (`nf decode -f` reads raw export packets and hex)"
+        }
+        _ => "",
+    };
+    anyhow!("{name}: {error}{advice}")
 }
 
 /// Hands `decode` the export packets that follow each other in `octets`, with where each starts: one, or IPFIX

@@ -271,3 +271,50 @@ fn names_are_looked_up_unless_told_not_to() {
     let plain = feed(["analyze", "-n"], line.as_bytes()).with(0).out;
     assert!(plain.contains("127.0.0.1 (127.0.0.1)"), "{plain}");
 }
+
+/// Who talked to whom, and how much: what does not depend on when a packet was received, and from whom.
+fn talks(connections: &str) -> Vec<String> {
+    let columns =
+        ["client_addr", "client_port", "server_addr", "server_port", "client_bytes", "server_bytes"];
+    let mut talks: Vec<_> = json_lines(connections)
+        .iter()
+        .map(|row| {
+            [&columns[..], &["time_start", "time_end"]]
+                .concat()
+                .iter()
+                .map(|name| row[name].to_string())
+                .collect()
+        })
+        .map(|row: Vec<_>| row.join(" "))
+        .collect();
+    talks.sort_unstable();
+    talks
+}
+
+#[test]
+fn what_decode_prints_as_json_gives_the_same_connections() {
+    let Some(fixtures) = fixtures() else { return };
+    for name in ["softflowd-v5", "softflowd-v9", "softflowd-ipfix", "softflowd-ipfix-biflow", "nfreplay-v9"] {
+        let capture = fixtures.join(name).with_extension("pcap");
+        let decoded = run_nf(["decode", "--format", "json", utf8(&capture)]).with(0).out;
+        let analyzed =
+            feed(["analyze", "-n", "-v", "-p", "0", "--format", "json"], decoded.as_bytes()).with(0);
+        assert_eq!(talks(&analyzed.out), talks(&connections(&capture)), "{name}");
+        assert_eq!(analyzed.err, "", "{name}");
+    }
+}
+
+#[test]
+fn flows_that_waited_are_read_of_what_decode_prints() {
+    // Data, then their template: octets and packets between two hosts.
+    let data = "000a 0024 5e8465fd 00000000 0000002a  0100 0014 c0000201 c0000202 00000348 00000007";
+    let template =
+        "000a 0028 5e8465fd 00000001 0000002a  0002 0018 0100 0004 0008 0004 000c 0004 0001 0004 0002 0004";
+    let decoded = run_nf(["decode", "--format", "json", data, template]).with(0).out;
+    assert!(decoded.contains("\"late\":["), "{decoded}");
+    let analyzed = feed(["analyze", "-n", "-v", "-p", "0", "--format", "json"], decoded.as_bytes()).with(0);
+    let rows = json_lines(&analyzed.out);
+    assert_eq!(rows.len(), 1, "{}", analyzed.out);
+    let sent = rows[0]["client_bytes"].as_u64().max(rows[0]["server_bytes"].as_u64());
+    assert_eq!(sent, Some(840));
+}

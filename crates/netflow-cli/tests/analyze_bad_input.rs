@@ -87,6 +87,7 @@ fn a_file_of_something_else() {
     ] {
         let ended = analyze(&[&file(&folder, name, &content)]).with(2).saying(name);
         assert!(ended.err.contains("neither gzip nor JSON lines nor CSV of flows"), "{name}: {}", ended.err);
+        assert!(ended.err.contains("no pcap or pcapng capture either"), "{name}: {}", ended.err);
     }
 }
 

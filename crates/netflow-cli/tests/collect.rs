@@ -209,17 +209,47 @@ fn no_packets_at_all_is_wrong_usage() {
 }
 
 #[test]
-fn a_receive_buffer_beyond_what_systems_take_is_bounded() {
-    for mebibytes in ["4096", &usize::MAX.to_string()] {
+fn the_receive_buffer_is_as_large_as_asked_for_or_it_is_said() {
+    let largest = usize::MAX.to_string();
+    let rmem_max = fs::read_to_string("/proc/sys/net/core/rmem_max");
+    let for_everyone = rmem_max.ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+    // The second is what the most that a system takes is written as in `sysctl`.
+    for (mebibytes, rmem_max) in
+        [("1", "1048576"), ("64", "67108864"), ("4096", "2147483647"), (&largest, "2147483647")]
+    {
         let collecting = Collecting::start(["-o", "-", "--buffer", mebibytes]);
+        // Of packets that come while it cannot take them, more than 2 MiB with what Linux counts for each.
+        collecting.process.signal("STOP");
+        (0..6_000).for_each(|number| collecting.send(&V5::packet(number, &[REQUEST])));
+        collecting.process.signal("CONT");
         let ended = collecting.stop("INT").with(0);
-        // No system grants 2 GiB: it is always said what to do.
-        if let Some(value) = ended.err.split("net.core.rmem_max=").nth(1) {
-            assert_eq!(value.lines().next(), Some("2147483647"), "{}", ended.err);
-        } else {
-            assert!(!ended.err.contains("asked for"), "{}", ended.err);
+        let told = ended.err.split("the receive buffer is ").nth(1).map(|told| {
+            let advised = told.split("net.core.rmem_max=").nth(1).and_then(|rest| rest.lines().next());
+            assert_eq!(advised, Some(rmem_max), "{}", ended.err);
+            told.split(' ').next().and_then(|kibibytes| kibibytes.parse::<u64>().ok()).expect("a number")
+        });
+        let asked = rmem_max.parse::<u64>().expect("a number");
+        assert!(told.is_none() || asked > for_everyone, "{asked} octets are for everyone: {}", ended.err);
+        let granted = told.unwrap_or(asked >> 10);
+        let lost = ended.err.contains("dropped by the kernel");
+        if granted <= 1 << 10 {
+            assert!(lost, "{granted} KiB are not enough: {}", ended.err);
+        } else if granted >= 16 << 10 {
+            assert!(!lost, "{granted} KiB are enough: {}", ended.err);
         }
     }
+}
+
+#[test]
+fn an_ending_that_names_no_format_is_said_to_be_gzip() {
+    let folder = scratch();
+    for name in ["flows.txt", "dump"] {
+        let file = folder.path().join(name);
+        let ended = collect_some(&file).saying(name).saying("compressed with gzip").saying("--format");
+        assert!(gunzip(&file).1, "{}", ended.err);
+    }
+    let ended = collect_some(&folder.path().join("1714564800.gz"));
+    assert!(!ended.err.contains("names no format"), "{}", ended.err);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reading flow files: all that `nf collect` writes, and the files of PyPI `netflow`.
+//! Reading flow files: all that `nf collect` writes, the files of PyPI `netflow`, and what `nf decode` prints as JSON.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufRead, BufReader, Read};
@@ -32,7 +32,7 @@ pub enum ReadError {
     #[error("the file is empty")]
     Empty,
     /// The file is of no format that is known.
-    #[error("the file is neither gzip nor JSON lines nor CSV of flows; it starts with {start}")]
+    #[error("it holds no flows: it is neither gzip nor JSON lines nor CSV of flows; it starts with {start}")]
     UnknownFormat {
         /// Its first octets, as hex.
         start: String,

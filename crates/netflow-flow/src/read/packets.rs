@@ -35,11 +35,11 @@ const SHAPE: usize = 512;
 /// Octets that remembered shapes may take, about; then all are forgotten.
 const MAX_SHAPES: usize = 64 << 20;
 
-/// Whether a line is an object with one number as key.
+/// Whether a line is an object whose first key is a number, or the one that a line of `nf decode` starts with.
 pub(super) fn is_packet_line(line: &[u8]) -> bool {
     let key = line[1..].trim_ascii_start().strip_prefix(b"\"");
-    let number = key.and_then(|key| key.split(|&octet| octet == b'"').next());
-    number.is_some_and(|number| std::str::from_utf8(number).is_ok_and(|text| text.parse::<f64>().is_ok()))
+    let key = key.and_then(|key| std::str::from_utf8(key.split(|&octet| octet == b'"').next()?).ok());
+    key.is_some_and(|key| key == line::VERSION || key.parse::<f64>().is_ok())
 }
 
 /// Reads lines of export packets.

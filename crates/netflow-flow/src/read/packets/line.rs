@@ -13,6 +13,10 @@ use super::large;
 use super::rows::Rows;
 use crate::read::json::{self, Json, JsonText, Scalar, Take};
 
+/// The key that a line of `nf decode` starts with.
+pub(super) const VERSION: &str = "version";
+/// The sender of a packet that came without one.
+const NOBODY: Exporter = Exporter { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port: 0 };
 /// Records of a line: an export packet has no more octets.
 const MAX_RECORDS: usize = 65_535;
 /// Fields of a record: a template has four octets for each, in one export packet.
@@ -113,7 +117,8 @@ impl JsonHeader {
     }
 }
 
-/// An object with the receive time as its key.
+/// An object with the receive time as its key; or what `nf decode` prints, which starts with the version and has neither
+/// receive time nor client.
 struct Line<'a> {
     flows: &'a mut Rows,
     options: &'a mut Rows,
@@ -130,9 +135,13 @@ impl<'de> Take<'de> for Line<'_> {
         let key = line
             .next_key::<Cow<'_, str>>()?
             .ok_or_else(|| A::Error::custom("the line has no receive time"))?;
+        if key == VERSION {
+            line.next_value::<IgnoredAny>()?;
+            return PacketOf { line: self, received: None }.object(line);
+        }
         let received =
             received(&key).ok_or_else(|| A::Error::custom(format_args!("{key:?} is no receive time")))?;
-        let packet = line.next_value_seed(Json(PacketOf { line: self, received }))?;
+        let packet = line.next_value_seed(Json(PacketOf { line: self, received: Some(received) }))?;
         if line.next_key::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("the line has more than one receive time"));
         }
@@ -154,7 +163,8 @@ fn received(text: &str) -> Option<Timestamp> {
 /// The export packet of a line.
 struct PacketOf<'a> {
     line: Line<'a>,
-    received: Timestamp,
+    /// Absent in what `nf decode` prints.
+    received: Option<Timestamp>,
 }
 
 impl<'de> Take<'de> for PacketOf<'_> {
@@ -173,17 +183,76 @@ impl<'de> Take<'de> for PacketOf<'_> {
                 "header" => header = Some(packet.next_value::<JsonHeader>()?),
                 "flows" => packet.next_value_seed(Json(Records { rows: flows, options: false }))?,
                 "options" => packet.next_value_seed(Json(Records { rows: options, options: true }))?,
-                "late" => late = packet.next_value()?,
+                "late" => late = packet.next_value_seed(Json(Late { flows, options }))?,
                 "sets" => sets = packet.next_value()?,
                 _ => {
                     packet.next_value::<IgnoredAny>()?;
                 }
             }
         }
+        let exporter = exporter.or(self.received.is_none().then_some(NOBODY));
         let exporter = exporter.ok_or_else(|| A::Error::custom("the packet has no client address"))?;
         let header = header.ok_or_else(|| A::Error::custom("the packet has no header"))?;
         let header = header.header().map_err(A::Error::custom)?;
-        Ok(Packet { received: self.received, exporter, header, late, sets })
+        // When it was sent is the best that is known then.
+        let sent = || Timestamp::from_nanos(header.export_nanos());
+        Ok(Packet { received: self.received.unwrap_or_else(sent), exporter, header, late, sets })
+    }
+}
+
+/// Whether the records of the packet had to wait for their template; or those of earlier packets that had to, as
+/// `nf decode` prints them: they are taken for records of this one, by whose clock their times are the same.
+struct Late<'a> {
+    flows: &'a mut Rows,
+    options: &'a mut Rows,
+}
+
+impl<'de> Take<'de> for Late<'_> {
+    type Output = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("whether the records came before their template, or a list of such records")
+    }
+
+    fn scalar<E: Error>(self, late: Scalar<'_>) -> Result<bool, E> {
+        match late {
+            Scalar::Boolean(late) => Ok(late),
+            other => Err(E::invalid_type(other.unexpected(), &Json(self))),
+        }
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        let Self { flows, options } = self;
+        while list.next_element_seed(Json(LateOf { flows, options }))?.is_some() {}
+        Ok(false)
+    }
+}
+
+/// The records of one earlier packet.
+struct LateOf<'a> {
+    flows: &'a mut Rows,
+    options: &'a mut Rows,
+}
+
+impl<'de> Take<'de> for LateOf<'_> {
+    type Output = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("records of an earlier packet")
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut packet: A) -> Result<(), A::Error> {
+        let Self { flows, options } = self;
+        while let Some(key) = packet.next_key::<Cow<'_, str>>()? {
+            match key.as_ref() {
+                "flows" => packet.next_value_seed(Json(Records { rows: flows, options: false }))?,
+                "options" => packet.next_value_seed(Json(Records { rows: options, options: true }))?,
+                _ => {
+                    packet.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
