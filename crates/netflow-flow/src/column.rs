@@ -94,6 +94,8 @@ pub struct Column {
     pub derived: bool,
     /// The elements that fill it by themselves, as enterprise number and id, preferred first.
     pub elements: &'static [(u32, u16)],
+    /// The name as the key of a member of a JSON object, behind a comma.
+    pub(crate) key: &'static str,
     pub(crate) get: for<'a> fn(FlowRef<'a>) -> Cell<'a>,
     pub(crate) set: fn(&mut Flow, Cell<'_>) -> bool,
 }

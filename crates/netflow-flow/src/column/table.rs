@@ -181,6 +181,7 @@ macro_rules! columns {
         pub static COLUMNS: &[Column] = &[
             $( Column {
                 name: stringify!($flow),
+                key: concat!(",\"", stringify!($flow), "\":"),
                 documentation: concat!($( $flow_doc ),+),
                 kind: <$flow_type as ColumnValue>::KIND,
                 nullable: <$flow_type as ColumnValue>::NULLABLE,
@@ -191,6 +192,7 @@ macro_rules! columns {
             }, )*
             $( Column {
                 name: stringify!($derived),
+                key: concat!(",\"", stringify!($derived), "\":"),
                 documentation: concat!($( $derived_doc ),+),
                 kind: <$derived_type as ColumnValue>::KIND,
                 nullable: false,
@@ -201,6 +203,7 @@ macro_rules! columns {
             }, )*
             $( Column {
                 name: stringify!($rare),
+                key: concat!(",\"", stringify!($rare), "\":"),
                 documentation: concat!($( $rare_doc ),+),
                 kind: <$rare_type as ColumnValue>::KIND,
                 nullable: <$rare_type as ColumnValue>::NULLABLE,
@@ -218,6 +221,9 @@ macro_rules! columns {
                 },
             }, )*
         ];
+
+        /// The columns before the rare ones.
+        pub(crate) const USUAL: usize = [$( stringify!($flow), )* $( stringify!($derived), )*].len();
 
         /// The elements of each column, preferred first.
         #[allow(non_upper_case_globals, reason = "named like the columns")]

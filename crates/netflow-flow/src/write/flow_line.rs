@@ -3,18 +3,21 @@
 use crate::column::Cell;
 use crate::flows::FlowRef;
 use crate::json;
-use crate::schema::COLUMNS;
+use crate::schema::{COLUMNS, USUAL};
 
 /// Appends a flow as one line of JSON: the columns by name, without those that are absent.
 pub fn write_flow_line<'a>(out: &mut Vec<u8>, flow: impl Into<FlowRef<'a>>) {
-    out.push(b'{');
     let flow = flow.into();
-    for column in COLUMNS {
+    let columns = if flow.has_rare() { COLUMNS } else { &COLUMNS[..USUAL] };
+    // The first one has no comma before it.
+    let mut comma = 1;
+    out.push(b'{');
+    for column in columns {
         let cell = column.get(flow);
-        if cell == Cell::Null {
+        if matches!(cell, Cell::Null) {
             continue;
         }
-        json::key(out, column.name);
+        out.extend_from_slice(&column.key.as_bytes()[std::mem::take(&mut comma)..]);
         write_cell(out, &cell);
     }
     out.extend_from_slice(b"}\n");

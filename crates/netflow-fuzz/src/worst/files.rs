@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use netflow_flow::write_csv_head;
+use netflow_flow::{GzipBlock, write_csv_head};
 
 type Make = fn(usize) -> Vec<u8>;
 
@@ -47,10 +47,28 @@ pub(super) const FILES: &[(&str, Make)] = &[
     ("cells of quotes", |size| csv(&["\"".repeat(size), "\n".into()].concat())),
     ("lines of one quote", |size| csv(&"\"\n".repeat(size / 2))),
     ("a cell over many lines", |size| csv(&["\"", &"\n".repeat(size), "\"\n"].concat())),
+    ("gzip members of nothing", |size| {
+        GzipBlock::default().compress(b"").expect("memory takes every octet").repeat(size / 20)
+    }),
+    ("headers of gzip members", |size| GZIP_HEADER.repeat(size / GZIP_HEADER.len())),
+    ("gzip members with a wrong checksum, one within the other", |size| {
+        // A stored block, as long as there is room: 65,535 octets.
+        [&GZIP_HEADER[..], &[0, 0xff, 0xff, 0, 0]].concat().repeat(size / 15)
+    }),
+    ("damaged gzip members", |size| {
+        let mut member =
+            GzipBlock::default().compress(b"{\"src_port\":1}\n").expect("memory takes every octet");
+        let checksum = member.len() - 8;
+        member[checksum] ^= 1;
+        member.repeat(size / member.len())
+    }),
     ("a cell of extras", |size| {
         csv(&format!("\"{{{}}}\"", members(size, |_| "x".into()).replace('"', "\"\"")))
     }),
 ];
+
+/// RFC 1952, section 2.3.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 
 /// A line of an export packet with these records.
 fn packet(records: &str) -> Vec<u8> {
