@@ -1,5 +1,6 @@
 //! What a column is: the machinery behind the table in [`schema`](crate::schema).
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -7,18 +8,20 @@ use std::ops::Range;
 use netflow_templates::{Column as SetColumn, Context, Field, Plan, Timestamp};
 
 use crate::extras::ExtrasRef;
-use crate::flows::{FlowRef, Row};
+use crate::flows::{FlowRef, Flows, Row};
 use crate::schema::{Flow, RareColumns};
 use crate::store::Store;
 use crate::value::{ApplicationId, MacAddress};
 
 mod fixed;
+mod gather;
 mod put;
 #[macro_use]
 mod table;
 mod values;
 
 pub(crate) use fixed::{FixedRecord, place};
+pub use gather::Gathered;
 pub(crate) use put::{ANY_LENGTH, Put, is_pair, put, put_any};
 
 /// The value of a column in one flow, borrowed from it.
@@ -98,6 +101,7 @@ pub struct Column {
     pub(crate) key: &'static str,
     pub(crate) get: for<'a> fn(FlowRef<'a>) -> Cell<'a>,
     pub(crate) set: fn(&mut Flow, Cell<'_>) -> bool,
+    pub(crate) gather: fn(&Flows, Range<usize>, &mut Gathered) -> bool,
 }
 
 impl Column {
@@ -115,6 +119,13 @@ impl Column {
         } else {
             Err(CellError { column: self.name, value: format!("{cell:?}") })
         }
+    }
+
+    /// Appends the column's values in some of the flows, all at once; panics when there are not so many flows.
+    /// False, and nothing is appended, when they have to be taken one by one with [`get`](Self::get): texts,
+    /// lists and extras, where there are any.
+    pub fn gather(&self, flows: &Flows, rows: Range<usize>, gathered: &mut Gathered) -> bool {
+        (self.gather)(flows, rows, gathered)
     }
 }
 
@@ -150,6 +161,11 @@ pub(crate) trait ColumnValue: Sized {
 
     fn cell(&self) -> Cell<'_>;
     fn set(&mut self, cell: Cell<'_>) -> bool;
+
+    /// Appends values, if they are of a kind that [`Gathered`] holds.
+    fn gather(_values: impl ExactSizeIterator<Item = impl Borrow<Self>>, _gathered: &mut Gathered) -> bool {
+        false
+    }
 
     /// Resets to absent, keeping memory where there is some.
     fn clear(&mut self) {

@@ -47,6 +47,15 @@ impl Flows {
         }
     }
 
+    /// Appends a flow that was by itself.
+    pub fn push(&mut self, flow: &Flow) {
+        if let Some(rare) = &flow.rare {
+            self.has_rare = true;
+            self.rare.set(self.rows.len(), rare);
+        }
+        self.rows.push(ManuallyDrop::new(flow.without_rare()));
+    }
+
     /// The flows, in the order of their records.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = FlowRef<'_>> {

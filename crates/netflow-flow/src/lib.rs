@@ -26,7 +26,7 @@ mod read;
 mod write;
 
 pub use beginning::{Holds, unlike};
-pub use column::{Cell, CellError, Column, Kind};
+pub use column::{Cell, CellError, Column, Gathered, Kind};
 pub use encode::EncodePlan;
 pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};

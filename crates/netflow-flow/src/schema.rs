@@ -280,6 +280,52 @@ mod tests {
         assert_eq!(flow.rare(), &Rare::default());
     }
 
+    /// Where no flow has a rare column, nothing is held of it: only an absent value can be told then.
+    #[test]
+    fn what_a_rare_column_lacks_is_absent() {
+        let flow = Flow::default();
+        assert!(
+            COLUMNS.iter().filter(|column| column.get(&flow) == Cell::Null).all(|column| column.nullable)
+        );
+    }
+
+    #[test]
+    fn columns_are_gathered_as_their_cells_are() {
+        let mut with_rare = Flow { src_port: 443, next_hop: Some([192, 0, 2, 1].into()), ..Flow::default() };
+        with_rare.rare_mut().app_id = Some(ApplicationId { engine: 13, selector: 453 });
+        with_rare.rare_mut().app_name.push_str("quic");
+        with_rare.rare_mut().src_mac = Some(MacAddress([1, 2, 3, 4, 5, 6]));
+        let mut flows = crate::Flows::new();
+        for flow in [&Flow::default(), &with_rare, &Flow::default()] {
+            flows.push(flow);
+        }
+        assert_eq!(flows.to_vec(), [Flow::default(), with_rare, Flow::default()]);
+        for column in COLUMNS {
+            let mut gathered = crate::Gathered::default();
+            if !column.gather(&flows, 1..3, &mut gathered) {
+                assert_eq!((column.name, gathered.rows()), ("app_name", 0));
+                continue;
+            }
+            let cells: Vec<_> =
+                (1..3).filter_map(|row| flows.get(row)).map(|flow| column.get(flow)).collect();
+            let present: Vec<_> =
+                gathered.runs().iter().flat_map(|&(present, rows)| vec![present; rows]).collect();
+            assert_eq!(present, cells.iter().map(|cell| *cell != Cell::Null).collect::<Vec<_>>());
+            let numbers: Vec<_> = cells
+                .iter()
+                .filter_map(|cell| match *cell {
+                    Cell::Unsigned(number) => Some(number),
+                    Cell::Time(time) => Some(time.as_nanos() as u64),
+                    Cell::Mac(_) => Some(0x0102_0304_0506),
+                    Cell::Application(application) => Some(application.number()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(gathered.numbers, numbers, "{}", column.name);
+            assert_eq!(gathered.addresses.len() + gathered.names.len() + numbers.len(), gathered.values());
+        }
+    }
+
     #[test]
     fn a_number_that_is_too_large_is_refused() {
         let error =

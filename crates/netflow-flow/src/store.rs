@@ -6,12 +6,16 @@ use std::ops::Range;
 
 use netflow_templates::{Column as SetColumn, DataType};
 
-use crate::column::{Cell, ColumnValue};
+use crate::column::{Cell, ColumnValue, Gathered};
 use crate::extras::{Extras, ExtrasRef, repeated_name};
 
 /// The values of one column, by row. Rows behind the last one that was set are absent.
 pub(crate) trait Store<V>: Debug + Default {
     fn cell(&self, row: usize) -> Cell<'_>;
+    /// Appends the values of some rows; false when they have to be taken cell by cell.
+    fn gather(&self, rows: Range<usize>, gathered: &mut Gathered) -> bool;
+    /// Sets the value of a row behind all that were set.
+    fn set(&mut self, row: usize, value: &V);
     /// Sets `value`, which is absent, to that of a row.
     fn copy_to(&self, row: usize, value: &mut V);
     fn clear(&mut self);
@@ -42,9 +46,25 @@ impl<T: ColumnValue + Copy> Values<T> {
     }
 }
 
-impl<T: ColumnValue + Copy + Debug> Store<T> for Values<T> {
+impl<T: ColumnValue + Copy + PartialEq + Debug> Store<T> for Values<T> {
     fn cell(&self, row: usize) -> Cell<'_> {
         self.0.get(row).map_or(Cell::Null, ColumnValue::cell)
+    }
+
+    fn gather(&self, rows: Range<usize>, gathered: &mut Gathered) -> bool {
+        let known = rows.start.min(self.0.len())..rows.end.min(self.0.len());
+        let absent = rows.len() - known.len();
+        let gathers = T::gather(self.0[known].iter(), gathered);
+        if gathers {
+            gathered.append(false, absent);
+        }
+        gathers
+    }
+
+    fn set(&mut self, row: usize, value: &T) {
+        if *value != T::ABSENT {
+            self.rows(row..row + 1)[0] = *value;
+        }
     }
 
     fn copy_to(&self, row: usize, value: &mut T) {
@@ -54,6 +74,15 @@ impl<T: ColumnValue + Copy + Debug> Store<T> for Values<T> {
     fn clear(&mut self) {
         self.0.clear();
     }
+}
+
+/// Appends rows that are behind all that were set; false when some are not.
+fn absent(set: usize, rows: Range<usize>, gathered: &mut Gathered) -> bool {
+    let absent = set <= rows.start;
+    if absent {
+        gathered.append(false, rows.len());
+    }
+    absent
 }
 
 /// Texts, one behind the other.
@@ -134,6 +163,16 @@ impl Store<String> for Texts {
         }
     }
 
+    fn gather(&self, rows: Range<usize>, gathered: &mut Gathered) -> bool {
+        absent(self.spans.len(), rows, gathered)
+    }
+
+    fn set(&mut self, row: usize, value: &String) {
+        if !value.is_empty() {
+            self.complete(row, value);
+        }
+    }
+
     fn copy_to(&self, row: usize, value: &mut String) {
         value.push_str(self.get(row));
     }
@@ -170,6 +209,16 @@ impl Store<Vec<u32>> for Lists {
         match self.get(row) {
             [] => Cell::Null,
             numbers => Cell::List(numbers),
+        }
+    }
+
+    fn gather(&self, rows: Range<usize>, gathered: &mut Gathered) -> bool {
+        absent(self.spans.len(), rows, gathered)
+    }
+
+    fn set(&mut self, row: usize, value: &Vec<u32>) {
+        if !value.is_empty() {
+            self.push(row, value.iter().copied());
         }
     }
 
@@ -251,6 +300,18 @@ impl Store<Extras> for ExtrasColumns {
     fn cell(&self, row: usize) -> Cell<'_> {
         let extras = ExtrasRef::of_row(self, row);
         if extras.is_empty() { Cell::Null } else { Cell::Extras(extras) }
+    }
+
+    fn gather(&self, rows: Range<usize>, gathered: &mut Gathered) -> bool {
+        absent(self.fields.last().map_or(0, |field| field.rows.end), rows, gathered)
+    }
+
+    fn set(&mut self, row: usize, value: &Extras) {
+        for (name, data_type, octets) in value.raw() {
+            self.begin(name, 0, data_type, row..row + 1);
+            self.octets.extend_from_slice(octets);
+            self.ends.push(self.octets.len());
+        }
     }
 
     fn copy_to(&self, row: usize, value: &mut Extras) {

@@ -55,6 +55,11 @@ impl ApplicationId {
     pub fn number(self) -> u64 {
         u64::from(self.engine) << 56 | self.selector & (u64::MAX >> 8)
     }
+
+    /// From the one [`number`](Self::number).
+    pub fn from_number(number: u64) -> Self {
+        Self { engine: (number >> 56) as u8, selector: number & (u64::MAX >> 8) }
+    }
 }
 
 impl fmt::Display for ApplicationId {

@@ -104,6 +104,11 @@ macro_rules! columns {
                 flow
             }
 
+            /// A copy without rare columns.
+            pub(crate) fn without_rare(&self) -> Self {
+                Self { rare: None, $( $flow: self.$flow, )* }
+            }
+
             /// A copy with rare columns.
             pub(crate) fn with_rare(&self, rare: Box<Rare>) -> Self {
                 Self { rare: Some(rare), $( $flow: self.$flow, )* }
@@ -138,6 +143,11 @@ macro_rules! columns {
         impl RareColumns {
             pub(crate) fn clear(&mut self) {
                 $( Store::<$rare_type>::clear(&mut self.$rare); )*
+            }
+
+            /// Sets the columns of a row behind all that were set.
+            pub(crate) fn set(&mut self, row: usize, rare: &Rare) {
+                $( self.$rare.set(row, &rare.$rare); )*
             }
 
             /// Sets the columns of `rare`, which are all absent.
@@ -189,6 +199,9 @@ macro_rules! columns {
                 elements: preference::$flow,
                 get: |flow| ColumnValue::cell(&flow.flow.$flow),
                 set: |flow, cell| ColumnValue::set(&mut flow.$flow, cell),
+                gather: |flows, rows, gathered| {
+                    <$flow_type>::gather(flows.rows[rows].iter().map(|row| &row.$flow), gathered)
+                },
             }, )*
             $( Column {
                 name: stringify!($derived),
@@ -200,6 +213,9 @@ macro_rules! columns {
                 elements: &[],
                 get: |flow| Cell::Unsigned(flow.flow.$derived()),
                 set: |_, _| true,
+                gather: |flows, rows, gathered| {
+                    <$derived_type>::gather(flows.rows[rows].iter().map(|row| row.$derived()), gathered)
+                },
             }, )*
             $( Column {
                 name: stringify!($rare),
@@ -218,6 +234,13 @@ macro_rules! columns {
                 set: |flow, cell| {
                     (flow.rare.is_none() && cell == Cell::Null)
                         || ColumnValue::set(&mut flow.rare_mut().$rare, cell)
+                },
+                gather: |flows, rows, gathered| match flows.has_rare {
+                    true => Store::<$rare_type>::gather(&flows.rare.$rare, rows, gathered),
+                    false => {
+                        gathered.append(false, rows.len());
+                        true
+                    }
                 },
             }, )*
         ];

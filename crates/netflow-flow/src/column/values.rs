@@ -1,11 +1,12 @@
 //! The types that columns can have.
 
+use std::borrow::Borrow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 
 use netflow_templates::{Column as SetColumn, Timestamp};
 
-use super::{Cell, ColumnValue, Kind};
+use super::{Cell, ColumnValue, Gathered, Kind};
 use crate::extras::Extras;
 use crate::flows::Row;
 use crate::quality::Quality;
@@ -24,6 +25,20 @@ fn number<const N: usize>(octets: [u8; N]) -> u64 {
 fn clamp<T>(flow: &mut Flow, most: T) -> T {
     flow.quality |= Quality::CLAMPED.0;
     most
+}
+
+/// Appends the values that are there.
+macro_rules! gather_present {
+    ($type:ty) => {
+        #[inline]
+        fn gather(values: impl ExactSizeIterator<Item = impl Borrow<Self>>, gathered: &mut Gathered) -> bool {
+            values.for_each(|value| match value.borrow() {
+                Some(value) => _ = <$type>::gather(std::iter::once(value), gathered),
+                None => gathered.append(false, 1),
+            });
+            true
+        }
+    };
 }
 
 macro_rules! number_column {
@@ -65,6 +80,13 @@ macro_rules! number_column {
                     _ => None,
                 };
                 number.map(|number| *self = number).is_some()
+            }
+
+            #[inline]
+            fn gather(values: impl ExactSizeIterator<Item = impl Borrow<Self>>, gathered: &mut Gathered) -> bool {
+                gathered.append(true, values.len());
+                gathered.numbers.extend(values.map(|value| u64::from(*value.borrow())));
+                true
             }
 
             #[inline]
@@ -119,6 +141,8 @@ macro_rules! number_column {
                 self.get_or_insert_default().set(cell)
             }
 
+            gather_present!($type);
+
             #[inline]
             fn fill<const N: usize>(
                 [column, _]: &[SetColumn<'_>; 2],
@@ -156,9 +180,9 @@ macro_rules! number_column {
 
 number_column!(u8, u16, u32, u64);
 
-/// Columns whose values are `Copy` and have a text: `$wrap` makes the cell.
+/// Columns whose values are `Copy` and have a text: `$cell` makes the cell, `$gathered` what is gathered.
 macro_rules! parsed_column {
-    ($type:ty, $kind:expr, $absent:expr, $cell:path) => {
+    ($type:ty, $kind:expr, $absent:expr, $cell:path, $vector:ident: $gathered:expr) => {
         impl ColumnValue for $type {
             type Store = Values<Self>;
 
@@ -177,14 +201,28 @@ macro_rules! parsed_column {
                 };
                 value.map(|value| *self = value).is_some()
             }
+
+            #[inline]
+            fn gather(
+                values: impl ExactSizeIterator<Item = impl Borrow<Self>>,
+                gathered: &mut Gathered,
+            ) -> bool {
+                gathered.append(true, values.len());
+                gathered.$vector.extend(values.map(|value| $gathered(*value.borrow())));
+                true
+            }
         }
     };
 }
 
-parsed_column!(IpAddr, Kind::Address, IpAddr::V4(Ipv4Addr::UNSPECIFIED), Cell::Address);
-parsed_column!(Timestamp, Kind::Time, Timestamp::EPOCH, Cell::Time);
-parsed_column!(MacAddress, Kind::Mac, MacAddress([0; 6]), Cell::Mac);
-parsed_column!(ApplicationId, Kind::Application, ApplicationId { engine: 0, selector: 0 }, Cell::Application);
+parsed_column!(IpAddr, Kind::Address, IpAddr::V4(Ipv4Addr::UNSPECIFIED), Cell::Address,
+    addresses: std::convert::identity);
+parsed_column!(Timestamp, Kind::Time, Timestamp::EPOCH, Cell::Time,
+    numbers: |time: Timestamp| time.as_nanos() as u64);
+parsed_column!(MacAddress, Kind::Mac, MacAddress([0; 6]), Cell::Mac,
+    numbers: |mac: MacAddress| number(mac.0));
+parsed_column!(ApplicationId, Kind::Application, ApplicationId { engine: 0, selector: 0 }, Cell::Application,
+    numbers: ApplicationId::number);
 
 macro_rules! optional_column {
     ($type:ty, $by_value:literal, { $($fill:item)* }) => {
@@ -212,6 +250,8 @@ macro_rules! optional_column {
                 }
                 fits
             }
+
+            gather_present!($type);
 
             $($fill)*
         }
@@ -359,6 +399,16 @@ macro_rules! enumeration_column {
             fn set(&mut self, cell: Cell<'_>) -> bool {
                 let Cell::Text(text) = cell else { return false };
                 text.parse().map(|value| *self = value).is_ok()
+            }
+
+            #[inline]
+            fn gather(
+                values: impl ExactSizeIterator<Item = impl Borrow<Self>>,
+                gathered: &mut Gathered,
+            ) -> bool {
+                gathered.append(true, values.len());
+                gathered.names.extend(values.map(|value| value.borrow().as_str()));
+                true
             }
         }
     )* };

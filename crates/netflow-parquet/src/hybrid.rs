@@ -1,0 +1,165 @@
+//! Levels and dictionary ids as Parquet writes them: runs of one number, and groups of eight packed numbers.
+
+/// Bits that numbers up to `largest` take.
+pub(crate) fn width(largest: u32) -> u8 {
+    (u32::BITS - largest.leading_zeros()) as u8
+}
+
+/// Appends numbers of `width` bits.
+pub(crate) fn encode(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
+    let (mut packed, mut at) = (0, 0);
+    while at < numbers.len() {
+        let number = numbers[at];
+        let run = numbers[at..].iter().take_while(|&&other| other == number).count();
+        // What is packed comes in eights: the run completes them.
+        let pad = (8 - (at - packed) % 8) % 8;
+        if run >= pad + 8 {
+            pack(&numbers[packed..at + pad], width, out);
+            append_run(number, run - pad, width, out);
+            packed = at + run;
+        }
+        at += run;
+    }
+    pack(&numbers[packed..], width, out);
+}
+
+/// Appends one number of `width` bits, `count` times.
+pub(crate) fn append_run(number: u32, count: usize, width: u8, out: &mut Vec<u8>) {
+    varint((count as u64) << 1, out);
+    out.extend_from_slice(&number.to_le_bytes()[..usize::from(width.div_ceil(8))]);
+}
+
+/// Appends packed numbers; zeros complete the last eight.
+fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
+    if numbers.is_empty() {
+        return;
+    }
+    let groups = numbers.len().div_ceil(8);
+    varint((groups as u64) << 1 | 1, out);
+    let end = out.len() + groups * usize::from(width);
+    out.reserve(groups * usize::from(width) + 8);
+    let (mut bits, mut count) = (0_u64, 0);
+    for &number in numbers {
+        bits |= u64::from(number) << count;
+        count += width;
+        if count >= 32 {
+            out.extend_from_slice(&(bits as u32).to_le_bytes());
+            bits >>= 32;
+            count -= 32;
+        }
+    }
+    out.extend_from_slice(&bits.to_le_bytes()[..usize::from(count.div_ceil(8))]);
+    out.resize(end, 0);
+}
+
+fn varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Reads `count` numbers of `width` bits (32 at most) from the start of `octets`; `None` when they are not there.
+pub(crate) fn decode(mut octets: &[u8], width: u8, count: usize) -> Option<Vec<u32>> {
+    let mut numbers = Vec::new();
+    let octets_of_one = usize::from(width.div_ceil(8));
+    if width > 32 {
+        return None;
+    }
+    while numbers.len() < count {
+        let head = read_varint(&mut octets)?;
+        let left = count - numbers.len();
+        let several = usize::try_from(head >> 1).ok()?;
+        if head & 1 == 0 {
+            let (number, rest) = octets.split_at_checked(octets_of_one)?;
+            let mut le = [0; 4];
+            le[..octets_of_one].copy_from_slice(number);
+            let number = u32::from_le_bytes(le);
+            if width < 32 && number >> width != 0 || several == 0 {
+                return None;
+            }
+            numbers.resize(numbers.len() + several.min(left), number);
+            octets = rest;
+        } else {
+            let (packed, rest) = octets.split_at_checked(several.checked_mul(usize::from(width))?)?;
+            if several == 0 {
+                return None;
+            }
+            unpack(packed, width, left.min(several.saturating_mul(8)), &mut numbers);
+            octets = rest;
+        }
+    }
+    Some(numbers)
+}
+
+/// Appends `count` packed numbers, which are all there.
+fn unpack(octets: &[u8], width: u8, count: usize, numbers: &mut Vec<u32>) {
+    let mask = ((1_u64 << width) - 1) as u32;
+    let (mut bits, mut there) = (0_u64, 0);
+    let mut words = octets.chunks(4);
+    numbers.extend((0..count).map(|_| {
+        if there < width {
+            let word = words.next().unwrap_or_default();
+            let mut le = [0; 4];
+            le[..word.len()].copy_from_slice(word);
+            bits |= u64::from(u32::from_le_bytes(le)) << there;
+            there += 32;
+        }
+        let number = bits as u32 & mask;
+        bits >>= width;
+        there -= width;
+        number
+    }));
+}
+
+fn read_varint(octets: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..35).step_by(7) {
+        let (&octet, rest) = octets.split_first()?;
+        *octets = rest;
+        number |= u64::from(octet & 0x7f) << shift;
+        if octet < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(
+            runs in proptest::collection::vec((any::<u32>(), 1_usize..40), 0..60),
+            bits in 0_u8..=32,
+        ) {
+            let mask = ((1_u64 << bits) - 1) as u32;
+            let numbers: Vec<u32> =
+                runs.iter().flat_map(|&(number, count)| vec![number & mask; count]).collect();
+            let mut octets = Vec::new();
+            encode(&numbers, bits, &mut octets);
+            prop_assert_eq!(decode(&octets, bits, numbers.len()), Some(numbers));
+        }
+
+        #[test]
+        fn no_octets_are_too_odd(octets: Vec<u8>, bits in 0_u8..=40, count in 0_usize..10_000) {
+            let numbers = decode(&octets, bits, count);
+            prop_assert!(numbers.is_none_or(|numbers| numbers.len() == count));
+        }
+    }
+
+    #[test]
+    fn a_run_takes_few_octets_wherever_it_starts() {
+        let mut numbers = vec![1, 2, 3];
+        numbers.extend([7; 1000]);
+        let mut octets = Vec::new();
+        encode(&numbers, 3, &mut octets);
+        // Eight packed ones, and a run of 995.
+        assert_eq!(octets.len(), 1 + 3 + 2 + 1);
+        assert_eq!((width(0), width(1), width(255), width(256)), (0, 1, 8, 9));
+    }
+}

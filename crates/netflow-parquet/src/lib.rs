@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod schema;
+
+mod chunk;
+mod dictionary;
+mod hybrid;
+mod leaf;
+mod nested;
+mod numbers;
+mod texts;
+
+mod file;
+mod row_group;
+
+pub use error::Error;
+pub use file::ParquetFile;
+pub use row_group::{EncodedRowGroup, PAGE_ROWS, ROW_GROUP_ROWS, RowGroup};
+pub use schema::{SCHEMA_VERSION, is_parquet};
