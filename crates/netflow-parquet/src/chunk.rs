@@ -55,9 +55,11 @@ pub(crate) struct DataPage<'a> {
     pub(crate) bounds: Option<Bounds>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Written {
     length: usize,
+    uncompressed: usize,
+    levels: usize,
     encoding: Encoding,
     rows: usize,
     nulls: usize,
@@ -68,8 +70,6 @@ struct Written {
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     octets: Vec<u8>,
-    uncompressed: usize,
-    levels: usize,
     pages: Vec<Written>,
 }
 
@@ -95,10 +95,16 @@ impl Chunk {
             statistics: None,
         };
         let (length, uncompressed) = write(&mut self.octets, page, octets.len())?;
-        self.uncompressed += uncompressed;
-        self.levels += levels;
-        self.pages.push(Written { length, encoding, rows, nulls, bounds });
+        self.pages.push(Written { length, uncompressed, levels, encoding, rows, nulls, bounds });
         Ok(())
+    }
+
+    /// Appends the last page of another chunk, if that is encoded so.
+    pub(crate) fn push_copy(&mut self, other: &Self, encoding: Encoding) -> bool {
+        let Some(page) = other.pages.last().filter(|page| page.encoding == encoding) else { return false };
+        self.octets.extend_from_slice(&other.octets[other.octets.len() - page.length..]);
+        self.pages.push(page.clone());
+        true
     }
 
     pub(crate) fn memory(&self) -> usize {
@@ -113,7 +119,9 @@ impl Chunk {
         out: &mut Vec<u8>,
         compressor: &mut Compressor,
     ) -> Result<EncodedChunk, Error> {
-        let Self { octets, uncompressed, levels, pages } = std::mem::take(self);
+        let Self { octets, pages } = std::mem::take(self);
+        let uncompressed = pages.iter().map(|page| page.uncompressed).sum::<usize>();
+        let levels = pages.iter().map(|page| page.levels).sum::<usize>();
         let start = out.len();
         let mut dictionary_size = 0;
         if let Some((values, count)) = dictionary {

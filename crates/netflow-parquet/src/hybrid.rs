@@ -5,6 +5,16 @@ pub(crate) fn width(largest: u32) -> u8 {
     (u32::BITS - largest.leading_zeros()) as u8
 }
 
+/// Bits that dictionary ids below `count` are given: whole octets, or the half of one, so that those of frequent
+/// values look alike to the compressor.
+pub(crate) fn id_width(count: u32) -> u8 {
+    match width(count.saturating_sub(1)) {
+        width @ 0..=2 => width,
+        3..=4 => 4,
+        width => width.next_multiple_of(8),
+    }
+}
+
 /// Appends numbers of `width` bits.
 pub(crate) fn encode(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     let (mut packed, mut at) = (0, 0);
@@ -161,5 +171,6 @@ mod tests {
         // Eight packed ones, and a run of 995.
         assert_eq!(octets.len(), 1 + 3 + 2 + 1);
         assert_eq!((width(0), width(1), width(255), width(256)), (0, 1, 8, 9));
+        assert_eq!([0, 1, 2, 4, 5, 16, 17, 257, 65_537].map(id_width), [0, 0, 1, 2, 4, 4, 8, 16, 24]);
     }
 }

@@ -1,7 +1,6 @@
 //! Columns of which a flow has several values: lists of numbers, and maps of texts.
 
 use netflow_flow::{Cell, Column, Flows, Gathered};
-use parquet::basic::Encoding;
 use parquet::schema::types::ColumnDescPtr;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -94,7 +93,7 @@ impl ListColumn {
         self.shape.write(&mut scratch.octets);
         scratch.numbers.clear();
         scratch.numbers.append(&mut self.pending);
-        let (encoding, bounds) = self.values.write(Storage::Int64, Encoding::BYTE_STREAM_SPLIT, scratch);
+        let (encoding, bounds) = self.values.write(Storage::Int64, numbers::Use::Name, scratch);
         let levels = self.shape.definition.count();
         let page = DataPage { octets: &scratch.octets, encoding, rows, levels, nulls, bounds };
         self.values.chunk.push(page, &mut scratch.compressor)?;

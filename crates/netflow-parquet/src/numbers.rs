@@ -1,8 +1,9 @@
 //! Columns of numbers and times.
 //!
-//! Few values are written as ids of a dictionary, as for most columns. Where a page has too many, times are
-//! written plainly and other numbers octet by octet (`BYTE_STREAM_SPLIT`), which compresses better than any
-//! dictionary.
+//! Of numbers up to 32 bits, which name or classify something, a page of few different ones is written as ids of
+//! a dictionary. Where there are many, and for counters, the first octets of all are written, then the second ones
+//! (`BYTE_STREAM_SPLIT`); times are written plainly. So they take fewer octets than with any dictionary. Only a
+//! page that has one value throughout is always a run of one id.
 
 use netflow_flow::{Column, Gathered, Kind};
 use parquet::basic::Encoding;
@@ -16,7 +17,7 @@ use crate::leaf::{Scratch, write_levels};
 use crate::schema::Storage;
 
 /// A page whose values are not the same so many times on average has no use for a dictionary.
-const LEAST_REPETITION: usize = 4;
+const LEAST_REPETITION: usize = 16;
 
 /// The numbers of a column in a row group.
 #[derive(Debug)]
@@ -25,7 +26,27 @@ pub(crate) struct NumberColumn {
     nullable: bool,
     /// What is not in a page yet.
     pub(crate) pending: Gathered,
+    /// The numbers of the last page, if another column is compared with them.
+    last: Option<Vec<u64>>,
     values: Values,
+}
+
+/// What numbers are for, which says how they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Name,
+    Counter,
+    Time,
+}
+
+impl Use {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Time => Self::Time,
+            Kind::Unsigned(64) => Self::Counter,
+            _ => Self::Name,
+        }
+    }
 }
 
 /// How numbers are written, and what was.
@@ -43,8 +64,27 @@ impl NumberColumn {
             kind: column.kind,
             nullable: column.nullable,
             pending: Gathered::default(),
+            last: None,
             values: Values::default(),
         }
+    }
+
+    /// Keeps the numbers of the last page, for [`flush_like`](Self::flush_like).
+    pub(crate) fn keep_last(&mut self) {
+        self.last.get_or_insert_default();
+    }
+
+    /// Makes a page of what is pending. Where it would be the last one of another column, that is copied.
+    pub(crate) fn flush_like(&mut self, other: &Self, scratch: &mut Scratch) -> Result<(), Error> {
+        let same = other.last.as_ref() == Some(&self.pending.numbers)
+            && !self.nullable
+            && !other.nullable
+            && self.kind == other.kind;
+        if same && self.values.chunk.push_copy(&other.values.chunk, Encoding::BYTE_STREAM_SPLIT) {
+            self.pending.clear();
+            return Ok(());
+        }
+        self.flush(scratch)
     }
 
     /// Makes a page of what is pending.
@@ -61,12 +101,14 @@ impl NumberColumn {
             // Whoever gathered them marked the flows where this changes something.
             _ => scratch.numbers.extend(numbers.map(|&number| number.min(i64::MAX as u64) as i64)),
         }
-        let plainly = if self.kind == Kind::Time { Encoding::PLAIN } else { Encoding::BYTE_STREAM_SPLIT };
-        let (encoding, bounds) = self.values.write(Storage::of(self.kind), plainly, scratch);
+        let (encoding, bounds) = self.values.write(Storage::of(self.kind), Use::of(self.kind), scratch);
         let rows = self.pending.rows();
         let nulls = rows - self.pending.values();
         let page = DataPage { octets: &scratch.octets, encoding, rows, levels: rows, nulls, bounds };
         self.values.chunk.push(page, &mut scratch.compressor)?;
+        if let Some(last) = &mut self.last {
+            std::mem::swap(last, &mut self.pending.numbers);
+        }
         self.pending.clear();
         Ok(())
     }
@@ -86,18 +128,16 @@ impl NumberColumn {
 }
 
 impl Values {
-    /// Appends the scratch's numbers to its page; `plainly` is how they are written without a dictionary.
+    /// Appends the scratch's numbers to its page.
     pub(crate) fn write(
         &mut self,
         storage: Storage,
-        plainly: Encoding,
+        usage: Use,
         scratch: &mut Scratch,
     ) -> (Encoding, Option<Bounds>) {
         let Scratch { numbers, ids, octets, .. } = scratch;
         let Some(&first) = numbers.first() else { return (Encoding::PLAIN, None) };
-        if numbers.iter().all(|&number| number == first)
-            && !(self.plain && self.dictionary.values().is_empty())
-        {
+        if numbers.iter().all(|&number| number == first) {
             let id = self.dictionary.id(first);
             octets.push(self.id_width());
             hybrid::append_run(id, numbers.len(), self.id_width(), octets);
@@ -107,17 +147,20 @@ impl Values {
             .iter()
             .fold((first, first), |(least, most), &number| (least.min(number), most.max(number)));
         let bounds = Some(Bounds::Numbers(least, greatest));
-        if !self.plain && self.take_ids(numbers, ids) {
+        if usage == Use::Name && !self.plain && self.take_ids(numbers, ids) {
             octets.push(self.id_width());
             hybrid::encode(ids, self.id_width(), octets);
             return (Encoding::RLE_DICTIONARY, bounds);
         }
-        match (plainly, storage) {
-            (Encoding::BYTE_STREAM_SPLIT, Storage::Int32) => split::<4>(numbers, octets),
-            (Encoding::BYTE_STREAM_SPLIT, _) => split::<8>(numbers, octets),
-            _ => plain(numbers, storage, octets),
+        if usage == Use::Time {
+            plain(numbers, storage, octets);
+            return (Encoding::PLAIN, bounds);
         }
-        (plainly, bounds)
+        match storage {
+            Storage::Int32 => split::<4>(numbers, octets),
+            _ => split::<8>(numbers, octets),
+        }
+        (Encoding::BYTE_STREAM_SPLIT, bounds)
     }
 
     /// Finds the ids of numbers; false when they are too many for a dictionary.
@@ -143,7 +186,7 @@ impl Values {
     }
 
     fn id_width(&self) -> u8 {
-        hybrid::width(self.dictionary.values().len() as u32 - 1)
+        hybrid::id_width(self.dictionary.values().len() as u32)
     }
 
     pub(crate) fn finish(

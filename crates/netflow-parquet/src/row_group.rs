@@ -14,7 +14,7 @@ use crate::schema::{Storage, schema};
 use crate::texts::TextColumn;
 
 /// Rows of a row group that is [full](RowGroup::is_full).
-pub const ROW_GROUP_ROWS: usize = 1 << 19;
+pub const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Rows of a page.
 pub const PAGE_ROWS: usize = 1 << 15;
 /// Memory of a row group that is full, whatever its rows.
@@ -73,8 +73,14 @@ impl RowGroup {
             Storage::List => Writer::List(Box::new(ListColumn::new(column))),
             Storage::Map => Writer::Map(Box::new(MapColumn::new(column))),
         });
+        let mut columns: Vec<_> = columns.collect();
+        for raw in COLUMNS.iter().filter_map(raw) {
+            if let Writer::Numbers(_, numbers) = &mut columns[raw] {
+                numbers.keep_last();
+            }
+        }
         let quality = COLUMNS.iter().position(|column| column.name == "quality");
-        let (columns, scratch) = (columns.collect(), Scratch::new()?);
+        let scratch = Scratch::new()?;
         Ok(Self { schema: schema(), columns, quality, rows: 0, pending: 0, scratch })
     }
 
@@ -88,13 +94,28 @@ impl RowGroup {
             self.pending += to - from;
             if self.pending == PAGE_ROWS {
                 // What is absent so far takes no page: it may be so to the end.
-                let with_values = self.columns.iter_mut().filter(|column| column.has_values());
-                with_values.into_iter().try_for_each(|column| column.flush(&mut self.scratch))?;
+                for at in 0..self.columns.len() {
+                    if self.columns[at].has_values() {
+                        self.flush(at)?;
+                    }
+                }
                 self.pending = 0;
             }
             from = to;
         }
         Ok(())
+    }
+
+    /// Makes a page of what is pending of a column.
+    fn flush(&mut self, at: usize) -> Result<(), Error> {
+        let (before, rest) = self.columns.split_at_mut(at);
+        if let Writer::Numbers(column, numbers) = &mut rest[0]
+            && let Some(raw) = raw(column)
+            && let Some(Writer::Numbers(_, raw)) = before.get(raw)
+        {
+            return numbers.flush_like(raw, &mut self.scratch);
+        }
+        rest[0].flush(&mut self.scratch)
     }
 
     fn push_rows(&mut self, flows: &Flows, rows: Range<usize>) {
@@ -144,11 +165,13 @@ impl RowGroup {
     pub fn finish(&mut self) -> Result<EncodedRowGroup, Error> {
         let mut octets = Vec::new();
         let mut chunks = Vec::with_capacity(self.schema.num_columns());
+        for at in 0..self.columns.len() {
+            if self.columns[at].rows() > 0 {
+                self.flush(at)?;
+            }
+        }
         let scratch = &mut self.scratch;
         for column in &mut self.columns {
-            if column.rows() > 0 {
-                column.flush(scratch)?;
-            }
             let leaf = |leaf: usize| self.schema.column(leaf);
             let at = chunks.len();
             match column {
@@ -164,6 +187,12 @@ impl RowGroup {
         self.pending = 0;
         Ok(EncodedRowGroup { octets, rows, chunks })
     }
+}
+
+/// Place of the column that a derived one is the same as while nothing is sampled.
+fn raw(column: &Column) -> Option<usize> {
+    let is_raw = |other: &Column| other.name.strip_suffix("_raw") == Some(column.name);
+    column.derived.then(|| COLUMNS.iter().position(is_raw)).flatten()
 }
 
 /// Those of the rows, counted from the first, whose number is too large for a signed one.

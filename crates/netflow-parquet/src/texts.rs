@@ -113,7 +113,7 @@ impl Values {
         let encoding = match self.ids.is_empty() {
             true => Encoding::PLAIN,
             false => {
-                let width = hybrid::width(self.dictionary.len() - 1);
+                let width = hybrid::id_width(self.dictionary.len());
                 scratch.octets.push(width);
                 hybrid::encode(&self.ids, width, &mut scratch.octets);
                 Encoding::RLE_DICTIONARY
