@@ -103,6 +103,41 @@ pub(crate) fn decode(mut octets: &[u8], width: u8, count: usize) -> Option<Vec<u
     Some(numbers)
 }
 
+/// Reads `count` numbers as runs of equal ones; `None` when they are not there. However many there are, the memory
+/// follows the octets.
+pub(crate) fn decode_runs(mut octets: &[u8], width: u8, count: usize) -> Option<Vec<(u32, usize)>> {
+    let mut runs: Vec<(u32, usize)> = Vec::new();
+    let mut append = |number: u32, times: usize| match runs.last_mut() {
+        Some((last, count)) if *last == number => *count += times,
+        _ => runs.push((number, times)),
+    };
+    let (mut left, mut packed) = (count, Vec::new());
+    while left > 0 {
+        let start = octets;
+        let head = read_varint(&mut octets)?;
+        let several = usize::try_from(head >> 1).ok()?;
+        let several = if head & 1 == 0 { several } else { several.saturating_mul(8) }.min(left);
+        if head & 1 == 0 {
+            let one = decode(start, width, several.min(1))?;
+            append(*one.first()?, several);
+            octets = octets.get(usize::from(width.div_ceil(8))..)?;
+        } else {
+            packed.clear();
+            let length = usize::try_from(head >> 1).ok()?.checked_mul(usize::from(width))?;
+            let (numbers, rest) = octets.split_at_checked(length)?;
+            // Zeros that fill up the last eight may be all that there is.
+            if several == 0 || width == 0 || width > 32 {
+                return None;
+            }
+            unpack(numbers, width, several, &mut packed);
+            packed.iter().for_each(|&number| append(number, 1));
+            octets = rest;
+        }
+        left -= several;
+    }
+    Some(runs)
+}
+
 /// Appends `count` packed numbers, which are all there.
 fn unpack(octets: &[u8], width: u8, count: usize, numbers: &mut Vec<u32>) {
     let mask = ((1_u64 << width) - 1) as u32;
@@ -158,6 +193,12 @@ mod tests {
         #[test]
         fn no_octets_are_too_odd(octets: Vec<u8>, bits in 0_u8..=40, count in 0_usize..10_000) {
             let numbers = decode(&octets, bits, count);
+            let runs = decode_runs(&octets, bits, count);
+            if let (Some(runs), true) = (&runs, bits > 0) {
+                let same: Vec<_> =
+                    runs.iter().flat_map(|&(number, times)| std::iter::repeat_n(number, times)).collect();
+                prop_assert_eq!(Some(&same), numbers.as_ref());
+            }
             prop_assert!(numbers.is_none_or(|numbers| numbers.len() == count));
         }
     }

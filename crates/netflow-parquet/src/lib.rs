@@ -14,9 +14,12 @@ mod numbers;
 mod texts;
 
 mod file;
+mod read;
 mod row_group;
 
 pub use error::Error;
 pub use file::ParquetFile;
+pub use read::column::{ColumnPage, ColumnReader, PageValues};
+pub use read::{Bounds, FlowFile, RowGroupReader};
 pub use row_group::{EncodedRowGroup, PAGE_ROWS, ROW_GROUP_ROWS, RowGroup};
 pub use schema::{SCHEMA_VERSION, is_parquet};
