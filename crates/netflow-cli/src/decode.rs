@@ -22,6 +22,7 @@ mod record;
 mod explain;
 mod oddities;
 mod origin;
+mod times;
 mod tree;
 
 mod borrowed;
@@ -139,7 +140,7 @@ impl<W: Write> Taker for Decoder<W> {
                 if at > 0 { format!("{}, octet {at}", packet.place) } else { packet.place.to_owned() };
             if at > 0 && body::is_no_message(rest) {
                 self.bad(&format!(
-                    "{place}: {} behind the length that the message before gives are no other message",
+                    "{place}: no other message is in the {} behind the length that the message before gives",
                     count(rest.len() as u64, "octet")
                 ));
                 break;

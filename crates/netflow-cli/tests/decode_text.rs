@@ -186,7 +186,7 @@ fn what_is_wrong_is_named_with_its_offset() {
         (
             "count_of_v5",
             with(V5, "00050001", "00050003"),
-            "the header's count (offset 2) is 3, but the 48 octets behind the header hold 1 whole records. 2 are missing",
+            "the header's count (offset 2) is 3, but the 48 octets behind the header hold 1 whole records. 2 too few",
             1,
         ),
         (
@@ -235,7 +235,7 @@ fn what_is_wrong_is_named_with_its_offset() {
         (
             "ipfix_length_too_long",
             ipfix("000a0030", "000a0040"),
-            "the header's length (offset 2) is 64, but 48 octets are there: 16 are missing",
+            "the header's length (offset 2) is 64, but 48 octets are there, 16 too few",
             1,
         ),
         ("reserved_set", v9("0100 0024", "0005 0024"), "set 5 at offset 48: ids 2 to 255 are reserved", 0),
@@ -305,16 +305,16 @@ fn what_follows_an_ipfix_message_and_is_none_is_a_fault() {
     packet = with(&packet, "000379a3", "000079a3");
     let ended = decode(&[&packet]).with(1);
     is_stored("v9_that_says_ipfix", &ended);
-    says(&ended, "67 octets at offset 17 belong to no message: the header's length (offset 2) is 17");
+    says(&ended, "no message is in the 67 octets at offset 17: the header's length (offset 2) is 17");
     says(&ended, "export_time (offset 4) is 1970-01-01T08:38:59Z, which cannot be");
     says(&ended, "the version (offset 0) may be wrong, and 9 be right");
-    ended.saying("67 octets behind the length");
+    ended.saying("no other message is in the 67 octets behind the length");
     let ended = decode(&[&with(IPFIX, "5e8465fd", "00000001")]).with(0);
     says(&ended, "export_time (offset 4) is 1970-01-01T00:00:01Z, which cannot be.");
     assert!(!ended.out.contains("may be wrong"), "{}", ended.out);
     // Another message, and zeros, are none.
     let ended = decode(&[&format!("{IPFIX} {IPFIX}"), &format!("{IPFIX} 0000")]).with(0);
-    assert!(!ended.out.contains("belong to no message"), "{}", ended.out);
+    assert!(!ended.out.contains("no message is in"), "{}", ended.out);
 }
 
 #[test]
@@ -375,4 +375,72 @@ fn sequence_numbers_and_clocks_are_compared() {
     fs::write(&file, capture).expect("written");
     let ended = run_nf(["decode".as_ref(), file.as_os_str()]).with(0);
     says(&ended, "exported at 2020-03-29T15:57:58Z by the exporter's clock, 2 hours before it was captured");
+}
+
+#[test]
+fn octets_that_are_too_many_or_missing_before_a_set_are_counted() {
+    let template = "0000 0010 0100 0002 0008 0004 0001 0004";
+    let data = "0100 0014 c0000201 00000348 c0000202 00000100";
+    let header = "00090002 000003e8 5e8465fd 00000000 00000007";
+    let inserted = format!("{} {template} {data}", header.replacen("00090002", "00090002 00", 1));
+    let text = decode(&[&inserted]).with(1);
+    says(
+        &text,
+        "From offset 21 on, though, sets follow each other to the end of the packet: the header has 1 octet too many",
+    );
+    says(
+        &text,
+        "days from now: the exporter's clock is wrong, or octets are missing in the header, or too many",
+    );
+    let missing = format!("{} {template} {data}", header.replacen("000003e8", "0003e8", 1));
+    says(
+        &decode(&[&missing]).with(1),
+        "From offset 19 on, though, sets follow each other to the end of the packet: the header lacks 1 octet",
+    );
+    let between = format!("{header} {template} 0000 {data}");
+    says(
+        &decode(&[&between]).with(1),
+        "From offset 38 on, though, sets follow each other to the end of the packet: what is before has 2 octets too many",
+    );
+    // A set that is cut off is no reason to look elsewhere.
+    let cut = format!("{header} {template} {}", &data[..30]);
+    assert!(!decode(&[&cut]).with(1).out.contains("though"));
+}
+
+#[test]
+fn times_of_a_flow_that_cannot_be_are_odd() {
+    let swapped = with(V5, "00002f4c 00005276", "00005276 00002f4c");
+    says(
+        &decode(&[&swapped]).with(0),
+        "LAST_SWITCHED (offset 52) is before FIRST_SWITCHED (offset 48): the flow would end 9.002 s before it starts",
+    );
+    let early = with(V5, "000379a3 5e80c586", "00001000 00000000");
+    let text = decode(&[&early]).with(0);
+    says(
+        &text,
+        "LAST_SWITCHED (offset 52) is 17.014 s after the packet was sent, by the times in its header",
+    );
+    says(&text, "timestamp (offset 8) is long ago: the exporter's clock is not set");
+    // flowStartMilliseconds and flowEndMilliseconds of 2020-04-01T09:59:25Z, one second apart.
+    let ipfix = |first: &str, last: &str| {
+        format!(
+            "000a0034 5e8465fd 00000005 0000002a  0002 0010 0100 0002 0098 0008 0099 0008  0100 0014 {first} {last}"
+        )
+    };
+    let (start, end) = ("00000171352ab4c8", "00000171352ab8b0");
+    let text = decode(&[&ipfix(end, start)]).with(0);
+    says(
+        &text,
+        "flowEndMilliseconds (offset 44) is before flowStartMilliseconds (offset 36): the flow would end 1.000 s before it starts",
+    );
+    let text = decode(&[V5, V9, &ipfix(start, end)]).with(0);
+    assert!(!text.out.contains(" odd"), "{}", text.out);
+}
+
+#[test]
+fn an_enterprise_bit_without_a_number_is_suspected() {
+    let packet = "000a0024 5e8465fd 00000005 0000002a  0002 0014 0100 0003 0008 0004 8001 0008 0004 0001";
+    let text = decode(&[packet]).with(1);
+    says(&text, "which takes at least 20 octets, but its set has only 16 left from there");
+    says(&text, "or an enterprise bit is set where no enterprise number follows");
 }

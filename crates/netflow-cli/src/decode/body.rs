@@ -156,7 +156,7 @@ pub(super) fn nobodys(tree: &mut Tree, given: &[u8], length: usize) {
     tree.remark(
         Mark::Fault,
         &format!(
-            "{} at offset {length} belong to no message: the header's length (offset 2) is {length}, the \
+            "no message is in the {} at offset {length}: the header's length (offset 2) is {length}, the \
              datagram has {}, and what follows does not start like another message. The length is wrong, \
              or this is no IPFIX. They are not decoded.",
             count(rest.len() as u64, "octet"),

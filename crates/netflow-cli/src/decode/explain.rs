@@ -13,6 +13,8 @@ use crate::output::count;
 
 /// Record lengths that are named for a set without template.
 const MOST_FITS: usize = 8;
+/// Octets by which sets are looked for before and behind one that cannot be.
+const MOST_SHIFT: usize = 8;
 /// Lengths of records that exporters send.
 const USUAL: RangeInclusive<usize> = 12..=300;
 
@@ -173,26 +175,29 @@ fn set(error: SetError, scene: &Scene<'_>) -> String {
         SetError::Length { id, offset, length } => format!(
             "set {id} at offset {offset}: its length (offset {}) is {length}, but a set has at least the 4 \
              octets of its own header. Where the next set starts is not known then: the {} octets from \
-             here to the end of the packet are not decoded.",
+             here to the end of the packet are not decoded.{}",
             offset + 2,
-            scene.octets.len() - offset
+            scene.octets.len() - offset,
+            shifted(offset, scene)
         ),
         SetError::Truncated { id, offset, length, left } => format!(
             "set {id} at offset {offset}: its length (offset {}) is {length}, but only {left} octets are \
              left in the packet. The packet was cut off on its way (snap length of a capture, a lost IP \
-             fragment), or the length is wrong. Whole records in what is left are decoded.",
-            offset + 2
+             fragment), or the length is wrong. Whole records in what is left are decoded.{}",
+            offset + 2,
+            shifted(offset, scene)
         ),
         SetError::Trailing { offset, length } => match scene.header.count() {
-            Some(count) if scene.header.version() != 9 => format!(
-                "{length} octets at offset {offset}, behind the {count} records that the header counts, \
+            Some(records) if scene.header.version() != 9 => format!(
+                "{} at offset {offset}, behind the {records} records that the header counts, \
                  are not zero. If they are records, the header's count (offset 2) is too small; else the \
-                 exporter sent what was in its buffer. They are not decoded."
+                 exporter sent what was in its buffer. They are not decoded.",
+                count(length as u64, "octet")
             ),
             _ => format!(
-                "{length} octets at offset {offset} belong to no set: a set header has 4. They are not \
-                 zero, as padding should be, so the length of the set before may be wrong. They are \
-                 ignored."
+                "no set is in the last {} at offset {offset}: a set header has 4. They are not zero, as \
+                 padding should be, so the length of the set before may be wrong. They are ignored.",
+                count(length as u64, "octet")
             ),
         },
         SetError::Filling { offset, length } if offset >= scene.octets.len() => format!(
@@ -204,9 +209,10 @@ fn set(error: SetError, scene: &Scene<'_>) -> String {
              exporters send datagrams of one size). Nothing is lost."
         ),
         SetError::Gap { offset, length } => format!(
-            "{length} octets at offset {offset} lie between two sets. The next set was found at the next \
+            "{} at offset {offset} between two sets. The next set was found at the next \
              multiple of four: the length of the set before does not cover its padding (some exporters do \
-             so). Nothing is lost."
+             so). Nothing is lost.",
+            count(length as u64, "octet")
         ),
         SetError::Count { stated, found, unit: "octets" } => {
             let header = scene.header.len();
@@ -217,8 +223,8 @@ fn set(error: SetError, scene: &Scene<'_>) -> String {
                 )
             } else {
                 format!(
-                    "the header's length (offset 2) is {stated}, but {found} octets are there: {} are \
-                     missing. The message was cut off on its way (snap length of a capture, a lost IP \
+                    "the header's length (offset 2) is {stated}, but {found} octets are there, {} too few. \
+                     The message was cut off on its way (snap length of a capture, a lost IP \
                      fragment), or the length is wrong. What is there is decoded.",
                     stated - found
                 )
@@ -228,7 +234,7 @@ fn set(error: SetError, scene: &Scene<'_>) -> String {
             let left = scene.octets.len() - scene.header.len();
             let meaning = match stated.checked_sub(found) {
                 Some(missing) if found < stated => format!(
-                    "{missing} are missing: the packet was cut off on its way (snap length of a capture, a \
+                    "{missing} too few: the packet was cut off on its way (snap length of a capture, a \
                      lost IP fragment), or the count is wrong."
                 ),
                 _ => "All of them are decoded.".to_owned(),
@@ -251,11 +257,15 @@ fn template(error: TemplateError, scene: &Scene<'_>) -> String {
         TemplateError::Truncated { template_id, offset, left } => format!(
             "template {template_id} at offset {offset}: it says that it has {} fields (offset {}), which \
              takes at least {} octets, but its set has only {left} left from there. The field count or the \
-             set's length is wrong.{} This template and what follows it in the set are not learned: data of \
+             set's length is wrong{}.{} This template and what follows it in the set are not learned: data of \
              set {template_id} cannot be decoded.",
             word(offset + 2),
             offset + 2,
-            4 + 4 * usize::from(word(offset + 2)),
+            least(offset, left, scene),
+            match least(offset, left, scene) > 4 + 4 * usize::from(word(offset + 2)) {
+                true => ", or an enterprise bit is set where no enterprise number follows",
+                false => "",
+            },
             // With room for fields the header may well be a template's.
             if left <= 4 { set_too_long(offset, scene) } else { String::new() },
         ),
@@ -285,6 +295,49 @@ fn template(error: TemplateError, scene: &Scene<'_>) -> String {
         ),
         other => format!("{other}."),
     }
+}
+
+/// Octets that a template record takes at least that does not fit into the `left` octets of its set. In IPFIX fields
+/// with the enterprise bit take eight octets, others four.
+fn least(offset: usize, left: usize, scene: &Scene<'_>) -> usize {
+    let record = scene.octets.get(offset..offset + left).unwrap_or_default();
+    let fields = record.get(2..4).map_or(0, |octets| usize::from(u16::from_be_bytes([octets[0], octets[1]])));
+    let (mut taken, mut seen) = (4, 0);
+    while let Some(high) = record.get(taken).filter(|_| seen < fields) {
+        let enterprise = matches!(scene.header, Header::Ipfix(_)) && high & 0x80 != 0;
+        taken += if enterprise { 8 } else { 4 };
+        seen += 1;
+    }
+    taken + 4 * (fields - seen)
+}
+
+/// A hint, when sets follow each other to the packet's end a few octets before or behind the one that cannot be.
+fn shifted(offset: usize, scene: &Scene<'_>) -> String {
+    let fits = |start: usize| {
+        let mut at = start;
+        while let Some(&[id_high, id_low, high, low]) = scene.octets.get(at..at + SetHeader::LEN) {
+            let (id, length) = (u16::from_be_bytes([id_high, id_low]), u16::from_be_bytes([high, low]));
+            let valid = match scene.header {
+                Header::Ipfix(_) => matches!(id, 2 | 3 | 256..),
+                _ => matches!(id, 0 | 1 | 256..),
+            };
+            if !valid || usize::from(length) <= SetHeader::LEN {
+                return false;
+            }
+            at += usize::from(length);
+        }
+        at > start && at == scene.octets.len()
+    };
+    let first = scene.header.len();
+    let before = if offset == first { "the header" } else { "what is before" };
+    let shifts = (1..=MOST_SHIFT)
+        .flat_map(|shift| [(offset + shift, shift, true), (offset.wrapping_sub(shift), shift, false)]);
+    let found = shifts.into_iter().find(|&(start, ..)| fits(start));
+    let Some((start, shift, more)) = found else { return String::new() };
+    let shift = count(shift as u64, "octet");
+    let what =
+        if more { format!("{before} has {shift} too many") } else { format!("{before} lacks {shift}") };
+    format!(" From offset {start} on, though, sets follow each other to the end of the packet: {what}.")
 }
 
 /// A hint, when the octets where a template should be could be the header of the next set.

@@ -143,6 +143,7 @@ fn header(tree: &mut Tree, seen: &Seen<'_>) {
         }
         _ => {}
     }
+    export_time(tree, seen);
     let most = match header {
         Header::V1(_) => (v1::VERSION, 24),
         Header::V5(_) => (v5::VERSION, 30),
@@ -171,6 +172,27 @@ fn header(tree: &mut Tree, seen: &Seen<'_>) {
             "timestamp_nano (offset 12) is a second or more: the exporter means something else by it.",
         );
     }
+}
+
+/// An export time that cannot be. That of an IPFIX message before [`EARLIEST`] is told with its version.
+fn export_time(tree: &mut Tree, seen: &Seen<'_>) {
+    let time = Timestamp::from_nanos(seen.header.export_nanos());
+    let ipfix = matches!(seen.header, Header::Ipfix(_));
+    let (name, offset) = if ipfix { ("export_time", 4) } else { ("timestamp", 8) };
+    let ahead = time.saturating_since(seen.received);
+    let why = match () {
+        () if time < EARLIEST && !ipfix => "is long ago: the exporter's clock is not set".to_owned(),
+        // That of a capture is compared with the capture's.
+        () if ahead > A_DAY && !seen.captured => {
+            format!("is {} from now: the exporter's clock is wrong", about(ahead))
+        }
+        () => return,
+    };
+    let text = format!(
+        "{name} (offset {offset}) {why}, or octets are missing in the header, or too many, so that all behind \
+         them are shifted."
+    );
+    tree.remark(Mark::Odd, &text);
 }
 
 /// Whether the octets of an IPFIX message make sense as a NetFlow v9 packet: count, time and first set.

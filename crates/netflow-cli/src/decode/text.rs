@@ -18,6 +18,7 @@ use super::meaning::{Names, Numbered, Scene};
 use super::oddities::{Counts, Oddities, Seen};
 use super::origin::{Origin, Origins};
 use super::record;
+use super::times;
 use super::tree::{Mark, Tree};
 use crate::output::count;
 
@@ -133,12 +134,15 @@ impl TextSink<'_> {
             }
             (false, _) => tree.heading(1, set.offset(), &records),
         }
-        let mut end = set.offset();
+        let (mut end, mut late_told) = (set.offset(), false);
         for (index, record) in set.records().enumerate() {
             let range = record.range();
             let (number, octets) = (index + 1, range.len());
             tree.heading(2, range.start, &format!("record {number} of {}, {octets} octets", set.len()));
             record::record(&mut tree, &scene, &record, plan);
+            if !plan.is_options() {
+                times::tell(&mut tree, &scene, &record, plan, &mut late_told);
+            }
             end = range.end;
         }
         match context.late {
