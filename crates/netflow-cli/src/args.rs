@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use netflow_exporter::Version;
 use netflow_flow::Format;
 
 /// Of every command but the doctor, which has findings beside.
@@ -218,10 +219,10 @@ pub(crate) enum DoctorFormat {
     Json,
 }
 
-/// Send the export packets of a capture or an IPFIX file again
+/// Send the export packets of files again, or flows of files as export packets
 ///
 /// The packets of pcap and pcapng captures and of IPFIX files are sent as they are, with the pauses that they were
-/// recorded with. Flow files are encoded anew, with the same times.
+/// recorded with. Flow files are encoded anew, with their own times; with --as captures are too.
 ///
 /// Every exporter of a file has a socket of its own. To a target in 127.0.0.0/8 it has an address of its own as well:
 /// 192.0.2.17 is sent from 127.0.2.17. To other targets all are sent from this machine's address, or from those that
@@ -273,8 +274,16 @@ pub(crate) struct Replay {
     pub(crate) exporter: Vec<IpAddr>,
 
     /// Send every UDP payload of a capture, also what is no NetFlow or IPFIX
-    #[arg(long)]
+    #[arg(long, conflicts_with = "encode_as")]
     pub(crate) all: bool,
+
+    /// Encode the flows of the files anew in this version: v5, v9, ipfix (also v1, v7, v8.1 to v8.14) [default for
+    /// flow files: ipfix]
+    #[arg(long = "as", value_name = "VERSION")]
+    pub(crate) encode_as: Option<Version>,
+
+    #[command(flatten)]
+    pub(crate) decoding: Decoding,
 }
 
 /// How export packets are decoded.

@@ -1,7 +1,7 @@
 //! `nf replay`: sends the export packets of files again.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Cursor, IsTerminal, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
+use netflow_capture::{PacketFile, PacketFileStatistics, looks_like_capture, looks_like_ipfix};
+use netflow_exporter::Version;
 use netflow_exporter::replay::{
-    Ended, Origin, Pace, Packets, Recorded, Replay, ReplayError, ReplayOptions, ReplayedExporter, Selection,
-    Skipped, SystemClock, Target,
+    Decoded, Encoded, EncodedStatistics, Ended, FlowSource, Origin, Pace, Packets, Recorded, Replay,
+    ReplayError, ReplayOptions, ReplayedExporter, Selection, Skipped, SystemClock, Target,
 };
+use netflow_flow::{Flow, FlowReader, Normalizer, ReadError};
 
 use crate::Outcome;
 use crate::args;
@@ -26,11 +28,20 @@ use crate::target;
 const MAX_EXPORTERS: usize = 20;
 /// Packets between two looks at the progress.
 const PROGRESS: u64 = 1_000;
+/// Bad lines that are told one by one.
+const MAX_MESSAGES: u64 = 20;
+/// Columns without a field that are named.
+const MAX_NAMES: usize = 10;
+/// Octets that tell what is in a file.
+const FIRST: u64 = 20;
 
 pub(crate) fn run(args: &args::Replay) -> anyhow::Result<Outcome> {
     let target = target::parse(&args.to)?;
     if args.rounds != 1 && args.files.iter().any(|path| is_stdin(path)) {
         bail!("stdin cannot be read more than once: give a file for --loop");
+    }
+    if matches!(target, Target::Tcp(_)) && args.encode_as.is_some_and(|version| version != Version::Ipfix) {
+        bail!("IPFIX alone goes over TCP");
     }
     let stop = signals::stop_flag().context("cannot handle signals")?;
     let options = ReplayOptions {
@@ -74,9 +85,8 @@ pub(crate) fn run(args: &args::Replay) -> anyhow::Result<Outcome> {
     if statistics.sent == 0 && ended != Ended::Stopped {
         bail!("nothing was sent");
     }
-    let unsent =
-        statistics.lost + statistics.refused + statistics.exporters_beyond + playing.unsent.truncated;
-    Ok(if playing.bad || unsent > 0 { Outcome::BadInput } else { Outcome::Done })
+    let unsent = statistics.lost + statistics.refused + statistics.exporters_beyond;
+    Ok(if playing.bad || playing.unsent.is_bad() || unsent > 0 { Outcome::BadInput } else { Outcome::Done })
 }
 
 fn pace(args: &args::Replay) -> Pace {
@@ -124,20 +134,45 @@ struct Playing<F> {
 /// What files held that was not sent.
 #[derive(Default)]
 struct Unsent {
-    foreign: u64,
-    truncated: u64,
-    other_exporters: u64,
-    no_ipfix: u64,
+    datagrams: Skipped,
     /// Octets of IPFIX files that belong to no message.
     skipped: u64,
+    flows: EncodedStatistics,
+    /// Datagrams that were to be decoded, and could not be.
+    malformed: u64,
+    /// Data sets without a template.
+    undecoded: u64,
 }
 
 impl Unsent {
-    fn add(&mut self, skipped: Skipped) {
-        self.foreign += skipped.foreign;
-        self.truncated += skipped.truncated;
-        self.other_exporters += skipped.other_exporters;
-        self.no_ipfix += skipped.no_ipfix;
+    fn add_datagrams(&mut self, skipped: Skipped) {
+        let sum = &mut self.datagrams;
+        sum.foreign += skipped.foreign;
+        sum.truncated += skipped.truncated;
+        sum.other_exporters += skipped.other_exporters;
+        sum.no_ipfix += skipped.no_ipfix;
+    }
+
+    fn add_flows(&mut self, mut statistics: EncodedStatistics) {
+        let sum = &mut self.flows;
+        sum.flows += statistics.flows;
+        sum.left_out += statistics.left_out;
+        sum.beyond += statistics.beyond;
+        sum.other_exporters += statistics.other_exporters;
+        sum.cut += statistics.cut;
+        sum.without_field.append(&mut statistics.without_field);
+    }
+
+    fn add_file(&mut self, statistics: PacketFileStatistics) {
+        if let PacketFileStatistics::Messages(statistics) = statistics {
+            self.skipped += statistics.skipped;
+        }
+    }
+
+    /// Whether something is missing that was to be sent.
+    fn is_bad(&self) -> bool {
+        let flows = &self.flows;
+        self.datagrams.truncated + self.skipped + self.malformed + flows.left_out + flows.beyond > 0
     }
 }
 
@@ -148,7 +183,7 @@ impl<F: FnMut() -> bool> Playing<F> {
         loop {
             let before = self.replay.statistics();
             for path in &args.files {
-                let ended = self.file(path)?;
+                let ended = self.file(args, path)?;
                 if ended != Ended::Whole {
                     return Ok(ended);
                 }
@@ -162,30 +197,67 @@ impl<F: FnMut() -> bool> Playing<F> {
     }
 
     /// Plays a file. An error ends the replay; a file that cannot be read is told, and the next is played.
-    fn file(&mut self, path: &Path) -> anyhow::Result<Ended> {
+    fn file(&mut self, args: &args::Replay, path: &Path) -> anyhow::Result<Ended> {
         let name = if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() };
-        let named = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("ipfix"));
-        let opened = match open(path) {
-            Ok(file) => PacketFile::new(file, named).with_context(|| name.clone()),
-            Err(error) => Err(error),
+        let played = match open(args, path) {
+            Ok(Content::Packets(file)) if args.encode_as.is_none() => {
+                let mut packets = Recorded::new(file, self.selection.clone());
+                let played = self.play(&mut packets);
+                self.unsent.add_datagrams(packets.skipped());
+                self.unsent.add_file(packets.statistics());
+                played
+            }
+            Ok(Content::Packets(file)) => {
+                let sampling = args.decoding.sampling;
+                let session = input::session_config(&args.decoding)?;
+                let flows = Decoded::new(file, session, Normalizer::with_sampling_override(sampling));
+                let (played, decoded) = self.encode(args, flows)?;
+                self.unsent.malformed += decoded.malformed();
+                self.unsent.undecoded += decoded.session().undecoded_sets - decoded.session().late_sets;
+                self.unsent.add_file(decoded.statistics());
+                played
+            }
+            Ok(Content::Flows(reader)) => {
+                let bar = self.bar.clone();
+                let (played, lines) = self.encode(args, Lines { reader, name: name.clone(), bar, bad: 0 })?;
+                self.bad |= lines.bad > 0;
+                if lines.bad > MAX_MESSAGES {
+                    output::error(format_args!("{name}: {} lines could not be read in all", lines.bad));
+                }
+                played
+            }
+            Err(error) => Err(ReplayError::Packets(error)),
         };
-        let mut packets = match opened {
-            Ok(file) => Recorded::new(file, self.selection.clone()),
-            Err(error) => return self.failed(&error),
-        };
-        let bar = self.bar.clone();
-        let mut watched = Watched { packets: &mut packets, bar, read: self.replay.statistics().sent };
-        let ended = self.replay.play(&mut watched, &mut self.clock);
-        self.unsent.add(packets.skipped());
-        if let PacketFileStatistics::Messages(statistics) = packets.statistics() {
-            self.unsent.skipped += statistics.skipped;
-            self.bad |= statistics.skipped > 0;
-        }
-        match ended {
+        match played {
             Ok(ended) => Ok(ended),
-            Err(ReplayError::Packets(error)) => self.failed(&anyhow::Error::new(error).context(name)),
-            Err(error) => Err(error.into()),
+            Err(ReplayError::Packets(error)) => self.failed(&error.context(name)),
+            Err(error) => Err(anyhow::anyhow!("{error}")),
         }
+    }
+
+    /// Plays flows, encoded anew. Gives back where they come from, for what it counted.
+    #[allow(clippy::type_complexity, reason = "the two results are named by the call")]
+    fn encode<S: FlowSource<Error: Into<anyhow::Error>>>(
+        &mut self,
+        args: &args::Replay,
+        flows: S,
+    ) -> anyhow::Result<(Result<Ended, ReplayError<anyhow::Error>>, S)> {
+        let version = args.encode_as.unwrap_or(Version::Ipfix);
+        let registry = input::registry(&args.decoding)?;
+        let exporters = self.selection.exporters.clone();
+        let mut packets = Encoded::new(flows, version, registry).of_exporters(exporters);
+        let played = self.play(&mut packets);
+        self.unsent.add_flows(packets.statistics());
+        Ok((played, packets.into_source()))
+    }
+
+    fn play<P: Packets<Error: Into<anyhow::Error>>>(
+        &mut self,
+        packets: &mut P,
+    ) -> Result<Ended, ReplayError<anyhow::Error>> {
+        let bar = self.bar.clone();
+        let mut watched = Watched { packets, bar, read: self.replay.statistics().sent };
+        self.replay.play(&mut watched, &mut self.clock)
     }
 
     fn failed(&mut self, error: &anyhow::Error) -> anyhow::Result<Ended> {
@@ -195,11 +267,62 @@ impl<F: FnMut() -> bool> Playing<F> {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    if is_stdin(path) {
-        return Ok(Box::new(io::stdin().lock()));
+/// An input, with its first octets apart.
+type Input = io::Chain<Cursor<Vec<u8>>, Box<dyn Read>>;
+
+/// What is in a file.
+enum Content {
+    Packets(PacketFile<Input>),
+    Flows(FlowReader<'static>),
+}
+
+/// Opens a file, and looks what is in it.
+fn open(args: &args::Replay, path: &Path) -> anyhow::Result<Content> {
+    let mut file: Box<dyn Read> = match is_stdin(path) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(path).with_context(|| input::cannot_read(path))?),
+    };
+    let mut first = Vec::new();
+    file.by_ref().take(FIRST).read_to_end(&mut first).with_context(|| input::cannot_read(path))?;
+    let named = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("ipfix"));
+    let packets = named || looks_like_capture(&first) || looks_like_ipfix(&first);
+    let file = Cursor::new(first).chain(file);
+    Ok(match packets {
+        true => Content::Packets(PacketFile::new(file, named)?),
+        false => {
+            let registry = input::registry(&args.decoding)?;
+            Content::Flows(FlowReader::with_registry(file, registry, args.decoding.sampling)?)
+        }
+    })
+}
+
+/// The flows of a flow file. Lines that cannot be read are told.
+struct Lines {
+    reader: FlowReader<'static>,
+    name: String,
+    bar: ProgressBar,
+    bad: u64,
+}
+
+impl FlowSource for Lines {
+    type Error = anyhow::Error;
+
+    fn next_flows(&mut self, flows: &mut Vec<Flow>) -> anyhow::Result<bool> {
+        loop {
+            match self.reader.read(flows) {
+                Err(error) if error.is_recoverable() => {
+                    self.bad += 1;
+                    if self.bad <= MAX_MESSAGES {
+                        self.bar.suspend(|| output::error(format_args!("{}: {error}", self.name)));
+                    }
+                }
+                Err(ReadError::UnknownFormat { start }) => bail!(
+                    "neither a capture nor IPFIX messages nor a flow file; it starts with the octets {start}"
+                ),
+                read => return Ok(read?),
+            }
+        }
     }
-    Ok(Box::new(File::open(path).with_context(|| input::cannot_read(path))?))
 }
 
 /// Shows how many packets were read.
@@ -209,16 +332,16 @@ struct Watched<'a, P> {
     read: u64,
 }
 
-impl<P: Packets<Error = CaptureError>> Packets for Watched<'_, P> {
-    type Error = CaptureError;
+impl<P: Packets<Error: Into<anyhow::Error>>> Packets for Watched<'_, P> {
+    type Error = anyhow::Error;
 
-    fn next_packet(&mut self, octets: &mut Vec<u8>) -> Result<Option<Origin>, CaptureError> {
+    fn next_packet(&mut self, octets: &mut Vec<u8>) -> anyhow::Result<Option<Origin>> {
         self.read += 1;
-        if self.read % PROGRESS == 0 {
+        if self.read.is_multiple_of(PROGRESS) {
             self.bar.set_message(count(self.read, "packet"));
             self.bar.tick();
         }
-        self.packets.next_packet(octets)
+        self.packets.next_packet(octets).map_err(Into::into)
     }
 }
 
@@ -228,8 +351,12 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
     let exporters: Vec<_> = playing.replay.exporters().collect();
     let mut lines = Vec::new();
     if statistics.sent > 0 {
+        let flows = match playing.unsent.flows.flows {
+            0 => String::new(),
+            flows => format!(" with {}", count(flows, "flow")),
+        };
         lines.push(format!(
-            "{} ({}) of {} sent in {:.1} s",
+            "{}{flows} ({}) of {} sent in {:.1} s",
             count(statistics.sent, "packet"),
             count(statistics.sent_octets, "octet"),
             count(exporters.len() as u64, "exporter"),
@@ -250,18 +377,34 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
                 .into(),
         );
     }
-    let unsent = &playing.unsent;
-    let mut not_sent = |number: u64, what: &str, why: &str| {
-        if number > 0 {
-            lines.push(format!("not sent: {} {why}", count(number, what)));
-        }
-    };
-    not_sent(unsent.foreign, "datagram", "that are no NetFlow or IPFIX (--all sends them)");
-    not_sent(unsent.truncated, "datagram", "of which the file has only the beginning");
-    not_sent(unsent.other_exporters, "datagram", "of other exporters");
-    not_sent(unsent.no_ipfix, "export packet", "that are no IPFIX, which alone goes over TCP");
-    not_sent(unsent.skipped, "octet", "of IPFIX files that belong to no message");
-    not_sent(statistics.exporters_beyond, "packet", "of exporters too many to tell apart");
+    let Unsent { datagrams, skipped, flows, malformed, undecoded } = &playing.unsent;
+    let not_sent = [
+        (datagrams.foreign, "datagram", "no NetFlow or IPFIX (--all sends them)"),
+        (datagrams.truncated, "datagram", "of which the file has only the beginning"),
+        (datagrams.other_exporters, "datagram", "of other exporters"),
+        (datagrams.no_ipfix, "export packet", "of other versions than IPFIX, which alone goes over TCP"),
+        (*skipped, "octet", "of IPFIX files that belong to no message"),
+        (*malformed, "datagram", "no export packets, or cut off in the header"),
+        (*undecoded, "data set", "without a template"),
+        (flows.left_out, "flow", "that this version cannot carry, such as those of IPv6"),
+        (flows.other_exporters, "flow", "of other exporters"),
+        (flows.beyond, "flow", "of exporters and kinds too many to have templates"),
+        (statistics.exporters_beyond, "packet", "of exporters too many to tell apart"),
+    ];
+    for (number, what, why) in not_sent.into_iter().filter(|(number, ..)| *number > 0) {
+        lines.push(format!("not sent: {}, {why}", count(number, what)));
+    }
+    if flows.cut > 0 {
+        lines.push(format!(
+            "{} with a value that does not fit its field: it has the nearest that does",
+            count(flows.cut, "flow")
+        ));
+    }
+    if !flows.without_field.is_empty() {
+        let names: Vec<_> = flows.without_field.iter().take(MAX_NAMES).map(String::as_str).collect();
+        let more = if flows.without_field.len() > MAX_NAMES { ", ..." } else { "" };
+        lines.push(format!("this version has no field for {}{more}", names.join(", ")));
+    }
     if statistics.lost > 0 {
         let error = playing.replay.take_error().map_or_else(String::new, |error| format!(": {error}"));
         lines.push(format!(

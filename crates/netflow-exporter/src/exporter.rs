@@ -207,6 +207,35 @@ impl Exporter {
         self.copy = copy;
     }
 
+    /// Has flows go by another template too (v9, IPFIX), which is sent before its first record.
+    pub fn add_template(&mut self, template: FlowTemplate, registry: &Registry) -> Result<(), ConfigError> {
+        if self.templates.iter().any(|known| known.id == template.id)
+            || self.options.iter().any(|known| known.id == template.id)
+        {
+            return Err(ConfigError::TwiceId(template.id));
+        }
+        self.templates.push(compile::another(&self.config, registry, &template)?);
+        Ok(())
+    }
+
+    /// Adds a flow by the template with this id, whatever that takes. A flow by a template that there is not is left
+    /// out.
+    pub fn add_by<'a>(&mut self, id: u16, flow: impl Into<FlowRef<'a>>, now: Timestamp) {
+        self.now = now;
+        match self.templates.iter().position(|template| template.id == id) {
+            Some(number) => self.add_to(number, flow.into()),
+            None => self.statistics.left_out += 1,
+        }
+    }
+
+    /// Has the headers of v5 say another sampling rate, from the next packet on.
+    pub fn set_sampling(&mut self, rate: u32, now: Timestamp) {
+        if self.config.sampling != rate {
+            self.flush(now);
+            self.config.sampling = rate;
+        }
+    }
+
     /// Has the packet that is being filled sent, if anything is in it.
     pub fn flush(&mut self, now: Timestamp) {
         self.now = now;
@@ -263,6 +292,10 @@ impl Exporter {
             self.statistics.left_out += 1;
             return;
         };
+        self.add_to(number, flow);
+    }
+
+    fn add_to(&mut self, number: usize, flow: FlowRef<'_>) {
         if self.open && self.deltas && self.now > self.draft.clock.export {
             self.close();
         }

@@ -9,11 +9,16 @@ use std::time::Duration;
 
 use netflow_templates::Timestamp;
 
+mod decoded;
+mod encoded;
 mod pace;
 mod recorded;
 mod sending;
+mod shape;
 mod sources;
 
+pub use decoded::Decoded;
+pub use encoded::{Encoded, EncodedStatistics, FlowSource};
 pub use pace::{Clock, Pace, Schedule, SystemClock};
 pub use recorded::{Recorded, Selection, Skipped};
 pub use sending::{ReplayedExporter, Target};

@@ -181,3 +181,24 @@ fn every_column_of_a_flow_is_one_that_the_test_above_goes_through() {
     }
     assert!(column("nothing").is_none());
 }
+
+#[test]
+fn what_is_read_as_an_extra_beside_a_column_is_sent_as_what_it_was() {
+    use netflow_exporter::Takes;
+    use netflow_templates::{DataType, Value};
+    use netflow_wire::{FieldSpecifier, element_id as ie};
+
+    let ids = [ie::PACKET_DELTA_COUNT, ie::PACKET_TOTAL_COUNT];
+    let fields = ids.map(|id| FieldSpecifier::iana(id, 8)).to_vec();
+    let templates = vec![FlowTemplate { id: 256, takes: Takes::ALL, fields: fields.into() }];
+    let config = ExporterConfig { templates, ..config(Version::Ipfix) };
+    let mut flow = flow(4);
+    flow.packets_raw = 3;
+    let total =
+        |flow: &Flow| flow.rare().extras.get("packetTotalCount").map(|value| value == Value::Unsigned(679));
+    // A flow that says no total has that of its column.
+    assert_eq!(total(&round_trip(config.clone(), &flow)), Some(false));
+    flow.rare_mut().extras.push("packetTotalCount", 0, DataType::Unsigned64, &679_u64.to_be_bytes());
+    let read = round_trip(config, &flow);
+    assert_eq!((read.packets_raw, total(&read)), (3, Some(true)));
+}

@@ -7,7 +7,7 @@
 use netflow_templates::{Clock, DataType, Element, Registry};
 use netflow_wire::{FieldSpecifier, VARIABLE_LENGTH, element_id as ie, enterprise as pen};
 
-use crate::column::{Cell, Column, Put};
+use crate::column::{Cell, Column, Kind, Put};
 use crate::extras::{ExtrasRef, repeated_name};
 use crate::flows::FlowRef;
 use crate::schema::{self, COLUMNS};
@@ -50,7 +50,8 @@ struct Other {
 #[derive(Debug, Clone)]
 enum Source {
     Column(&'static Column),
-    Extra(Box<str>, DataType),
+    /// By its name; of a flow that has no such extra from the column, if there is one.
+    Extra(Box<str>, DataType, Option<&'static Column>),
 }
 
 impl EncodePlan {
@@ -69,18 +70,23 @@ impl EncodePlan {
             let occurrence = fields[..number].iter().filter(same).count() as u16;
             let element = registry.element(enterprise, id);
             let column = COLUMNS.iter().find(|column| column.elements.contains(&(enterprise, id)));
-            let put = if occurrence > 0 || length == VARIABLE_LENGTH {
+            let second = column.is_some_and(|column| is_second(fields, column, (enterprise, id)));
+            let put = if occurrence > 0 || length == VARIABLE_LENGTH || second {
                 None
             } else {
                 put(fields, &element, length)
             };
-            match (put, column.filter(|_| occurrence == 0)) {
+            let column = column.filter(|_| occurrence == 0);
+            match (put, column) {
                 (Some(put), _) => steps.push(Step { start, end: fixed, put }),
-                (None, Some(column)) => others.push(Other { start, length, from: Source::Column(column) }),
-                (None, None) => {
+                (None, Some(column)) if !second => {
+                    others.push(Other { start, length, from: Source::Column(column) });
+                }
+                (None, _) => {
                     let mut name = String::new();
                     repeated_name(&mut name, &element.name, occurrence);
-                    others.push(Other { start, length, from: Source::Extra(name.into(), element.data_type) });
+                    let from = Source::Extra(name.into(), element.data_type, column);
+                    others.push(Other { start, length, from });
                 }
             }
         }
@@ -138,6 +144,14 @@ impl EncodePlan {
     }
 }
 
+/// Whether the fields have an element that the column prefers to this one: what is read beside it goes to the extras.
+/// Addresses have an element for each family, of which a record fills one.
+fn is_second(fields: &[FieldSpecifier], column: &Column, element: (u32, u16)) -> bool {
+    let preferred = column.elements.iter().take_while(|other| **other != element);
+    let is_there = |other: &(u32, u16)| fields.iter().any(|field| (field.enterprise, field.id) == *other);
+    column.kind != Kind::Address && preferred.into_iter().any(is_there)
+}
+
 /// What writes a field of fixed length; `None` when that takes a column of texts, or an extra.
 fn put(fields: &[FieldSpecifier], element: &Element, length: u16) -> Option<Put> {
     time::putter(element)
@@ -188,23 +202,30 @@ impl Source {
     fn put(&self, flow: FlowRef<'_>, out: &mut [u8]) -> bool {
         match self {
             Self::Column(column) => crate::column::put_any(column.get(flow), out),
-            Self::Extra(name, data_type) => extra(flow, name).is_none_or(|(own, octets)| {
+            Self::Extra(name, data_type, column) => match (extra(flow, name), column) {
                 // Octets of the very type and length are a value of it, whatever it is.
-                if own == *data_type && octets.len() == out.len() {
+                (Some((own, octets)), _) if own == *data_type && octets.len() == out.len() => {
                     out.copy_from_slice(octets);
-                    return true;
+                    true
                 }
-                data_type.encode(&own.decode(octets), out)
-            }),
+                (Some((own, octets)), _) => data_type.encode(&own.decode(octets), out),
+                (None, Some(column)) => crate::column::put_any(column.get(flow), out),
+                (None, None) => true,
+            },
         }
     }
 
     /// Inserts the value behind its length (RFC 7011, section 7).
     fn insert(&self, flow: FlowRef<'_>, at: usize, out: &mut Vec<u8>) -> bool {
         let mut octets = [0; 16];
-        let (value, fits): (&[u8], bool) = match self {
-            Self::Extra(name, _) => (extra(flow, name).map_or(&[], |(_, octets)| octets), true),
-            Self::Column(column) => match column.get(flow) {
+        let (found, column) = match self {
+            Self::Extra(name, _, column) => (extra(flow, name), *column),
+            Self::Column(column) => (None, Some(*column)),
+        };
+        let (value, fits): (&[u8], bool) = match (found, column) {
+            (Some((_, octets)), _) => (octets, true),
+            (None, None) => (&[], true),
+            (None, Some(column)) => match column.get(flow) {
                 Cell::Text(text) => (text.as_bytes(), true),
                 Cell::Null => (&[], true),
                 cell => {

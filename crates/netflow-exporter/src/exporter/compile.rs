@@ -59,6 +59,19 @@ pub(super) fn all(
     Ok((templates, options))
 }
 
+/// A template of flows beside those of the configuration.
+pub(super) fn another(
+    config: &ExporterConfig,
+    registry: &Registry,
+    template: &FlowTemplate,
+) -> Result<Compiled, ConfigError> {
+    match template.id {
+        _ if !config.version.has_templates() => Err(ConfigError::NoTemplate),
+        id @ ..256 => Err(ConfigError::TemplateId(id)),
+        _ => flows(config, registry, template),
+    }
+}
+
 /// The only template of a fixed version: that which its layout stands for.
 fn fixed(version: Version, registry: &Registry) -> Result<Compiled, ConfigError> {
     let layout = version.layout().ok_or(match version {
