@@ -20,6 +20,7 @@ mod template;
 pub use config::{ConfigError, ExporterConfig, Refresh};
 pub use habits::{Announcement, Count, Grouping, Habits, HeaderClock, OptionsFrom, Padding, Sequence};
 pub use options::{OptionsTable, SAMPLER_ID, SamplingStyle};
+pub(crate) use template::fields;
 pub use template::{FlowTemplate, Takes};
 
 /// Makes export packets of flows: of one version, for one observation domain.
@@ -52,6 +53,8 @@ pub struct Exporter {
     spare: Vec<Vec<u8>>,
     record: Vec<u8>,
     copy: Flow,
+    /// Connections whose events were told.
+    connections: u32,
     statistics: ExporterStatistics,
 }
 
@@ -176,6 +179,7 @@ impl Exporter {
             spare: Vec::new(),
             record: Vec::new(),
             copy: Flow::UNKNOWN,
+            connections: 0,
             statistics: ExporterStatistics::default(),
             config,
         })
@@ -195,9 +199,15 @@ impl Exporter {
     pub fn add<'a>(&mut self, flow: impl Into<FlowRef<'a>>, now: Timestamp) {
         let flow = flow.into();
         self.now = now;
-        if !self.config.habits.twice {
-            return self.add_one(flow);
+        match self.config.habits {
+            Habits { twice: true, .. } => self.add_twice(flow),
+            Habits { events: true, .. } => self.add_events(flow),
+            _ => self.add_one(flow),
         }
+    }
+
+    /// Adds a flow as it came in and as it went out.
+    fn add_twice(&mut self, flow: FlowRef<'_>) {
         let mut copy = std::mem::take(&mut self.copy);
         flow.copy_to(&mut copy);
         for direction in [0, 1] {
@@ -234,6 +244,30 @@ impl Exporter {
             self.flush(now);
             self.config.sampling = rate;
         }
+    }
+
+    /// Adds the events of a connection: that it began, and that it ended, with its counters.
+    fn add_events(&mut self, flow: FlowRef<'_>) {
+        let mut copy = std::mem::take(&mut self.copy);
+        flow.copy_to(&mut copy);
+        if copy.rare().fw_event.is_some() {
+            self.add_one(flow);
+        } else {
+            self.connections = self.connections.wrapping_add(1);
+            let connection = self.connections.into();
+            copy.rare_mut().flow_id.get_or_insert(connection);
+            let counters = (copy.bytes_raw, copy.packets_raw, copy.time_flow_end);
+            let reverse = (copy.rare().reverse_bytes, copy.rare().reverse_packets);
+            (copy.bytes_raw, copy.packets_raw, copy.time_flow_end) = (0, 0, copy.time_flow_start);
+            (copy.rare_mut().reverse_bytes, copy.rare_mut().reverse_packets) = (None, None);
+            copy.rare_mut().fw_event = Some(CREATED);
+            self.add_one((&copy).into());
+            (copy.bytes_raw, copy.packets_raw, copy.time_flow_end) = counters;
+            (copy.rare_mut().reverse_bytes, copy.rare_mut().reverse_packets) = reverse;
+            copy.rare_mut().fw_event = Some(DELETED);
+            self.add_one((&copy).into());
+        }
+        self.copy = copy;
     }
 
     /// Has the packet that is being filled sent, if anything is in it.
@@ -554,6 +588,10 @@ impl Exporter {
         }
     }
 }
+
+/// Values of firewallEvent.
+const CREATED: u8 = 1;
+const DELETED: u8 = 2;
 
 /// Nanoseconds.
 const SECOND: i64 = 1_000_000_000;

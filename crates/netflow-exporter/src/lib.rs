@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod exporter;
+mod profile;
 mod version;
 
 pub mod replay;
@@ -12,4 +13,5 @@ pub use exporter::{
     Habits, HeaderClock, OptionsFrom, OptionsTable, Packet, Padding, Refresh, SAMPLER_ID, SamplingStyle,
     Sequence, Source, Takes,
 };
+pub use profile::{Facts, OptionsLayout, PROFILES, Profile};
 pub use version::{UnknownVersion, Version};

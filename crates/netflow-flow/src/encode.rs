@@ -254,7 +254,8 @@ fn extra<'a>(flow: FlowRef<'a>, name: &str) -> Option<(DataType, &'a [u8])> {
 }
 
 impl<'a> FlowRef<'a> {
-    fn extras(self) -> ExtrasRef<'a> {
+    /// What no column is for.
+    pub(crate) fn extras(self) -> ExtrasRef<'a> {
         match (self.rare, &self.flow.rare) {
             (Some((columns, row)), _) => ExtrasRef::of_row(&columns.extras, row),
             (None, Some(rare)) => (&rare.extras).into(),

@@ -31,6 +31,9 @@ pub struct Habits {
     pub options_uncounted: bool,
     /// Whether each flow is exported twice, as it came in and as it went out.
     pub twice: bool,
+    /// Whether a flow is told as the events of a firewall (NSEL): that a connection began, and that it ended, with
+    /// its counters. Flows that are events already are exported as they are.
+    pub events: bool,
 }
 
 impl Habits {
@@ -50,6 +53,7 @@ impl Habits {
         clock: HeaderClock::Running,
         options_uncounted: false,
         twice: false,
+        events: false,
     };
 }
 
