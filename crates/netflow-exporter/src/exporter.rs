@@ -336,7 +336,8 @@ impl Exporter {
         if self.draft.flows >= self.max_records {
             self.close();
         }
-        for fresh in [false, true] {
+        // In the packet that is being filled; in the next, which may begin with templates; behind these.
+        for _ in 0..3 {
             if !self.open {
                 self.begin();
             }
@@ -361,9 +362,6 @@ impl Exporter {
                 self.draft.flows += 1;
                 self.statistics.cut += u64::from(!fits);
                 return;
-            }
-            if fresh {
-                break;
             }
             self.close();
         }

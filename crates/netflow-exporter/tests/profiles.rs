@@ -27,7 +27,7 @@ fn the_doctor_names_what_is_odd_about_each_profile_and_nothing_else() {
     for profile in PROFILES {
         let &Profile { name, version, .. } = profile;
         let mut exporter = Exporter::new(profile.config(STARTED)).unwrap();
-        let reading = export(&mut exporter, 5_000);
+        let reading = export(&mut exporter, 10_000);
         let statistics = exporter.statistics();
         assert_eq!(reading.sink.flows.len() as u64, statistics.flows, "{name} {version}");
         assert_eq!(reading.options_records(), statistics.options, "{name} {version}");

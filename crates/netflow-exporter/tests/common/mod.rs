@@ -70,12 +70,12 @@ impl Reading {
     }
 }
 
-/// Has an exporter send flows, one each 40 ms, and reads what comes.
+/// Has an exporter send flows, one each 20 ms, and reads what comes.
 pub(crate) fn export(exporter: &mut Exporter, flows: u32) -> Reading {
     let mut reading = Reading::default();
     let mut now = NOW;
     for number in 0..flows {
-        now = NOW.saturating_add_nanos(i64::from(number) * 40_000_000);
+        now = NOW.saturating_add_nanos(i64::from(number) * 20_000_000);
         exporter.add(&flow(number, now.saturating_add_nanos(-2_000_000_000)), now);
         reading.take(exporter, now);
     }
