@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Decode(Decode),
     Doctor(Doctor),
     Replay(Replay),
+    Forward(Forward),
     Completions(Completions),
     Man(Man),
 }
@@ -284,6 +285,45 @@ pub(crate) struct Replay {
 
     #[command(flatten)]
     pub(crate) decoding: Decoding,
+}
+
+/// Copy export packets to several collectors
+///
+/// Every datagram that comes is sent to each target, whatever is in it. A target that is down or slow stops no other:
+/// what waits for it is bounded, and what is dropped or lost is counted for each. Ends on Ctrl-C (SIGINT) or SIGTERM,
+/// after what was received is sent, and says what became of it; SIGUSR1 says it in between.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Forward {
+    /// Address to listen on, with a port unless it is 2055, such as `[::]:4739`; any number of times
+    #[arg(long, value_name = "ADDR[:PORT]", default_value = "0.0.0.0:2055")]
+    pub(crate) listen: Vec<String>,
+
+    /// Who gets a copy, with a port unless it is 2055; any number of times. With `from=`, only of what comes from this
+    /// address or prefix (or one of several): `192.0.2.9:9995,from=10.0.0.0/8,from=2001:db8::/32`
+    #[arg(long, value_name = "HOST[:PORT][,from=PREFIX]...", required = true)]
+    pub(crate) to: Vec<String>,
+
+    /// Keep the exporter's address and port as the source of copies; takes the capability CAP_NET_RAW. Without it they
+    /// come from this machine, and collectors take it for the exporter
+    #[arg(long)]
+    pub(crate) spoof: bool,
+
+    /// Say how it goes every so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) interval: Option<u64>,
+
+    /// Receive buffer to ask the system for, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub(crate) buffer: usize,
+
+    /// What may wait for each target, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub(crate) queue: usize,
+
+    /// Hand runs of datagrams of the same length to the system as one (UDP GSO): takes far less CPU time, but captures
+    /// on this machine then show each run as one large datagram
+    #[arg(long, conflicts_with = "spoof")]
+    pub(crate) coalesce: bool,
 }
 
 /// How export packets are decoded.

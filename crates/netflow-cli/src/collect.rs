@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
@@ -21,12 +21,15 @@ use netflow_templates::{Exporter, Problem, Timestamp};
 
 use crate::Outcome;
 use crate::args::Collect;
+use crate::endpoint;
 use crate::input;
 use crate::output::{self, count};
 use crate::signals;
 
 /// Messages about packets that are printed; the report counts all.
 const MAX_MESSAGES: usize = 50;
+/// The port that is listened on if none is given.
+pub(crate) const PORT: u16 = 2055;
 /// How often the collector is looked after.
 const TICK: Duration = Duration::from_millis(100);
 /// Octets of receive buffer that Linux takes at most, in `setsockopt` and in `sysctl`: both are an `int`.
@@ -35,11 +38,11 @@ const MAX_RECEIVE_BUFFER: usize = i32::MAX as usize;
 pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     let source = match &args.read {
         Some(path) => Source::Capture(path.clone()),
-        None => Source::Udp(listen_address(&args.host, args.port)?),
+        None => Source::Udp(vec![endpoint::host(&args.host, args.port)?]),
     };
     let mut config = Config::new(source);
     config.session = input::session_config(&args.decoding)?;
-    config.receive_buffer = receive_buffer(args);
+    config.receive_buffer = receive_buffer(args.buffer);
     config.flush_interval = Duration::from_secs(args.flush.max(1));
     config.packets = args.count;
     config.packet_events = args.debug;
@@ -118,19 +121,6 @@ fn failed_threads<'a>(report: &'a Report, written: &WriterReport) -> Vec<&'a str
     report.failed_threads.iter().map(String::as_str).chain(written.failed.then_some("writer")).collect()
 }
 
-/// The addresses that a host name stands for.
-pub(crate) fn listen_address(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (bare, port).to_socket_addrs();
-    let address = addresses.ok().and_then(|mut addresses| addresses.next());
-    match address {
-        Some(address) => Ok(vec![address]),
-        None => bail!(
-            "unknown host '{host}': give an address of this machine, such as 0.0.0.0 or ::, or its name"
-        ),
-    }
-}
-
 /// File, format and whether it is compressed.
 fn target(args: &Collect) -> anyhow::Result<(PathBuf, Format, bool)> {
     let path = match &args.file {
@@ -160,8 +150,8 @@ fn target(args: &Collect) -> anyhow::Result<(PathBuf, Format, bool)> {
 }
 
 /// Octets of receive buffer to ask for.
-fn receive_buffer(args: &Collect) -> usize {
-    args.buffer.saturating_mul(1 << 20).min(MAX_RECEIVE_BUFFER)
+pub(crate) fn receive_buffer(mebibytes: usize) -> usize {
+    mebibytes.saturating_mul(1 << 20).min(MAX_RECEIVE_BUFFER)
 }
 
 fn threads(args: &Collect) -> usize {
@@ -175,27 +165,32 @@ fn threads(args: &Collect) -> usize {
 /// What to do about it, behind what is wrong.
 pub(crate) fn explain_start(error: CollectorError) -> anyhow::Error {
     let advice = match &error {
-        CollectorError::Bind { address, source } => match source.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!(
-                    "; another program has the port (`ss -lunp 'sport = {}'` names it): choose one with -p",
-                    address.port()
-                )
-            }
-            io::ErrorKind::PermissionDenied => {
-                "; ports below 1024 need privileges: choose a higher one with -p".into()
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "; this machine has no such address (`ip address` lists them)".into()
-            }
-            _ => String::new(),
-        },
+        CollectorError::Bind { address, source } => bind_advice(*address, source.kind(), "-p"),
         CollectorError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             "; is the name right? --read takes a pcap or pcapng file".into()
         }
         _ => String::new(),
     };
     anyhow::anyhow!("{error}{advice}")
+}
+
+/// What to do about an address that cannot be bound; `flag` chooses another port.
+pub(crate) fn bind_advice(address: SocketAddr, error: io::ErrorKind, flag: &str) -> String {
+    match error {
+        io::ErrorKind::AddrInUse => {
+            let port = address.port();
+            format!(
+                "; another program has the port (`ss -lunp 'sport = {port}'` names it): choose one with {flag}"
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("; ports below 1024 need privileges: choose a higher one with {flag}")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; this machine has no such address (`ip address` lists them)".into()
+        }
+        _ => String::new(),
+    }
 }
 
 fn explain_write(failure: WriteFailure) -> anyhow::Error {
@@ -229,9 +224,13 @@ fn greet(args: &Collect, collector: &Collector, path: &Path) {
             ));
         }
     }
-    // Linux grants twice what it counts for payload.
-    let asked = receive_buffer(args);
     let granted = collector.receive_buffers().iter().min().copied().unwrap_or(usize::MAX);
+    note_receive_buffer(granted, receive_buffer(args.buffer));
+}
+
+/// Says when the receive buffer is smaller than was asked for, and what helps.
+pub(crate) fn note_receive_buffer(granted: usize, asked: usize) {
+    // Linux grants twice what it counts for payload.
     if granted < asked {
         output::note(format_args!(
             "the receive buffer is {} KiB of {} asked for; to lose less under load: sysctl -w net.core.rmem_max={asked}",

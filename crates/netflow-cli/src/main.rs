@@ -12,6 +12,8 @@ mod args;
 mod collect;
 mod decode;
 mod doctor;
+mod endpoint;
+mod forward;
 mod frame;
 mod generate;
 mod input;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Decode(args) => decode::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Forward(args) => forward::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
     };

@@ -1,10 +1,10 @@
-//! SIGINT and SIGTERM: a request to end in order.
+//! SIGINT and SIGTERM: a request to end in order. SIGUSR1: one to say how it goes.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::TERM_SIGNALS;
+use signal_hook::consts::{SIGUSR1, TERM_SIGNALS};
 
 /// A flag that is set by the first SIGINT, SIGTERM or SIGQUIT. The second ends the process at once, for when
 /// ending in order takes too long.
@@ -15,4 +15,11 @@ pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+/// A flag that is set by SIGUSR1.
+pub(crate) fn report_flag() -> io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGUSR1, Arc::clone(&asked))?;
+    Ok(asked)
 }

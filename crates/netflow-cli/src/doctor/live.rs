@@ -1,6 +1,6 @@
 //! Listening for export packets.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -11,13 +11,12 @@ use netflow_doctor::{Diagnosis, Doctor};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
 use crate::args;
-use crate::collect::{explain_start, listen_address};
+use crate::collect::{PORT, explain_start};
+use crate::endpoint;
 use crate::input;
 use crate::output;
 use crate::signals;
 
-/// The port that is listened on if none is given.
-const PORT: u16 = 2055;
 /// How often time and signals are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -68,16 +67,9 @@ pub(super) fn listen(args: &args::Doctor) -> anyhow::Result<Diagnosis> {
 fn addresses(args: &args::Doctor) -> anyhow::Result<Vec<SocketAddr>> {
     let port = args.port.unwrap_or(PORT);
     if args.listen.is_empty() {
-        return listen_address("0.0.0.0", port);
+        return Ok(vec![endpoint::host("0.0.0.0", port)?]);
     }
-    let mut addresses = Vec::new();
-    for text in &args.listen {
-        match text.to_socket_addrs() {
-            Ok(mut named) if text.parse::<IpAddr>().is_err() => addresses.extend(named.next()),
-            _ => addresses.extend(listen_address(text, port)?),
-        }
-    }
-    Ok(addresses)
+    args.listen.iter().map(|text| endpoint::to_listen_on(text, port)).collect()
 }
 
 /// Takes note of an event; how many datagrams it says to be no export packets.
