@@ -290,7 +290,8 @@ pub(crate) struct Replay {
 /// Copy export packets to several collectors
 ///
 /// Every datagram that comes is sent to each target, whatever is in it. A target that is down or slow stops no other:
-/// what waits for it is bounded, and what is dropped or lost is counted for each. Ends on Ctrl-C (SIGINT) or SIGTERM,
+/// what waits for it is bounded, and what is dropped or lost is counted for each. When much waits, runs of datagrams of
+/// one length are handed to the system as one, and a capture on this machine shows them so. Ends on Ctrl-C (SIGINT) or SIGTERM,
 /// after what was received is sent, and says what became of it; SIGUSR1 says it in between.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forward {
@@ -319,11 +320,6 @@ pub(crate) struct Forward {
     /// What may wait for each target, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) queue: usize,
-
-    /// Hand runs of datagrams of the same length to the system as one (UDP GSO): takes far less CPU time, but captures
-    /// on this machine then show each run as one large datagram
-    #[arg(long, conflicts_with = "spoof")]
-    pub(crate) coalesce: bool,
 }
 
 /// How export packets are decoded.

@@ -32,7 +32,6 @@ pub(crate) fn run(args: &Forward) -> anyhow::Result<Outcome> {
     let mut options = ForwardOptions { spoof: args.spoof, ..ForwardOptions::default() };
     options.queue_octets = args.queue.saturating_mul(1 << 20);
     options.receiver.receive_buffer = collect::receive_buffer(args.buffer);
-    options.sender.coalesce = args.coalesce;
 
     let stop = signals::stop_flag().context("cannot handle signals")?;
     let asked = signals::report_flag().context("cannot handle signals")?;

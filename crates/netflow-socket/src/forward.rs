@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A batch is shared by all targets, each of which sends in a thread of its own: one that is slow fills its own queue,
-//! and what does not fit in there is dropped and counted, for this target.
+//! and what does not fit in there is dropped and counted, for this target. Before that it hurries: see
+//! [`SenderOptions::coalesce`].
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

@@ -148,6 +148,11 @@ impl UdpSender {
         (self.statistics.sent - before) as usize
     }
 
+    /// Changes whether runs are handed over as one: see [`SenderOptions::coalesce`].
+    pub fn set_coalesce(&mut self, coalesce: bool) {
+        self.way.set_coalesce(coalesce);
+    }
+
     /// What became of all datagrams so far.
     pub fn statistics(&self) -> SendStatistics {
         self.statistics

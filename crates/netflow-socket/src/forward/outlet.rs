@@ -44,8 +44,12 @@ impl Outlet {
         Ok(Self { target, options: sender, way, opened: Instant::now() })
     }
 
-    /// Sends datagrams, in order.
-    pub(super) fn send<'a>(&mut self, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) -> Sent {
+    /// Sends datagrams, in order. In a hurry runs of them are handed to the system as one.
+    pub(super) fn send<'a>(
+        &mut self,
+        datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
+        hurry: bool,
+    ) -> Sent {
         let mut failed = None;
         if self.way.is_none() && self.opened.elapsed() >= AGAIN {
             failed = self.open_again().err();
@@ -53,6 +57,7 @@ impl Outlet {
         let sent = match &mut self.way {
             Some(Way::Own(sender)) => {
                 let before = sender.statistics();
+                sender.set_coalesce(self.options.coalesce || hurry);
                 sender.send(datagrams.map(|(_, payload)| payload));
                 Sent { statistics: since(before, sender.statistics()), error: sender.take_error() }
             }

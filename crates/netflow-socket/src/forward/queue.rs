@@ -10,6 +10,10 @@ use super::outlet::Outlet;
 use super::{Prefix, TargetReport, lock};
 use crate::batch::{Batch, Pool};
 
+/// Octets that wait when it is time to hurry. Without a hurry what is captured on this machine is what was
+/// sent; but losing nothing comes first.
+const HURRY: u64 = 1 << 20;
+
 /// The way of batches to the thread of one target.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
@@ -90,7 +94,8 @@ pub(super) fn send_all(
             filtered += usize::from(!wanted);
             wanted
         });
-        let sent = outlet.send(wanted.map(|(source, _, payload)| (source, payload)));
+        let hurry = get(&counters.waiting) >= HURRY;
+        let sent = outlet.send(wanted.map(|(source, _, payload)| (source, payload)), hurry);
         let more = sent.statistics;
         add(&counters.sent, more.sent as usize);
         add(&counters.sent_octets, more.sent_octets as usize);

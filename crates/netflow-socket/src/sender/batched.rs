@@ -23,13 +23,19 @@ const MIN_RUN: usize = 3;
 pub(super) struct Way {
     waiting: Waiting,
     coalesce: bool,
+    /// Whether the system can.
+    able: bool,
 }
 
 impl Way {
     pub(super) fn new(socket: &UdpSocket, options: &SenderOptions) -> Self {
         // Kernels before 4.18 would send what they are handed as one datagram.
-        let coalesce = options.coalesce && getsockopt(socket, UdpGsoSegment).is_ok();
-        Self { waiting: Waiting::new(options.patience), coalesce }
+        let able = getsockopt(socket, UdpGsoSegment).is_ok();
+        Self { waiting: Waiting::new(options.patience), coalesce: options.coalesce, able }
+    }
+
+    pub(super) fn set_coalesce(&mut self, coalesce: bool) {
+        self.coalesce = coalesce;
     }
 
     /// Sends all; returns the last error that lost a datagram.
@@ -39,7 +45,7 @@ impl Way {
         batch: &[Outgoing<'_>],
         statistics: &mut SendStatistics,
     ) -> Option<io::Error> {
-        if !self.coalesce {
+        if !self.coalesce || !self.able {
             return self.send_apart(socket, batch, statistics);
         }
         let mut lost = None;
@@ -79,7 +85,7 @@ impl Way {
                 Verdict::Lost => {
                     // The interface does not compute checksums; other errors are of this run.
                     let never = [Errno::EIO, Errno::EOPNOTSUPP].map(|error| Some(error as i32));
-                    self.coalesce = !never.contains(&error.raw_os_error());
+                    self.able = !never.contains(&error.raw_os_error());
                     return false;
                 }
             }

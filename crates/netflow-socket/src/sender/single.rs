@@ -21,6 +21,9 @@ impl Way {
         Self { waiting: Waiting::new(options.patience) }
     }
 
+    /// There are no runs here.
+    pub(super) fn set_coalesce(&mut self, _: bool) {}
+
     /// Sends all; returns the last error that lost a datagram.
     pub(super) fn send(
         &mut self,
