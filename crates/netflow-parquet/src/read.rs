@@ -20,8 +20,8 @@ mod leaf;
 mod page;
 mod source;
 
-/// Flows that [`FlowFile::read`] gives at a time.
-const BATCH: usize = 4096;
+/// Flows that [`FlowFile::read`] gives at a time: as many as stay near while one column after the other is set.
+const BATCH: usize = 256;
 /// Octets of metadata that are read: a gigabyte of flows has some hundred thousand.
 const MAX_METADATA: u64 = 256 << 20;
 
@@ -160,7 +160,7 @@ impl FlowFile {
         Ok(RowGroupReader { left: rows, readers })
     }
 
-    /// Replaces the content of `flows` by the next ones, some thousands; false at the end.
+    /// Replaces the content of `flows` by the next ones, some hundreds; false at the end.
     ///
     /// Derived columns follow from others, and are not read. After an error nothing more of the row group can be
     /// read; the next call goes on with the next one.

@@ -161,21 +161,34 @@ pub(crate) struct Nested {
     levels: Vec<(u8, u8)>,
     at: usize,
     value: usize,
+    /// What is left of a page in which no flow has a value, which has no levels here.
+    absent: usize,
 }
 
 impl Nested {
     fn new(reader: ColumnReader) -> Self {
-        Self { reader, page: ColumnPage::default(), levels: Vec::new(), at: 0, value: 0 }
+        Self { reader, page: ColumnPage::default(), levels: Vec::new(), at: 0, value: 0, absent: 0 }
     }
 
     /// Levels of what comes next; `None` at the end.
     fn peek(&mut self) -> Result<Option<(u8, u8)>, Error> {
-        while self.at >= self.levels.len() {
+        while self.absent == 0 && self.at >= self.levels.len() {
             let Some(page) = self.reader.next_page()? else { return Ok(None) };
-            self.levels = levels(&page)?;
-            (self.page, self.at, self.value) = (page, 0, 0);
+            (self.at, self.value) = (0, 0);
+            self.levels.clear();
+            match (&page.repetition[..], &page.definition[..]) {
+                (&[(0, _)], &[(0, absent)]) => self.absent = absent,
+                _ => self.levels = levels(&page)?,
+            }
+            self.page = page;
         }
-        Ok(Some(self.levels[self.at]))
+        Ok(Some(if self.absent > 0 { (0, 0) } else { self.levels[self.at] }))
+    }
+
+    /// How many of the next flows surely have no value.
+    fn absent(&mut self) -> Result<usize, Error> {
+        self.peek()?.ok_or_else(|| ends(&self.reader))?;
+        Ok(self.absent)
     }
 
     /// Calls `take` with each value of the next flow: its place in the page, or `None` where it is absent.
@@ -203,7 +216,10 @@ impl Nested {
                     self.reader.column.name
                 )));
             }
-            self.at += 1;
+            match self.absent {
+                0 => self.at += 1,
+                _ => self.absent -= 1,
+            }
             first = false;
         }
     }
@@ -218,7 +234,18 @@ impl Nested {
 
     fn fill_lists(&mut self, flows: &mut [Flow]) -> Result<(), Error> {
         let mut list = Vec::new();
-        for flow in flows {
+        let mut flows = flows.iter_mut();
+        loop {
+            if flows.len() == 0 {
+                return Ok(());
+            }
+            let absent = self.absent()?.min(flows.len());
+            if absent > 0 {
+                self.absent -= absent;
+                flows.nth(absent - 1);
+                continue;
+            }
+            let Some(flow) = flows.next() else { return Ok(()) };
             list.clear();
             self.row(|this, value| {
                 let number = match (&this.page.values, value) {
@@ -236,7 +263,6 @@ impl Nested {
                 column.set(flow, Cell::List(&list)).map_err(|error| damaged(error.to_string()))?;
             }
         }
-        Ok(())
     }
 }
 
@@ -254,7 +280,19 @@ fn levels(page: &ColumnPage) -> Result<Vec<(u8, u8)>, Error> {
 fn fill_maps(keys: &mut Nested, values: &mut Nested, flows: &mut [Flow]) -> Result<(), Error> {
     let column = keys.reader.column;
     let (mut texts, mut extras) = (Vec::new(), Extras::new());
-    for flow in flows {
+    let mut flows = flows.iter_mut();
+    loop {
+        if flows.len() == 0 {
+            return Ok(());
+        }
+        let absent = keys.absent()?.min(values.absent()?).min(flows.len());
+        if absent > 0 {
+            keys.absent -= absent;
+            values.absent -= absent;
+            flows.nth(absent - 1);
+            continue;
+        }
+        let Some(flow) = flows.next() else { return Ok(()) };
         texts.clear();
         keys.row(|keys, key| {
             texts.push((key.map(|key| keys.text(key).map(str::to_owned)).transpose()?, None));
@@ -276,5 +314,4 @@ fn fill_maps(keys: &mut Nested, values: &mut Nested, flows: &mut [Flow]) -> Resu
             column.set(flow, Cell::Extras((&extras).into())).map_err(|error| damaged(error.to_string()))?;
         }
     }
-    Ok(())
 }
