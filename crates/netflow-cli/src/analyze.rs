@@ -1,7 +1,7 @@
 //! `nf analyze`: connections from flow files.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use netflow_analyzer::{
 };
 use netflow_capture::{CaptureReader, looks_like_capture};
 use netflow_flow::{Flow, FlowReader, Flows, Normalizer};
+use netflow_parquet::{FlowFile, is_parquet};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
 
 use crate::Outcome;
@@ -83,7 +84,7 @@ impl<'a> Analysis<'a> {
     /// Reads a file; false when it could not be read, which was said.
     fn try_file(&mut self, path: &Path) -> anyhow::Result<bool> {
         let name = path.display().to_string();
-        let file = match File::open(path) {
+        let mut file = match File::open(path) {
             Ok(file) => file,
             Err(error) => {
                 let advice = match error.kind() {
@@ -96,6 +97,11 @@ impl<'a> Analysis<'a> {
                 return Ok(false);
             }
         };
+        if starts_as_parquet(&mut file) {
+            let read = FlowFile::open(file).map_err(anyhow::Error::from).context(name.clone());
+            let read = read.and_then(|file| self.parquet(&name, file));
+            return self.tell(read);
+        }
         if io::stderr().is_terminal() {
             let length = file.metadata().map_or(0, |metadata| metadata.len());
             let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
@@ -109,7 +115,13 @@ impl<'a> Analysis<'a> {
 
     /// Reads an input; false when it could not be read, or not to its end, which was said.
     fn try_input(&mut self, name: &str, input: impl Read) -> anyhow::Result<bool> {
-        match self.input(name, input) {
+        let read = self.input(name, input);
+        self.tell(read)
+    }
+
+    /// Says what was wrong, and whether nothing was.
+    fn tell(&self, read: anyhow::Result<()>) -> anyhow::Result<bool> {
+        match read {
             Ok(()) => Ok(true),
             Err(error) if output::is_closed_pipe(&error) => Err(error),
             Err(error) => {
@@ -122,7 +134,48 @@ impl<'a> Analysis<'a> {
     fn input(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
         let mut input = BufReader::with_capacity(1 << 16, input);
         let start = input.fill_buf().with_context(|| format!("cannot read {name}"))?;
+        if is_parquet(start) {
+            // Its end has to be known before anything can be read.
+            let mut octets = Vec::new();
+            input.read_to_end(&mut octets).with_context(|| format!("cannot read {name}"))?;
+            return self.parquet(name, FlowFile::from_octets(octets).with_context(|| name.to_owned())?);
+        }
         if looks_like_capture(start) { self.capture(name, input) } else { self.flow_file(name, input) }
+    }
+
+    fn parquet(&mut self, name: &str, mut file: FlowFile) -> anyhow::Result<()> {
+        let mut flows = Vec::new();
+        let (mut good, mut bad) = (0, 0);
+        loop {
+            match file.read(&mut flows) {
+                Ok(true) => {
+                    good += flows.len() as u64;
+                    flows.iter().for_each(|flow| self.push(flow));
+                    self.printer.print_full()?;
+                }
+                Ok(false) => break,
+                // The next row group may be good.
+                Err(error) => {
+                    bad += 1;
+                    if bad <= MAX_MESSAGES {
+                        output::error(format_args!("{name}: {error}"));
+                    }
+                }
+            }
+        }
+        self.good += good;
+        self.bad += bad;
+        if good == 0 && bad > 0 {
+            anyhow::bail!("{name}: none of its row groups can be read");
+        }
+        let unknown: Vec<_> = file.unknown_columns().map(|name| name.escape_debug().to_string()).collect();
+        if !unknown.is_empty() {
+            output::note(format_args!(
+                "{name}: columns that are not known were left out: {}",
+                unknown.join(", ")
+            ));
+        }
+        Ok(())
     }
 
     fn flow_file(&mut self, name: &str, input: impl Read) -> anyhow::Result<()> {
@@ -270,6 +323,14 @@ impl<'a> Analysis<'a> {
 }
 
 /// Hands the flows of decoded packets on.
+/// Whether a file, which is read from its start afterwards, is of Parquet.
+fn starts_as_parquet(file: &mut File) -> bool {
+    let mut start = [0; 4];
+    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let is = regular && file.read_exact(&mut start).is_ok() && is_parquet(&start);
+    (!regular || file.rewind().is_ok()) && is
+}
+
 struct FlowSink<'s, 'a> {
     normalizer: Normalizer,
     analysis: &'s mut Analysis<'a>,

@@ -318,3 +318,47 @@ fn flows_that_waited_are_read_of_what_decode_prints() {
     let sent = rows[0]["client_bytes"].as_u64().max(rows[0]["server_bytes"].as_u64());
     assert_eq!(sent, Some(840));
 }
+
+#[test]
+fn parquet_says_what_its_flows_are_as_any_other_file() {
+    use netflow_flow::{Flow, Flows, write_flow_line};
+    use netflow_parquet::{ParquetFile, RowGroup};
+    use netflow_templates::Timestamp;
+
+    let mut flows = Flows::new();
+    for row in 0..2000_u32 {
+        let mut flow = Flow::default();
+        let (client, server) = ((row / 2).to_be_bytes().into(), [192, 0, 2, 80].into());
+        (flow.src_addr, flow.dst_addr) = (Some(client), Some(server));
+        (flow.src_port, flow.dst_port) = (50_000, 443);
+        if row % 2 == 1 {
+            std::mem::swap(&mut flow.src_addr, &mut flow.dst_addr);
+            std::mem::swap(&mut flow.src_port, &mut flow.dst_port);
+        }
+        (flow.proto, flow.bytes_raw, flow.packets_raw, flow.sampling_rate) = (6, 1000, 10, 1);
+        flow.time_flow_start = Some(Timestamp::from_secs(1_714_564_800));
+        flow.time_flow_end = Some(Timestamp::from_secs(1_714_564_810));
+        flow.time_received = Timestamp::from_secs(1_714_564_811);
+        flows.push(&flow);
+    }
+    let mut lines = Vec::new();
+    flows.iter().for_each(|flow| write_flow_line(&mut lines, flow));
+    let mut group = RowGroup::new().expect("a row group");
+    group.push(&flows).expect("flows");
+    let mut file = ParquetFile::new(Vec::new()).expect("a file");
+    file.append(&group.finish().expect("a row group")).expect("a file");
+    let parquet = file.finish().expect("a file");
+
+    let directory = scratch();
+    let [of_lines, of_parquet] = ["flows.ndjson", "flows.parquet"].map(|name| directory.path().join(name));
+    fs::write(&of_lines, lines).expect("a file");
+    fs::write(&of_parquet, &parquet).expect("a file");
+    let expected = connections(&of_lines);
+    assert_eq!(expected.lines().count(), 1000);
+    assert_eq!(connections(&of_parquet), expected);
+    let arguments = ["analyze", "-n", "-v", "-p", "0", "--format", "json"];
+    assert_eq!(feed(arguments, &parquet).with(0).out, expected);
+
+    fs::write(&of_parquet, &parquet[..parquet.len() / 2]).expect("a file");
+    run_nf(["analyze", utf8(&of_parquet)]).with(2).saying("flows.parquet: the file has no footer");
+}

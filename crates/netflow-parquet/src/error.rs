@@ -12,19 +12,21 @@ pub enum Error {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The file is none of Parquet.
-    #[error("is no Parquet file: it does not start with PAR1")]
+    #[error("the file is no Parquet: it does not start with PAR1")]
     NotParquet,
     /// The file has no footer: its writer was killed, or it is still being written.
-    #[error("has no footer: its writer did not finish it, and without that nothing can be found in it")]
+    #[error(
+        "the file has no footer: its writer did not finish it, and without that nothing can be found in it"
+    )]
     Unfinished,
     /// Something in the file contradicts itself, or the format.
-    #[error("is damaged: {0}")]
+    #[error("the file is damaged: {0}")]
     Damaged(String),
     /// The file may be good, but not for this reader.
-    #[error("cannot be read here: {0}")]
+    #[error("the file cannot be read: {0}")]
     Unsupported(String),
     /// The file has none of the columns of flows.
-    #[error("is no file of flows: it has none of their columns")]
+    #[error("the file is none of flows: it has none of their columns")]
     NoFlows,
 }
 

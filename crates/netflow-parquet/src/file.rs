@@ -146,7 +146,7 @@ impl<W: Write> ParquetFile<W> {
 
 /// A writer to `out` that counts as if so many octets had been written before.
 fn behind(length: u64, out: &mut Vec<u8>) -> Result<TrackedWrite<Behind<'_>>, Error> {
-    const NOTHING: [u8; 1 << 16] = [0; 1 << 16];
+    static NOTHING: [u8; 1 << 16] = [0; 1 << 16];
     let mut out = TrackedWrite::new(Behind { length, out });
     let mut left = length;
     while left > 0 {

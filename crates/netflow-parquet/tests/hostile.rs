@@ -74,7 +74,7 @@ fn a_file_that_is_cut_off_says_so() {
 #[test]
 fn another_file_is_told_from_a_damaged_one() {
     let error = read(b"{\"src_addr\":\"192.0.2.1\"}\n").1.unwrap();
-    assert_eq!(error.to_string(), "is no Parquet file: it does not start with PAR1");
+    assert_eq!(error.to_string(), "the file is no Parquet: it does not start with PAR1");
     assert!(!is_parquet(b"PAR") && is_parquet(b"PAR1\x15\x04"));
 }
 
@@ -202,11 +202,11 @@ fn what_is_not_read_is_named() {
     let plain = || WriterProperties::builder().build();
     assert_eq!(
         error("message m { required double src_port; }", plain()).to_string(),
-        "cannot be read here: its column src_port is of another type than that of a flow"
+        "the file cannot be read: its column src_port is of another type than that of a flow"
     );
     assert_eq!(
         error("message m { required double loss; }", plain()).to_string(),
-        "is no file of flows: it has none of their columns"
+        "the file is none of flows: it has none of their columns"
     );
     let delta = WriterProperties::builder()
         .set_dictionary_enabled(false)
@@ -214,11 +214,11 @@ fn what_is_not_read_is_named() {
         .build();
     assert_eq!(
         error("message m { required int32 src_port; }", delta).to_string(),
-        "cannot be read here: column src_port: its values have the encoding 5"
+        "the file cannot be read: column src_port: its values have the encoding 5"
     );
     assert_eq!(
         error("message m { required binary exporter_addr (UTF8); required binary src_mac (UTF8); }", plain())
             .to_string(),
-        "is damaged: column src_mac cannot hold Text(\"192.0.2.1\")"
+        "the file is damaged: column src_mac cannot hold Text(\"192.0.2.1\")"
     );
 }

@@ -15,28 +15,28 @@ const MAX_LEVELS: usize = 1 << 24;
 /// What sets one column.
 #[derive(Debug)]
 pub(crate) enum Cells {
-    Flat(Flat),
-    List(Nested),
-    Map(Nested, Nested),
+    Flat(Box<Flat>),
+    List(Box<Nested>),
+    Map(Box<Nested>, Box<Nested>),
 }
 
 impl Cells {
     pub(crate) fn flat(reader: ColumnReader) -> Self {
-        Self::Flat(Flat {
+        Self::Flat(Box::new(Flat {
             reader,
             runs: Vec::new(),
             value: 0,
             page: ColumnPage::default(),
             addresses: Vec::new(),
-        })
+        }))
     }
 
     pub(crate) fn list(reader: ColumnReader) -> Self {
-        Self::List(Nested::new(reader))
+        Self::List(Box::new(Nested::new(reader)))
     }
 
     pub(crate) fn map(keys: ColumnReader, values: ColumnReader) -> Self {
-        Self::Map(Nested::new(keys), Nested::new(values))
+        Self::Map(Box::new(Nested::new(keys)), Box::new(Nested::new(values)))
     }
 
     /// Sets the column in the next flows.
