@@ -130,13 +130,13 @@ impl Router {
             // v9: scope System; IPFIX: scope exportingProcessId.
             let scope = if self.version == 9 { 1 } else { ie::EXPORTING_PROCESS_ID };
             packet.template(&template(OPTIONS, 1, &[(scope, 4), (ie::SAMPLING_INTERVAL, 4)]));
+            packet.octets(&[0; 2]);
             packet.begin_set(OPTIONS).octets(&1u32.to_be_bytes());
             packet.octets(&self.options_rate.to_be_bytes());
         }
-        packet.begin_set(DATA);
-        for record in 0..RECORDS {
-            packet.octets(&self.record(n, n * RECORDS + record));
-        }
+        let records: Vec<u8> = (0..RECORDS).flat_map(|record| self.record(n, n * RECORDS + record)).collect();
+        packet.begin_set(DATA).octets(&records);
+        packet.octets(&[0; 3][..records.len().next_multiple_of(4) - records.len()]);
         if self.withholds && n % 10 == 3 {
             packet.begin_set(WITHHELD).octets(&[1; 24]);
         }

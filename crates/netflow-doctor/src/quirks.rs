@@ -68,7 +68,7 @@ pub enum Signal {
     FlowSampling,
     /// Zeros fill the end of a datagram.
     FilledDatagram,
-    /// More zeros behind the records of a set than align it.
+    /// More zeros behind the records of a set than align the next one.
     ZeroPadding,
     /// The last records of a set are of zeros, and may be padding.
     ZeroRecords,

@@ -67,20 +67,11 @@ impl<'a> DataSet<'a> {
                 length: rest.len(),
                 record: plan.shortest_record(),
             });
-        } else {
-            let records = records_of_zeros(plan, octets, spans, len, end);
-            if records > 0 || rest.len() >= ALIGNMENT {
-                let start = end - records * plan.shortest_record();
-                let padding = len > records && plan.has_no_flow_of_zeros();
-                let (set_id, offset) = (plan.template_id(), offset + start);
-                if records > 0 && !padding {
-                    problem(Problem::ZeroRecords { set_id, offset, records });
-                } else {
-                    problem(Problem::ZeroPadding { set_id, offset, length: octets.len() - start, records });
-                    (len, end) = (len - records, start);
-                    spans.truncate(if spans.is_empty() { 0 } else { len * spans_width(plan) });
-                }
-            }
+        } else if plan.template_id() != 0 && octets.last() == Some(&0) {
+            // Fixed versions, whose template has no id, say how many records they have.
+            let padding = zeros_at_the_end(plan, octets, offset, spans, len, end, problem);
+            (len, end) = (len - padding, end - padding * plan.shortest_record());
+            spans.truncate(len * spans_width(plan));
         }
         Self { plan, octets: &octets[..end], spans, len, offset, lists: None }
     }
@@ -193,15 +184,20 @@ fn append(into: &mut Vec<u8>, octets: &[u8], place: Range<usize>) {
     }
 }
 
-/// Sets may be padded so that the next one starts at a multiple of so many octets.
-const ALIGNMENT: usize = 4;
+/// Sets may be padded so that the next one starts at a multiple of four octets, or of so many (RFC 7011, section
+/// 3.3.1).
+const ALIGNMENT: usize = 8;
 
-/// Records of zeros at the end of a set, of which `len` end at `end`. Those of fixed versions are as many as the
-/// header says, and options data may well be zeros.
-fn records_of_zeros(plan: &Plan, octets: &[u8], spans: &[u32], len: usize, end: usize) -> usize {
-    if plan.template_id() == 0 || plan.is_options() {
-        return 0;
-    }
+/// Tells zeros at the end of a set whose `len` records end at `end`; returns how many of these are padding.
+fn zeros_at_the_end(
+    plan: &Plan,
+    octets: &[u8],
+    offset: usize,
+    spans: &[u32],
+    len: usize,
+    end: usize,
+    problem: &mut impl FnMut(Problem),
+) -> usize {
     // Where lengths vary, zeros are lengths of zero, and make the shortest record.
     let (length, width) = (plan.shortest_record(), spans_width(plan));
     let starts_at = |row: usize, start: usize| spans.is_empty() || spans[row * width] as usize == start;
@@ -209,7 +205,18 @@ fn records_of_zeros(plan: &Plan, octets: &[u8], spans: &[u32], len: usize, end: 
         let start = end - (records + 1) * length;
         starts_at(len - records - 1, start) && octets[start..start + length].iter().all(|&octet| octet == 0)
     };
-    (0..len).take_while(is_zeros).count()
+    // Options data may well be zeros.
+    let records = if plan.is_options() { 0 } else { (0..len).take_while(is_zeros).count() };
+    let start = end - records * length;
+    let (set_id, offset) = (plan.template_id(), offset + start);
+    if records > 0 && (records == len || !plan.has_no_flow_of_zeros()) {
+        problem(Problem::ZeroRecords { set_id, offset, records });
+        return 0;
+    }
+    if records > 0 || octets.len() - end >= ALIGNMENT {
+        problem(Problem::ZeroPadding { set_id, offset, length: octets.len() - start, records });
+    }
+    records
 }
 
 /// Start, start and end of each value of variable length, end.

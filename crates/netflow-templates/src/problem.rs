@@ -79,7 +79,7 @@ pub enum Problem {
         /// Length of the template's shortest record.
         record: usize,
     },
-    /// Zeros behind the last record of a set are more than the three octets that align it. Those that would make
+    /// Zeros behind the last record of a set are more than the seven octets that align the next one. Those that would make
     /// records are not taken for any: see [`DataSet::lay`](crate::DataSet::lay).
     #[error(
         "set {set_id}: {length} zeros at offset {offset} are padding{}",

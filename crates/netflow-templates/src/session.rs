@@ -328,7 +328,9 @@ impl Session {
                 Err(error) => self.problem(&packet, error.into(), sink),
             }
         }
-        if let Some(error) = message.filling(octets) {
+        if octets.len() > message.len()
+            && let Some(error) = message.filling(octets)
+        {
             self.problem(&packet, error.into(), sink);
         }
         let released = std::mem::take(&mut self.released);

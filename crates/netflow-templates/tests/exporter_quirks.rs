@@ -83,10 +83,10 @@ fn nexus_7700_pads_data_with_up_to_36_octets() {
         assert_eq!(told.problems, noted);
         assert!(!told.problems[0].is_malformed());
     }
-    // Up to three octets align the set.
+    // Up to seven octets align the next set.
     let mut packet = v9(0);
     packet.template(&template(256, &[(ie::INTERFACE_NAME, 40)]));
-    packet.begin_set(256).octets(&record).octets(&[0; 3]);
+    packet.begin_set(256).octets(&record).octets(&[0; 7]);
     assert_eq!(alone(packet.finish()).problems, []);
     // What is not zero is no padding, and nothing that would be silently passed over.
     let mut packet = v9(0);

@@ -138,8 +138,8 @@ pub(super) fn problem(problem: &Problem, scene: &Scene<'_>) -> String {
             }
         ),
         Problem::ZeroPadding { set_id, offset, length, records } => format!(
-            "set {set_id}: {length} zeros at offset {offset} are behind its last record, where padding takes \
-             three at most. {}",
+            "set {set_id}: {length} zeros at offset {offset} are behind its last record, where seven at most \
+             align the next set. {}",
             match records {
                 0 => "They are too few for a record, and nothing is lost.".to_owned(),
                 records => format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netflow_collector::sequence::{SequenceTracker, Step, Units};
 use netflow_templates::{Exporter, Problem, Timestamp};
-use netflow_wire::{Header, Message, v1, v5, v7, v9};
+use netflow_wire::{Header, Message, SetError, v1, v5, v7, v9};
 
 use super::tree::{Mark, Tree};
 use crate::output::count;
@@ -115,12 +115,24 @@ fn are_counted(problems: &[Problem]) -> bool {
         .any(|problem| matches!(problem, Problem::MissingTemplate { .. }) || problem.is_malformed())
 }
 
+/// Whether nothing was odd about a packet but that it has more zeros than it needs.
+fn are_padding(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| {
+        matches!(
+            problem,
+            Problem::Set(SetError::Filling { .. })
+                | Problem::ZeroPadding { .. }
+                | Problem::ZeroRecords { .. }
+        )
+    })
+}
+
 /// Counts and fractions of seconds that cannot be.
 fn header(tree: &mut Tree, seen: &Seen<'_>) {
     let Seen { header, counts, .. } = *seen;
     let records = counts.flows + counts.options + counts.templates;
     match header {
-        Header::V9(h) if are_counted(seen.problems) && usize::from(h.count) != records => tree.remark(
+        Header::V9(h) if are_padding(seen.problems) && usize::from(h.count) != records => tree.remark(
             Mark::Odd,
             &format!(
                 "the header's count (offset 2) is {}, but the packet has {records} records: {}. Nothing \

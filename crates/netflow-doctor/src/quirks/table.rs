@@ -279,7 +279,7 @@ pub static QUIRKS: &[Quirk] = &[
         severity: Severity::Notice,
         unit: Unit::Packets,
         least: 0,
-        says: "Sets end with more zeros than the three that align them",
+        says: "Sets end with more zeros than the seven that align the next one",
         known: "Cisco Nexus 7700",
         change: "Nothing is lost here; other collectors may make flows of zeros of them: update the exporter's software.",
         commands: &[],
