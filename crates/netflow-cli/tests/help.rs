@@ -6,7 +6,7 @@ use common::{run_nf, scratch};
 
 mod common;
 
-const COMMANDS: [&str; 6] = ["collect", "analyze", "decode", "doctor", "completions", "man"];
+const COMMANDS: [&str; 7] = ["collect", "analyze", "decode", "doctor", "replay", "completions", "man"];
 
 #[test]
 fn every_command_says_its_exit_statuses() {
