@@ -53,9 +53,7 @@ pub(crate) fn run(args: &Forward) -> anyhow::Result<Outcome> {
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut parts = text.split(',');
     let host = parts.next().unwrap_or_default();
-    let address = endpoint::address_and_port(host, PORT)
-        .filter(|address| address.port() != 0)
-        .with_context(|| format!("unknown target '{host}': give an address or a name, as 192.0.2.9:2055"))?;
+    let address = endpoint::to_send_to(host, PORT)?;
     let mut from = Vec::new();
     for part in parts {
         match part.split_once('=') {
@@ -215,8 +213,8 @@ mod tests {
     #[test]
     fn what_is_no_target_is_named() {
         for (text, says) in [
-            ("", "unknown target ''"),
-            ("192.0.2.9:0", "unknown target"),
+            ("", "'' is no HOST:PORT"),
+            ("192.0.2.9:0", "port 0"),
             ("192.0.2.9,10.0.0.0/8", "'10.0.0.0/8' of the target"),
             ("192.0.2.9,to=10.0.0.0/8", "only from=PREFIX"),
             ("192.0.2.9,from=10.0.0.0/64", "'10.0.0.0/64' is no address or prefix"),

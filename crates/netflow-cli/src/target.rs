@@ -1,9 +1,9 @@
 //! Collectors that packets are sent to, as the command line names them.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use netflow_exporter::replay::Target;
+
+use crate::endpoint;
 
 /// Port for NetFlow, and for IPFIX over UDP as a rule.
 const UDP_PORT: u16 = 2055;
@@ -14,39 +14,10 @@ const TCP_PORT: u16 = 4739;
 pub(crate) fn parse(text: &str) -> anyhow::Result<Target> {
     let (scheme, place) = text.split_once("://").unwrap_or(("udp", text));
     Ok(match scheme {
-        "udp" => Target::Udp(address(place, UDP_PORT)?),
-        "tcp" => Target::Tcp(address(place, TCP_PORT)?),
+        "udp" => Target::Udp(endpoint::to_send_to(place, UDP_PORT)?),
+        "tcp" => Target::Tcp(endpoint::to_send_to(place, TCP_PORT)?),
         other => bail!("'{other}://' is no way to send: udp:// or tcp://"),
     })
-}
-
-fn address(place: &str, usual_port: u16) -> anyhow::Result<SocketAddr> {
-    let (host, port) = split(place).with_context(|| format!("'{place}' is no HOST:PORT"))?;
-    let port = port.unwrap_or(usual_port);
-    if port == 0 {
-        bail!("'{place}' has port 0, which nobody can listen on");
-    }
-    let addresses = (host, port).to_socket_addrs().with_context(|| format!("unknown host '{host}'"))?;
-    addresses.into_iter().next().with_context(|| format!("'{host}' has no address"))
-}
-
-/// Host and port; a bare IPv6 address has no port.
-fn split(place: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = match place.strip_prefix('[') {
-        Some(rest) => {
-            let (host, behind) = rest.split_once(']')?;
-            (host, if behind.is_empty() { None } else { Some(behind.strip_prefix(':')?) })
-        }
-        None => match place.split_once(':') {
-            Some((host, port)) if !port.contains(':') => (host, Some(port)),
-            _ => (place, None),
-        },
-    };
-    let port = match port {
-        Some(port) => Some(port.parse().ok()?),
-        None => None,
-    };
-    (!host.is_empty()).then_some((host, port))
 }
 
 #[cfg(test)]

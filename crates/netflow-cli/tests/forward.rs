@@ -161,7 +161,7 @@ fn what_cannot_be_done_is_said_before_anything_is() {
     let target = Target::new();
     run_nf(["forward", "--listen", "127.0.0.1:0"]).with(2).saying("--to");
     run_nf(["forward", "--to", "192.0.2.1:2055,form=10.0.0.0/8"]).with(2).saying("only from=PREFIX");
-    run_nf(["forward", "--to", "no host"]).with(2).saying("unknown target 'no host'");
+    run_nf(["forward", "--to", "no host"]).with(2).saying("unknown host 'no host'");
     let listen = &target.name;
     run_nf(["forward", "--listen", listen, "--to", "192.0.2.1"])
         .with(2)
