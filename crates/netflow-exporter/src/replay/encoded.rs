@@ -318,3 +318,171 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use netflow_flow::FlowSink;
+    use netflow_templates::Session;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_714_564_800);
+
+    struct Listed(Vec<Flow>);
+
+    impl FlowSource for Listed {
+        type Error = Infallible;
+
+        fn next_flows(&mut self, flows: &mut Vec<Flow>) -> Result<bool, Infallible> {
+            flows.clear();
+            flows.append(&mut self.0);
+            Ok(!flows.is_empty())
+        }
+    }
+
+    /// A flow of an exporter that was exported and received some milliseconds from now, and ended just before.
+    fn flow(exporter: u8, millis: i64) -> Flow {
+        let mut flow = Flow::UNKNOWN;
+        let time = NOW.saturating_add_nanos(millis * 1_000_000);
+        (flow.exporter_addr, flow.exporter_port) = ([192, 0, 2, exporter].into(), 40_000);
+        (flow.time_export, flow.time_received) = (time, time);
+        flow.time_flow_end = Some(time.saturating_add_nanos(-5_000_000));
+        flow.time_flow_start = flow.time_flow_end;
+        (flow.src_addr, flow.dst_addr) = (Some([192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
+        (flow.ip_version, flow.proto, flow.packets_raw, flow.bytes_raw) = (4, 17, 3, 300);
+        (flow.flows, flow.sampling_rate) = (1, 1);
+        flow
+    }
+
+    /// Exporter, milliseconds from now, and flows, of each packet; and what was counted.
+    type Sent = (Vec<(SocketAddr, i64, Vec<Flow>)>, EncodedStatistics);
+
+    fn encode(flows: Vec<Flow>, version: Version) -> Sent {
+        let mut encoded = Encoded::new(Listed(flows), version, Registry::new());
+        let (mut session, mut sink, mut packets) = (Session::new(), FlowSink::default(), Vec::new());
+        let mut octets = Vec::new();
+        while let Some(origin) = encoded.next_packet(&mut octets).unwrap() {
+            session.decode(origin.exporter.into(), origin.time, &octets, &mut sink).unwrap();
+            let millis = (origin.time.as_nanos() - NOW.as_nanos()) / 1_000_000;
+            packets.push((origin.exporter, millis, sink.flows.to_vec()));
+            octets.clear();
+            sink.flows.clear();
+        }
+        assert_eq!((session.statistics().problems, session.statistics().undecoded_sets), (0, 0));
+        (packets, encoded.statistics())
+    }
+
+    #[test]
+    fn a_packet_has_flows_of_one_exporter_and_one_export_time() {
+        let flows =
+            vec![flow(1, 0), flow(2, 100), flow(1, 200), flow(1, 1_000), flow(2, 5_000), flow(1, 5_100)];
+        let (packets, statistics) = encode(flows, Version::V9);
+        let told: Vec<_> = packets
+            .iter()
+            .map(|(exporter, millis, flows)| (exporter.to_string(), *millis, flows.len()))
+            .collect();
+        let packet = |exporter, millis, flows| (format!("192.0.2.{exporter}:40000"), millis, flows);
+        assert_eq!(
+            told,
+            [
+                packet(1, 200, 2),
+                packet(2, 100, 1),
+                packet(1, 1_000, 1),
+                packet(2, 5_000, 1),
+                packet(1, 5_100, 1)
+            ]
+        );
+        assert_eq!((statistics.flows, statistics.left_out, statistics.cut), (6, 0, 0));
+    }
+
+    #[test]
+    fn what_is_absent_stays_absent_beside_flows_that_have_it() {
+        let mut some = flow(1, 0);
+        (some.direction, some.src_vlan, some.src_as) = (Some(0), Some(7), 64_496);
+        some.rare_mut().mpls_labels.extend([16, 17]);
+        let (packets, statistics) = encode(vec![flow(1, 0), some.clone(), flow(1, 0)], Version::Ipfix);
+        let [(_, _, flows)] = &packets[..] else { panic!("{packets:?}") };
+        let with: Vec<_> = flows.iter().filter(|flow| flow.src_vlan.is_some()).collect();
+        let [with] = with[..] else { panic!("{flows:?}") };
+        assert_eq!((with.direction, with.src_vlan, with.src_as), (Some(0), Some(7), 64_496));
+        assert_eq!(with.rare().mpls_labels, some.rare().mpls_labels);
+        assert_eq!(flows.iter().filter(|flow| flow.direction.is_none()).count(), 2);
+        assert!(statistics.without_field.is_empty(), "{statistics:?}");
+    }
+
+    #[test]
+    fn times_are_kept_however_far_they_are_from_the_export() {
+        for version in [Version::V9, Version::Ipfix] {
+            for nanos in [0, -1, 999_999, 40 * 86_400_000_000_000, -40 * 86_400_000_000_000] {
+                let mut far = flow(1, 0);
+                far.time_flow_start = Some(NOW.saturating_add_nanos(nanos));
+                let (packets, _) = encode(vec![far.clone()], version);
+                assert_eq!(packets[0].2[0].time_flow_start, far.time_flow_start, "{version} {nanos}");
+                assert_eq!(packets[0].2[0].time_flow_end, far.time_flow_end);
+            }
+            // What no field can say is counted.
+            for time in [i64::MIN, i64::MAX] {
+                let mut wild = flow(1, 0);
+                wild.time_flow_start = Some(Timestamp::from_nanos(time));
+                assert_eq!(encode(vec![wild.clone()], version).1.flows, 1);
+                (wild.time_export, wild.time_received) =
+                    (Timestamp::from_nanos(time), Timestamp::from_nanos(time));
+                assert_eq!(encode(vec![flow(1, 0), wild, flow(1, 0)], version).1.flows, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_version_cannot_carry_is_named_and_counted() {
+        let mut other = flow(1, 0);
+        (other.src_addr, other.dst_addr) =
+            (Some("2001:db8::1".parse().unwrap()), Some("2001:db8::2".parse().unwrap()));
+        (other.ip_version, other.src_vlan) = (6, Some(7));
+        let mut sampled = flow(1, 0);
+        sampled.sampling_rate = 10;
+        let (packets, statistics) = encode(vec![flow(1, 0), other, sampled], Version::V5);
+        assert_eq!((statistics.flows, statistics.left_out), (2, 1));
+        assert_eq!(statistics.without_field.into_iter().collect::<Vec<_>>(), ["src_vlan"]);
+        // Each rate is in a header.
+        assert_eq!(packets.iter().map(|(_, _, flows)| flows[0].sampling_rate).collect::<Vec<_>>(), [1, 10]);
+    }
+
+    #[test]
+    fn exporters_and_shapes_are_bounded_and_counted() {
+        let exporters = (0..5_000_u16).map(|port| {
+            let mut flow = flow(1, 0);
+            flow.exporter_port = port;
+            flow
+        });
+        let statistics = encode(exporters.collect(), Version::Ipfix).1;
+        assert_eq!((statistics.flows, statistics.beyond), (MOST_DOMAINS as u64, 5_000 - MOST_DOMAINS as u64));
+        let columns: [fn(&mut Flow); 10] = [
+            |flow| flow.direction = Some(1),
+            |flow| flow.src_vlan = Some(1),
+            |flow| flow.dst_vlan = Some(1),
+            |flow| flow.flow_end_reason = Some(1),
+            |flow| flow.rare_mut().ip_ttl = Some(1),
+            |flow| flow.rare_mut().fragment_id = Some(1),
+            |flow| flow.rare_mut().in_vrf = Some(1),
+            |flow| flow.rare_mut().out_vrf = Some(1),
+            |flow| flow.rare_mut().vxlan = Some(1),
+            |flow| flow.rare_mut().flow_id = Some(1),
+        ];
+        let shapes = (0..1_024_usize).map(|bits| {
+            let mut flow = flow(1, 0);
+            columns
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| bits & 1 << bit != 0)
+                .for_each(|(_, set)| set(&mut flow));
+            flow
+        });
+        let statistics = encode(shapes.collect(), Version::Ipfix).1;
+        assert_eq!(
+            (statistics.flows, statistics.beyond),
+            (MOST_TEMPLATES as u64, 1_024 - MOST_TEMPLATES as u64)
+        );
+    }
+}

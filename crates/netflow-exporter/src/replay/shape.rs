@@ -12,7 +12,7 @@ use crate::{FlowTemplate, Takes, Version};
 const MOST_EXTRAS: usize = 64;
 const MOST_LABELS: usize = 10;
 /// An uptime tells times from the export's on that are not further away: half of what 32 bits count.
-const UPTIME_REACH: i64 = (1 << 31) * MILLISECOND;
+const UPTIME_REACH: u64 = (1 << 31) * MILLISECOND.unsigned_abs();
 const MILLISECOND: i64 = 1_000_000;
 
 /// Columns that say where a flow comes from and how it was read: the packet says them, or nothing does.
@@ -233,7 +233,7 @@ fn is_whole(data_type: DataType) -> bool {
 /// The coarsest unit that says times as they are.
 fn unit(version: Version, export: Timestamp, times: [Option<Timestamp>; 4]) -> Unit {
     let mut times = times.into_iter().flatten().map(Timestamp::as_nanos);
-    let near = |nanos: i64| (nanos.saturating_sub(export.as_nanos())).abs() < UPTIME_REACH;
+    let near = |nanos: i64| (nanos.saturating_sub(export.as_nanos())).unsigned_abs() < UPTIME_REACH;
     if !times.clone().all(|nanos| nanos % MILLISECOND == 0) {
         Unit::Nanoseconds
     } else if version == Version::V9 && times.all(near) {
