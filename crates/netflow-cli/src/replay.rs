@@ -386,7 +386,7 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
         (*skipped, "octet", "of IPFIX files that belong to no message"),
         (*malformed, "datagram", "no export packets, or cut off in the header"),
         (*undecoded, "data set", "without a template"),
-        (flows.left_out, "flow", "that this version cannot carry, such as those of IPv6"),
+        (flows.left_out, "flow", "that this version cannot carry (IPv6), or too long for a packet"),
         (flows.other_exporters, "flow", "of other exporters"),
         (flows.beyond, "flow", "of exporters and kinds too many to have templates"),
         (statistics.exporters_beyond, "packet", "of exporters too many to tell apart"),

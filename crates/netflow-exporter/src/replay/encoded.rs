@@ -222,7 +222,9 @@ fn times(flow: &Flow) -> (Timestamp, Timestamp) {
     let known = |time: Timestamp| (time != Timestamp::EPOCH).then_some(time);
     let (export, received) = (known(flow.time_export), known(flow.time_received));
     let any = export.or(received).or(flow.time_flow_end).unwrap_or(Timestamp::EPOCH);
-    (export.unwrap_or(any), received.unwrap_or(any))
+    // Headers count 32 bits of seconds from 1970 on.
+    let export = export.unwrap_or(any).clamp(Timestamp::EPOCH, Timestamp::from_secs(u32::MAX.into()));
+    (export, received.unwrap_or(any))
 }
 
 /// The packets of one exporter and domain.
@@ -429,6 +431,7 @@ mod tests {
                 assert_eq!(encode(vec![wild.clone()], version).1.flows, 1);
                 (wild.time_export, wild.time_received) =
                     (Timestamp::from_nanos(time), Timestamp::from_nanos(time));
+                assert_eq!(encode(vec![wild.clone()], version).1.flows, 1);
                 assert_eq!(encode(vec![flow(1, 0), wild, flow(1, 0)], version).1.flows, 3);
             }
         }
