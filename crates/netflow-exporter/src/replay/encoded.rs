@@ -367,7 +367,7 @@ mod tests {
         let mut octets = Vec::new();
         while let Some(origin) = encoded.next_packet(&mut octets).unwrap() {
             session.decode(origin.exporter.into(), origin.time, &octets, &mut sink).unwrap();
-            let millis = (origin.time.as_nanos() - NOW.as_nanos()) / 1_000_000;
+            let millis = origin.time.as_nanos().saturating_sub(NOW.as_nanos()) / 1_000_000;
             packets.push((origin.exporter, millis, sink.flows.to_vec()));
             octets.clear();
             sink.flows.clear();
