@@ -26,8 +26,8 @@ pub static PROFILES: &[Profile] = &[
         name: "mikrotik",
         says: "the header of v9 counts sets",
         templates: MIKROTIK,
-        habits: habits! { count: Count::Sets, padding: Padding::None },
-        findings: &["header_count"],
+        habits: habits! { count: Count::Sets },
+        findings: &["header_count", "icmp_in_port"],
         ..Profile::STANDARD
     },
     Profile {
@@ -42,6 +42,7 @@ pub static PROFILES: &[Profile] = &[
             when_sampled: false,
         }],
         habits: habits! { grouping: Grouping::OneTemplate, announcement: Announcement::Alone },
+        findings: &["icmp_in_port"],
         ..Profile::STANDARD
     },
     Profile {
@@ -57,7 +58,7 @@ pub static PROFILES: &[Profile] = &[
         says: "variable length in v9, one record a set, and the header counts sets",
         templates: H3C,
         habits: habits! { grouping: Grouping::Arrival, records_per_set: 1, announcement: Announcement::Alone },
-        findings: &["variable_length_in_v9"],
+        findings: &["icmp_in_port", "variable_length_in_v9"],
         ..Profile::STANDARD
     },
     Profile {
@@ -66,7 +67,7 @@ pub static PROFILES: &[Profile] = &[
         templates: PALO_ALTO,
         habits: habits! { fill: true, padding: Padding::None },
         max_packet: 1_408,
-        findings: &["high_field_type"],
+        findings: &["filled_datagram", "high_field_type", "unaligned_set"],
         ..Profile::STANDARD
     },
     Profile {
@@ -77,6 +78,7 @@ pub static PROFILES: &[Profile] = &[
         options: JUNIPER_MX_OPTIONS,
         habits: habits! { options: OptionsFrom::OtherPort, grouping: Grouping::OneTemplate },
         refresh: Refresh::NEVER,
+        findings: &["options_from_other_port"],
         ..Profile::STANDARD
     },
     Profile {
@@ -109,7 +111,7 @@ pub static PROFILES: &[Profile] = &[
             grouping: Grouping::Arrival,
         },
         refresh: Refresh::NEVER,
-        findings: &["icmp_without_protocol"],
+        findings: &["icmp_without_protocol", "unaligned_set"],
         ..Profile::STANDARD
     },
     Profile {
@@ -148,6 +150,7 @@ pub static PROFILES: &[Profile] = &[
             when_sampled: true,
         }],
         habits: habits! { padding: Padding::None },
+        findings: &["icmp_in_port", "unaligned_set"],
         ..Profile::STANDARD
     },
     Profile {
@@ -157,6 +160,7 @@ pub static PROFILES: &[Profile] = &[
         templates: PMACCT,
         options: PMACCT_OPTIONS,
         habits: habits! { padding: Padding::None },
+        findings: &["icmp_in_port"],
         ..Profile::STANDARD
     },
     Profile {
@@ -166,7 +170,7 @@ pub static PROFILES: &[Profile] = &[
         templates: PMACCT_USEC,
         options: PMACCT_OPTIONS,
         habits: habits! { padding: Padding::None },
-        findings: &["time_length"],
+        findings: &["icmp_in_port", "time_length"],
         ..Profile::STANDARD
     },
     Profile {
@@ -224,6 +228,7 @@ pub static PROFILES: &[Profile] = &[
         says: "24 to 36 octets of padding in data sets, uptimes of eight octets",
         templates: NEXUS,
         habits: habits! { more_padding: 28 },
+        findings: &["icmp_in_port", "long_uptime", "zero_padding"],
         ..Profile::STANDARD
     },
     Profile {
@@ -262,6 +267,7 @@ pub static PROFILES: &[Profile] = &[
             },
         ],
         sampling: 1_000,
+        findings: &["icmp_in_port"],
         ..Profile::STANDARD
     },
     Profile {
@@ -269,7 +275,7 @@ pub static PROFILES: &[Profile] = &[
         says: "uptimes in IPFIX, and nothing says when it started",
         version: Version::Ipfix,
         templates: IOS_XR,
-        findings: &["uptime_without_start"],
+        findings: &["icmp_in_port", "uptime_without_start"],
         ..Profile::STANDARD
     },
     Profile {
@@ -284,7 +290,7 @@ pub static PROFILES: &[Profile] = &[
         habits: habits! { options: OptionsFrom::OtherDomain(1) },
         domain: 256,
         sampling: 512,
-        findings: &["sampling_other_domain", "template_every_packet"],
+        findings: &["icmp_in_port", "sampling_other_domain", "template_every_packet"],
         ..Profile::STANDARD
     },
     Profile {
@@ -298,7 +304,7 @@ pub static PROFILES: &[Profile] = &[
             when_sampled: true,
         }],
         sampling: 100,
-        findings: &["flow_sampling"],
+        findings: &["flow_sampling", "icmp_in_port"],
         ..Profile::STANDARD
     },
     Profile {
@@ -307,6 +313,7 @@ pub static PROFILES: &[Profile] = &[
         version: Version::Ipfix,
         templates: PFLOW,
         habits: habits! { grouping: Grouping::OneTemplate, announcement: Announcement::Alone },
+        findings: &["icmp_in_port"],
         ..Profile::STANDARD
     },
     Profile {

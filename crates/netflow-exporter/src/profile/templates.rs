@@ -223,9 +223,10 @@ pub(super) const PMACCT: &[FlowTemplate] =
 pub(super) const PMACCT_USEC: &[FlowTemplate] =
     pmacct_templates!(FLOW_END_MICROSECONDS 16 FLOW_START_MICROSECONDS 16);
 
-/// One of Open vSwitch, for a direction and an IP version.
+/// One of Open vSwitch, for a direction, an IP version, and ports or else type and code of ICMP.
 macro_rules! ovs {
-    ($id:literal, $takes:expr, [$($address:ident $length:literal)*], $($egress:ident $egress_length:literal)*) => {
+    ($id:literal, $takes:expr, [$($address:ident $length:literal)*], [$($port:ident $port_length:literal)*],
+        $($egress:ident $egress_length:literal)*) => {
         FlowTemplate::new(
             $id,
             $takes,
@@ -236,20 +237,36 @@ macro_rules! ovs {
                 INTERFACE_NAME VARIABLE_LENGTH, IP_VERSION 1, IP_TTL 1, PROTOCOL_IDENTIFIER 1,
                 IP_CLASS_OF_SERVICE 1,
                 $($address $length,)*
-                SOURCE_TRANSPORT_PORT 2, DESTINATION_TRANSPORT_PORT 2, FLOW_START_DELTA_MICROSECONDS 4,
-                FLOW_END_DELTA_MICROSECONDS 4, PACKET_DELTA_COUNT 8, PACKET_TOTAL_COUNT 8, OCTET_DELTA_COUNT 8,
-                OCTET_TOTAL_COUNT 8, TCP_CONTROL_BITS 2, FLOW_END_REASON 1,
+                $($port $port_length,)*
+                FLOW_START_DELTA_MICROSECONDS 4, FLOW_END_DELTA_MICROSECONDS 4, PACKET_DELTA_COUNT 8,
+                PACKET_TOTAL_COUNT 8, OCTET_DELTA_COUNT 8, OCTET_TOTAL_COUNT 8, TCP_CONTROL_BITS 2,
+                FLOW_END_REASON 1,
             ),
         )
     };
 }
 
-pub(super) const OVS: &[FlowTemplate] = &[
-    ovs!(258, Takes::IPV4.direction(0), [SOURCE_IPV4_ADDRESS 4 DESTINATION_IPV4_ADDRESS 4],),
-    ovs!(259, Takes::IPV4, [SOURCE_IPV4_ADDRESS 4 DESTINATION_IPV4_ADDRESS 4], EGRESS_INTERFACE 4),
-    ovs!(260, Takes::IPV6.direction(0), [SOURCE_IPV6_ADDRESS 16 DESTINATION_IPV6_ADDRESS 16],),
-    ovs!(261, Takes::IPV6, [SOURCE_IPV6_ADDRESS 16 DESTINATION_IPV6_ADDRESS 16], EGRESS_INTERFACE 4),
-];
+/// Those of Open vSwitch for an IP version, of which the first has a number.
+macro_rules! ovs_templates {
+    ($([$first:literal $second:literal $third:literal $fourth:literal] $all:ident $non_icmp:ident $addresses:tt
+        $icmp:tt)*) => {
+        &[$(
+            ovs!($first, $non_icmp.direction(0), $addresses,
+                [SOURCE_TRANSPORT_PORT 2 DESTINATION_TRANSPORT_PORT 2],),
+            ovs!($second, $non_icmp, $addresses, [SOURCE_TRANSPORT_PORT 2 DESTINATION_TRANSPORT_PORT 2],
+                EGRESS_INTERFACE 4),
+            ovs!($third, Takes::$all.direction(0), $addresses, $icmp,),
+            ovs!($fourth, Takes::$all, $addresses, $icmp, EGRESS_INTERFACE 4),
+        )*]
+    };
+}
+
+pub(super) const OVS: &[FlowTemplate] = ovs_templates!(
+    [258 259 260 261] IPV4 NON_ICMP_4 [SOURCE_IPV4_ADDRESS 4 DESTINATION_IPV4_ADDRESS 4]
+        [ICMP_TYPE_IPV4 1 ICMP_CODE_IPV4 1]
+    [262 263 264 265] IPV6 NON_ICMP_6 [SOURCE_IPV6_ADDRESS 16 DESTINATION_IPV6_ADDRESS 16]
+        [ICMP_TYPE_IPV6 1 ICMP_CODE_IPV6 1]
+);
 
 pub(super) const NFREPLAY: &[FlowTemplate] = &[
     FlowTemplate::new(
