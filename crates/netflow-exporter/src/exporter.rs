@@ -597,5 +597,5 @@ const MILLISECOND: i64 = 1_000_000;
 
 /// A time without what is less than a unit of so many nanoseconds.
 fn floor(time: Timestamp, unit: i64) -> Timestamp {
-    Timestamp::from_nanos(time.as_nanos().saturating_sub(time.as_nanos().rem_euclid(unit)))
+    time.saturating_add_nanos(-time.as_nanos().rem_euclid(unit))
 }

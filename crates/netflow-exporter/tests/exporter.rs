@@ -8,9 +8,9 @@ use std::time::Duration;
 use netflow_doctor::DomainFacts;
 use netflow_exporter::{
     Announcement, ConfigError, Exporter, ExporterConfig, Facts, FlowTemplate, Grouping, Habits, OptionsFrom,
-    OptionsTable, Padding, Profile, Refresh, SamplingStyle, Sequence, Takes, Version,
+    OptionsTable, PROFILES, Padding, Profile, Refresh, SamplingStyle, Sequence, Takes, Version,
 };
-use netflow_flow::{Cell, Flow, SamplingSource, TimeQuality, column};
+use netflow_flow::{COLUMNS, Cell, Flow, Kind, SamplingSource, TimeQuality, column};
 use netflow_templates::sequence::Convention;
 use netflow_templates::{DataType, Timestamp};
 use netflow_wire::{FieldSpecifier, Message, SetKind, VARIABLE_LENGTH, element_id as ie};
@@ -382,6 +382,56 @@ fn the_sampler_that_records_name_is_the_one_of_the_options_data() {
     let facts = Facts { interfaces, sampling: 1_000, ..Facts::of(STARTED) };
     let read = one(profile.config_with(&facts), &sent);
     assert_eq!((read.sampling_rate, read.sampling_source), (1_000, SamplingSource::Options));
+}
+
+#[test]
+fn extreme_flows_and_times_do_no_harm() {
+    let extremes = |low: bool| {
+        let mut flow = Flow::UNKNOWN;
+        let time = Timestamp::from_nanos(if low { i64::MIN } else { i64::MAX });
+        for column in COLUMNS {
+            let cell = match column.kind {
+                Kind::Unsigned(bits) => Cell::Unsigned(if low { 0 } else { u64::MAX >> (64 - bits) }),
+                Kind::Address if low => Cell::Text("0.0.0.0"),
+                Kind::Address => Cell::Text("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+                Kind::Time => Cell::Time(time),
+                Kind::Text if low => Cell::Null,
+                Kind::Text => Cell::Text("\u{10ffff}\u{10ffff}\u{10ffff}\u{10ffff}\u{10ffff}\u{10ffff}"),
+                Kind::List if !low => Cell::List(&[u32::MAX; 20]),
+                _ => continue,
+            };
+            column.set(&mut flow, cell).unwrap();
+        }
+        flow.ip_version = if low { 4 } else { 6 };
+        // Records of zeros are padding to a reader.
+        flow.src_port = flow.src_port.max(1);
+        flow.in_if = flow.in_if.max(1);
+        flow
+    };
+    let flows = [extremes(true), extremes(false), flow(0, NOW), flow(1, NOW)];
+    let times = [i64::MIN, -1, 0, NOW.as_nanos(), i64::MAX].map(Timestamp::from_nanos);
+    let all_columns = |version| {
+        let templates = FlowTemplate::of_all_columns(version);
+        ExporterConfig { templates, ..config(version) }
+    };
+    let configs = VERSIONS.map(config).into_iter().chain([Version::V9, Version::Ipfix].map(all_columns));
+    for config in configs.chain(PROFILES.iter().map(|profile| profile.config(STARTED))) {
+        for started in times {
+            let mut exporter = Exporter::new(ExporterConfig { started, ..config.clone() }).unwrap();
+            let mut reading = Reading::default();
+            let times = times.iter().chain(times.iter().rev());
+            for (&now, flow) in times.flat_map(|now| flows.iter().map(move |flow| (now, flow))) {
+                exporter.add(flow, now);
+                reading.take(&mut exporter, NOW);
+            }
+            exporter.flush(started);
+            reading.take(&mut exporter, NOW);
+            let statistics = exporter.statistics();
+            let context = format!("{} {:?} since {started}", config.version, config.habits);
+            assert_eq!(reading.sink.flows.len() as u64, statistics.flows, "{context}");
+            assert!(statistics.flows > 0, "{context}");
+        }
+    }
 }
 
 #[test]
