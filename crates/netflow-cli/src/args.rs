@@ -8,6 +8,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use netflow_exporter::Version;
 use netflow_flow::Format;
 
+mod generate;
+
+pub(crate) use generate::{Generate, Rate, SummaryFormat};
+
 /// Of every command but the doctor, which has findings beside.
 const EXIT_STATUS: &str = "Exit status: 0 done, also when whoever read the output had enough; 1 done, but some input was \
                            bad, or some of it could not be written; 2 wrong usage, or nothing could be done.";
@@ -26,6 +30,7 @@ pub(crate) enum Command {
     Analyze(Analyze),
     Decode(Decode),
     Doctor(Doctor),
+    Generate(Generate),
     Replay(Replay),
     Forward(Forward),
     Completions(Completions),

@@ -10,6 +10,7 @@ use clap::Parser;
 mod analyze;
 mod args;
 mod collect;
+mod completions;
 mod decode;
 mod doctor;
 mod endpoint;
@@ -41,10 +42,11 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Forward(args) => forward::run(&args),
-        Command::Completions(args) => generate::completions(&args),
-        Command::Man(args) => generate::man(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

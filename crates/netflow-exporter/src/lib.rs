@@ -6,7 +6,12 @@ mod exporter;
 mod profile;
 mod version;
 
+pub mod fault;
+pub mod generate;
 pub mod replay;
+pub mod traffic;
+
+mod random;
 
 pub use exporter::{
     Announcement, ConfigError, Count, Exporter, ExporterConfig, ExporterStatistics, FlowTemplate, Grouping,
