@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use netflow_exporter::Version;
@@ -52,14 +53,58 @@ pub(crate) struct Collect {
     #[arg(short, long, default_value_t = 2055)]
     pub(crate) port: u16,
 
-    /// File to write, by its ending: .gz, .json, .json.gz (export packets), .ndjson, .csv (flows), each also
-    /// with .gz; `-` for stdout. Default, and format of any other ending: `UNIX-SECONDS.gz`
+    /// File to write, appended to if it is there; by its ending: .gz, .json, .json.gz (export packets), .ndjson,
+    /// .csv (flows), each also with .gz, .parquet (flows); `-` for stdout. May be repeated, and go together with -w.
+    /// Default, and format of any other ending: `UNIX-SECONDS.gz`
     #[arg(short = 'o', long = "file", visible_alias = "output", value_name = "PATH")]
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Vec<PathBuf>,
 
-    /// Format on stdout, or of a file whatever its ending: json (export packets), ndjson, csv (flows)
+    /// Directory to write files to, one for each window of time: `nf.YYYYMMDDhhmm.ENDING`, in UTC, with seconds
+    /// where the window wants them. A file that has its name is complete, and never changes; a window in which
+    /// no flows came has none. Files that a killed collector left unfinished are completed at the start
+    #[arg(short = 'w', long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// How long the window of a file in the directory is: seconds, or 5m, 1h. A window begins at a multiple of it
+    #[arg(short = 't', long, value_name = "SECONDS", default_value = "300", value_parser = parse_window, requires = "dir")]
+    pub(crate) rotate: Duration,
+
+    /// Directories below the directory: 0 none, 1 %Y/%m/%d, 2 %Y/%m/%d/%H, 3 %Y/%W/%u, 4 %Y/%W/%u/%H, 5 %Y/%j,
+    /// 6 %Y/%j/%H, 7 %Y-%m-%d, 8 %Y-%m-%d/%H, as nfcapd has them
+    #[arg(short = 'S', long, value_name = "LAYOUT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8), requires = "dir")]
+    pub(crate) layout: u8,
+
+    /// Directories below the directory that query engines know as partitions
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "layout", requires = "dir")]
+    pub(crate) partition: Option<Partition>,
+
+    /// Format: json (export packets), ndjson, csv, parquet (flows), those of text also with .gz. Of what goes to
+    /// stdout; if nothing does, of the files in the directory; or of the only file, whatever its ending
+    /// [default: json on stdout, parquet in a directory]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<FileFormat>,
+
+    /// Format of the files in the directory, where --format is for stdout
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format, requires = "dir")]
+    pub(crate) dir_format: Option<FileFormat>,
+
+    /// Remove the oldest files of the directory when all take more than this: octets, or 500M, 20G, 1T
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "dir")]
+    pub(crate) expire_size: Option<u64>,
+
+    /// Remove files of the directory that are older than this: seconds, or 90m, 12h, 7d, 4w
+    #[arg(long, value_name = "AGE", value_parser = parse_duration, requires = "dir")]
+    pub(crate) expire_age: Option<Duration>,
+
+    /// Run a command for each complete file of the directory; %f: the file, below the directory, %d: the directory,
+    /// %t: the time in its name, %u: the same in Unix seconds, %i: --ident. There is no shell: blanks separate words,
+    /// quotes and \ keep them together
+    #[arg(short = 'x', long, value_name = "COMMAND", requires = "dir")]
+    pub(crate) exec: Option<String>,
+
+    /// What %i stands for in the command
+    #[arg(short = 'I', long, value_name = "NAME", default_value = "none", requires = "exec")]
+    pub(crate) ident: String,
 
     /// Say on stderr what every packet holds
     #[arg(short = 'D', long)]
@@ -81,12 +126,25 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
 
-    /// Seconds after which what was received is in the file at the latest
-    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
-    pub(crate) flush: u64,
+    /// Seconds after which what was received is in the file at the latest [default: 1; Parquet 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) flush: Option<u64>,
 
     #[command(flatten)]
     pub(crate) decoding: Decoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Partition {
+    /// dt=YYYY-MM-DD/hour=H
+    Hive,
+}
+
+/// A format, and whether it is compressed with gzip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileFormat {
+    pub(crate) format: Format,
+    pub(crate) gzip: bool,
 }
 
 /// Print the connections in flow files or captures
@@ -371,8 +429,52 @@ pub(crate) struct Man {
     pub(crate) out: Option<PathBuf>,
 }
 
-fn parse_format(text: &str) -> Result<Format, String> {
-    text.parse().map_err(|_| "json, ndjson or csv".to_owned())
+fn parse_format(text: &str) -> Result<FileFormat, String> {
+    let (name, gzip) = text.strip_suffix(".gz").map_or((text, false), |name| (name, true));
+    match name.parse() {
+        Ok(Format::Parquet) if gzip => Err("parquet is compressed by itself".to_owned()),
+        Ok(format) => Ok(FileFormat { format, gzip }),
+        Err(_) => Err("json, ndjson, csv, each also with .gz, or parquet".to_owned()),
+    }
+}
+
+/// A number with a unit behind it, which `factor` knows.
+fn with_unit(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {
+    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
+    let number: u64 = digits.parse().ok()?;
+    number.checked_mul(factor(&text[digits.len()..])?)
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let seconds = with_unit(text, |unit| match unit {
+        "" | "s" => Some(1),
+        "m" => Some(60),
+        "h" | "H" => Some(3_600),
+        "d" => Some(86_400),
+        "w" => Some(7 * 86_400),
+        _ => None,
+    });
+    let duration = seconds.filter(|&seconds| seconds > 0).map(Duration::from_secs);
+    duration.ok_or_else(|| "seconds, or a number with s, m, h, d or w".to_owned())
+}
+
+/// nfcapd's shortest window is the shortest here.
+fn parse_window(text: &str) -> Result<Duration, String> {
+    let window = parse_duration(text)?;
+    let range = Duration::from_secs(2)..=Duration::from_secs(366 * 86_400);
+    if range.contains(&window) { Ok(window) } else { Err("2 seconds to a year".to_owned()) }
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let octets = with_unit(text, |unit| match unit {
+        "" | "B" => Some(1),
+        "k" | "K" => Some(1 << 10),
+        "m" | "M" => Some(1 << 20),
+        "g" | "G" => Some(1 << 30),
+        "t" | "T" => Some(1 << 40),
+        _ => None,
+    });
+    octets.ok_or_else(|| "octets, or a number with K, M, G or T".to_owned())
 }
 
 fn parse_positive(text: &str) -> Result<f64, String> {
@@ -389,5 +491,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        assert_eq!(parse_size("20G"), Ok(20 << 30));
+        assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(parse_window("5m"), Ok(Duration::from_secs(300)));
+        for text in ["", "5x", "-1", "m", "1.5G", "99999999999999999999", "9999999999999T"] {
+            assert!(parse_size(text).is_err() && parse_duration(text).is_err(), "{text}");
+        }
+        assert!(parse_window("1").is_err() && parse_duration("0").is_err());
+    }
+
+    #[test]
+    fn formats_of_text_may_be_compressed() {
+        let gzip = |format| Ok(FileFormat { format, gzip: true });
+        assert_eq!(parse_format("ndjson.gz"), gzip(Format::FlowLines));
+        assert_eq!(parse_format("json.gz"), gzip(Format::Packets));
+        assert!(parse_format("parquet.gz").is_err() && parse_format("gz").is_err());
+        assert_eq!(parse_format("parquet"), Ok(FileFormat { format: Format::Parquet, gzip: false }));
     }
 }

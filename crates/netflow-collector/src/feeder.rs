@@ -2,17 +2,20 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use netflow_capture::{Datagram, PacketFile, PacketFileStatistics};
+use netflow_templates::Timestamp;
 
 use crate::receiver::{Batch, Shards};
 use crate::report::{Counters, Event};
 
 /// Datagrams handed on together.
 const BATCH: usize = 64;
+/// Nanoseconds between packets after which the shards are told the time.
+const TELL: u64 = 1_000_000_000;
 
 /// Gives the export packets of a file to the shards, as fast as these take them.
 pub(crate) struct Feeder {
@@ -21,6 +24,8 @@ pub(crate) struct Feeder {
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) events: Sender<Event>,
+    /// Packets that were received before this are with the shards: nanoseconds since the Unix epoch.
+    pub(crate) handed_on: Arc<AtomicI64>,
 }
 
 impl Feeder {
@@ -28,11 +33,16 @@ impl Feeder {
     pub(crate) fn run(mut self) -> (PacketFileStatistics, bool) {
         let mut batches = self.shards.batches();
         let mut failed = false;
+        let mut told = None;
         while !self.stop.load(Ordering::Relaxed) {
             match self.file.next_datagram() {
                 Ok(Some(Datagram { source, time, payload, .. })) => {
                     Counters::add(&self.counters.received, 1);
                     Counters::add(&self.counters.received_octets, payload.len());
+                    if told.is_none_or(|told: i64| told.abs_diff(time.as_nanos()) >= TELL) {
+                        time_passes(&self.shards, &mut batches, &self.counters, &self.handed_on, time);
+                        told = Some(time.as_nanos());
+                    }
                     let shard = self.shards.of(source);
                     let batch = &mut batches[shard];
                     if batch.len() >= BATCH || !batch.has_room(payload.len()) {
@@ -59,5 +69,23 @@ impl Feeder {
             self.shards.send(shard, batch, &self.counters);
         }
         (self.file.statistics(), failed)
+    }
+}
+
+/// Hands on what there is, and tells all shards the time, those too that nothing came for: they wake up for an
+/// empty batch. So none is ahead of another by more than its queue holds.
+fn time_passes(
+    shards: &Shards,
+    batches: &mut [Batch],
+    counters: &Counters,
+    handed_on: &AtomicI64,
+    time: Timestamp,
+) {
+    for (shard, batch) in batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+        shards.send(shard, std::mem::replace(batch, shards.empty()), counters);
+    }
+    handed_on.store(time.as_nanos(), Ordering::Release);
+    for shard in 0..batches.len() {
+        shards.send(shard, shards.empty(), counters);
     }
 }

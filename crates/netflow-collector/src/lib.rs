@@ -8,20 +8,31 @@ mod receiver;
 
 mod shard;
 
+mod output;
+
 mod writer;
+
+mod directory;
 
 mod listener;
 
+mod block;
 mod config;
 mod feeder;
+mod flow_file;
 mod report;
+mod rotation;
 mod tail;
 
 pub use netflow_templates::sequence;
 
+pub use block::Encoding;
 pub use config::{Config, Source};
+pub use directory::{BadCommand, DirectoryConfig, DirectoryWriter, Expiry, FileCommand, Layout};
 pub use listener::{PacketListener, ReceivedPacket};
+pub use output::{Branch, FlowOutput};
 pub use pipeline::{Collector, CollectorError, Inlet};
-pub use report::{DomainReport, Event, Report};
+pub use report::{Account, DomainReport, Event, Report};
+pub use rotation::{Rotation, Window};
 pub use shard::Output;
-pub use writer::{FileOutput, FileWriter, WriteFailure, WriterReport};
+pub use writer::{FileWriter, OutputEvent, WriteFailure, WriterReport};

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
@@ -17,7 +17,7 @@ use crate::config::{Config, Source};
 use crate::feeder::Feeder;
 use crate::receiver::{Pool, Receiver, Shards};
 use crate::report::{Counters, Event, Report};
-use crate::shard::{Limit, Output, Shard, ShardReport};
+use crate::shard::{Clock, Limit, NO_TIME, Output, Shard, ShardReport};
 
 /// Events that may wait to be taken.
 const EVENTS: usize = 1_024;
@@ -136,6 +136,8 @@ impl Collector {
             stop: Arc::clone(&stop),
         });
         let pool = Pool::new(POOL);
+        let handed_on = Arc::new(AtomicI64::new(NO_TIME));
+        let clock = if file.is_some() { Clock::File(Arc::clone(&handed_on)) } else { Clock::Wall };
         let mut shards = Vec::new();
         let mut senders = Vec::new();
         for (number, output) in outputs.into_iter().enumerate() {
@@ -151,6 +153,7 @@ impl Collector {
                 flush_interval: config.flush_interval,
                 packet_events: config.packet_events,
                 limit: limit.clone(),
+                clock: clock.clone(),
             };
             shards.push(spawn(format!("shard-{number}"), move || shard.run())?);
         }
@@ -159,8 +162,8 @@ impl Collector {
         let feeder = match file {
             Some(file) => {
                 let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
-                let feeder =
-                    Feeder { file, shards: ways.clone(), counters, stop, events: event_sender.clone() };
+                let (shards, events) = (ways.clone(), event_sender.clone());
+                let feeder = Feeder { file, shards, counters, stop, events, handed_on };
                 Some(spawn("capture".into(), move || feeder.run())?)
             }
             None => None,

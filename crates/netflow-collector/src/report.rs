@@ -130,10 +130,70 @@ pub struct DomainReport {
     pub packets: u64,
     /// Flow records.
     pub flows: u64,
+    /// Data sets that came before their template.
+    pub undecoded_sets: u64,
     /// What sequence numbers tell about loss; in packets for v9, in records for the others.
     pub sequence: SequenceTotals,
     /// How the exporter counts.
     pub convention: Convention,
+}
+
+/// What was counted of one exporter and observation domain while a window of time was open.
+///
+/// What sequence numbers tell may be less than nothing: a packet that was counted as lost came in a later window,
+/// or the exporter's way of counting turned out to be another one. The sum over all windows is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Address of the exporter.
+    pub exporter: IpAddr,
+    /// Observation domain.
+    pub domain: u32,
+    /// Version of the export protocol.
+    pub version: u16,
+    /// Export packets.
+    pub packets: u64,
+    /// Flow records.
+    pub flows: u64,
+    /// Data sets that came before their template.
+    pub undecoded_sets: u64,
+    /// Units that were sent; packets for v9, records for the others.
+    pub expected: i64,
+    /// Units that arrived.
+    pub received: i64,
+    /// Units that did not.
+    pub lost: i64,
+    /// Packets that arrived more than once.
+    pub duplicates: u64,
+    /// Packets that arrived late.
+    pub reordered: u64,
+    /// Times that the exporter began to count anew.
+    pub restarts: u64,
+    /// How the exporter counts.
+    pub convention: Convention,
+}
+
+impl Account {
+    /// What was counted between two reports about the same domain.
+    pub(crate) fn between(before: &DomainReport, after: &DomainReport) -> Self {
+        let (old, new) = (&before.sequence, &after.sequence);
+        let more = |old: u64, new: u64| new.saturating_sub(old);
+        let signed = |old: u64, new: u64| new.wrapping_sub(old) as i64;
+        Self {
+            exporter: after.exporter,
+            domain: after.domain,
+            version: after.version,
+            packets: more(before.packets, after.packets),
+            flows: more(before.flows, after.flows),
+            undecoded_sets: more(before.undecoded_sets, after.undecoded_sets),
+            expected: signed(old.expected, new.expected),
+            received: signed(old.received, new.received),
+            lost: signed(old.lost, new.lost),
+            duplicates: more(old.duplicates, new.duplicates),
+            reordered: more(old.reordered, new.reordered),
+            restarts: more(old.restarts, new.restarts),
+            convention: after.convention,
+        }
+    }
 }
 
 impl Report {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use netflow_templates::{
@@ -14,7 +14,7 @@ use netflow_templates::{
 use netflow_wire::Message;
 
 use crate::receiver::{Batch, Pool};
-use crate::report::{Counters, DomainReport, Event};
+use crate::report::{Account, Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
 
 /// Exporters' domains that a shard keeps account of; more than any network has, fewer than a flood of
@@ -29,6 +29,57 @@ pub trait Output: MessageSink + Send + 'static {
     /// Hands on what was kept back; called at least once for each
     /// [flush interval](crate::Config::flush_interval), and at the end.
     fn flush(&mut self);
+
+    /// Time goes on: what is decoded next was received `now`, or nothing that was received before `now` is on its way,
+    /// as far as is known. Called before each packet, and now and then. When a window of time ends with that,
+    /// it returns true, and [`end_window`](Self::end_window) is called.
+    fn window_ends(&mut self, now: Timestamp) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// Ends a window. `accounts` says what was counted since the last one, of each exporter and domain that sent
+    /// something.
+    fn end_window(&mut self, now: Timestamp, accounts: &[Account]) {
+        let _ = (now, accounts);
+    }
+
+    /// The shard is at its end: hands on what was kept back. `accounts` is that of the window that is open.
+    fn end(&mut self, accounts: &[Account]) {
+        let _ = accounts;
+        self.flush();
+    }
+}
+
+/// What a shard knows of the time when nothing comes.
+#[derive(Debug, Clone)]
+pub(crate) enum Clock {
+    /// The system's clock: what was received a while ago has been handed on.
+    Wall,
+    /// Packets of a file that were received before this, in nanoseconds, have been handed on; [`NO_TIME`] before the
+    /// first.
+    File(Arc<AtomicI64>),
+}
+
+/// Nothing has been handed on.
+pub(crate) const NO_TIME: i64 = i64::MIN;
+
+/// How long a datagram is on its way from a socket to its shard at most.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+impl Clock {
+    fn now(&self) -> Option<Timestamp> {
+        match self {
+            Self::Wall => {
+                let on_its_way = ON_ITS_WAY.as_nanos() as i64;
+                Some(Timestamp::from(SystemTime::now()).saturating_add_nanos(-on_its_way))
+            }
+            Self::File(time) => match time.load(Ordering::Acquire) {
+                NO_TIME => None,
+                nanos => Some(Timestamp::from_nanos(nanos)),
+            },
+        }
+    }
 }
 
 /// What a shard leaves behind.
@@ -51,6 +102,7 @@ pub(crate) struct Shard<O> {
     pub(crate) flush_interval: Duration,
     pub(crate) packet_events: bool,
     pub(crate) limit: Option<Limit>,
+    pub(crate) clock: Clock,
 }
 
 /// Ends the collector after so many packets.
@@ -92,13 +144,43 @@ type DomainKey = (IpAddr, u32, u16);
 struct Domain {
     packets: u64,
     flows: u64,
+    undecoded_sets: u64,
     tracker: SequenceTracker,
+    /// What the last account said.
+    told: Option<DomainReport>,
+}
+
+type Domains = HashMap<DomainKey, Domain>;
+
+impl Domain {
+    fn report(&self, (exporter, domain, version): DomainKey) -> DomainReport {
+        DomainReport {
+            exporter,
+            domain,
+            version,
+            packets: self.packets,
+            flows: self.flows,
+            undecoded_sets: self.undecoded_sets,
+            sequence: self.tracker.totals(),
+            convention: self.tracker.convention(),
+        }
+    }
+}
+
+/// What was counted since the last accounts.
+fn accounts(domains: &mut Domains) -> Vec<Account> {
+    let accounts = domains.iter_mut().filter_map(|(&key, domain)| {
+        let now = domain.report(key);
+        let before = domain.told.replace(now).unwrap_or_else(|| Domain::default().report(key));
+        (now.packets > before.packets).then(|| Account::between(&before, &now))
+    });
+    accounts.collect()
 }
 
 impl<O: Output> Shard<O> {
     /// Decodes until the receivers are gone.
     pub(crate) fn run(mut self) -> ShardReport {
-        let mut domains = HashMap::new();
+        let mut domains = Domains::new();
         let (mut faulty, mut untracked) = (0, 0);
         let mut flushed = Instant::now();
         loop {
@@ -106,6 +188,7 @@ impl<O: Output> Shard<O> {
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
                     for (source, received, octets) in batch.iter() {
+                        self.time(received, &mut domains);
                         // A datagram should have one IPFIX message; what some put behind it is decoded too, or counted.
                         let mut next = Some(octets);
                         while let Some(octets) = next {
@@ -125,21 +208,18 @@ impl<O: Output> Shard<O> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            // The time first: what comes behind this look at the queue was received later.
+            let now = self.clock.now();
+            if let (true, Some(now)) = (self.batches.is_empty(), now) {
+                self.time(now, &mut domains);
+            }
             if flushed.elapsed() >= self.flush_interval {
                 self.output.flush();
                 flushed = Instant::now();
             }
         }
-        self.output.flush();
-        let domains = domains.into_iter().map(|((exporter, domain, version), seen)| DomainReport {
-            exporter,
-            domain,
-            version,
-            packets: seen.packets,
-            flows: seen.flows,
-            sequence: seen.tracker.totals(),
-            convention: seen.tracker.convention(),
-        });
+        self.output.end(&accounts(&mut domains));
+        let domains = domains.iter().map(|(&key, domain)| domain.report(key));
         ShardReport {
             session: self.session.statistics(),
             waiting: self.session.waiting(),
@@ -149,13 +229,19 @@ impl<O: Output> Shard<O> {
         }
     }
 
+    fn time(&mut self, now: Timestamp, domains: &mut Domains) {
+        if self.output.window_ends(now) {
+            self.output.end_window(now, &accounts(domains));
+        }
+    }
+
     /// Decodes an export packet; returns its length, unless it was none.
     fn packet(
         &mut self,
         exporter: Exporter,
         received: Timestamp,
         octets: &[u8],
-        domains: &mut HashMap<DomainKey, Domain>,
+        domains: &mut Domains,
         faulty: &mut u64,
         untracked: &mut u64,
     ) -> Option<usize> {
@@ -188,6 +274,7 @@ impl<O: Output> Shard<O> {
             let domain = domains.entry(key).or_default();
             domain.packets += 1;
             domain.flows += seen.flows + seen.late_flows;
+            domain.undecoded_sets += seen.undecoded_sets;
             if let Some(sequence) = seen.sequence {
                 let units = Units { records: seen.flows as u32, options: seen.options as u32 };
                 let units = (!seen.uncounted).then_some(units);
@@ -214,6 +301,7 @@ struct Seen {
     flows: u64,
     late_flows: u64,
     options: u64,
+    undecoded_sets: u64,
     /// Some records could not be counted.
     uncounted: bool,
     faulty: bool,
@@ -254,6 +342,7 @@ impl<O: Output> MessageSink for Counting<'_, O> {
 
     fn problem(&mut self, context: &Context<'_>, problem: Problem) {
         self.seen.faulty |= problem.is_malformed();
+        self.seen.undecoded_sets += u64::from(matches!(problem, Problem::MissingTemplate { .. }));
         self.seen.uncounted |= problem.is_malformed() || matches!(problem, Problem::MissingTemplate { .. });
         let (exporter, domain) = (context.exporter, context.domain());
         let _ = self.events.try_send(Event::Problem { exporter, domain, problem });

@@ -1,25 +1,24 @@
 //! The writer: blocks of encoded flows to a file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use netflow_flow::{FlowEncoder, Format, GzipBlock, SamplingOverride, write_csv_head};
-use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
+use netflow_flow::Format;
 
-use crate::shard::Output;
-use crate::tail;
+use crate::block::{Block, BlockEncoder, Encoding};
+use crate::flow_file::{FlowFile, Target};
+use crate::output::{Branch, Way};
+use crate::tail::Mended;
 
-/// Octets of text after which an encoder's block is full.
-const BLOCK: usize = 256 << 10;
 /// Blocks that may wait for the writer.
-const QUEUE: usize = 64;
-/// Failures that may wait to be taken.
-const FAILURES: usize = 64;
+pub(crate) const QUEUE: usize = 64;
+/// Events that may wait to be taken.
+const EVENTS: usize = 64;
 
-/// A block that could not be written.
+/// Something that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to {}: {source}", target.display())]
 pub struct WriteFailure {
@@ -30,15 +29,58 @@ pub struct WriteFailure {
     pub source: io::Error,
 }
 
+/// Something that happened to a file. Events are dropped when nobody takes them; the [`WriterReport`] counts all.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OutputEvent {
+    /// Something could not be written: the first of several failures one after the other.
+    Failed(WriteFailure),
+    /// After failures, something could be written again.
+    WritesAgain,
+    /// A file of a directory is complete.
+    Finished {
+        /// Its name.
+        path: PathBuf,
+        /// Flows in it, as far as this writer wrote them.
+        flows: u64,
+    },
+    /// A file that an earlier writer left unfinished was mended, and is complete.
+    Mended {
+        /// Its name.
+        path: PathBuf,
+        /// Octets cut off: of a block that was not whole.
+        cut: u64,
+        /// Lines that could be read of them, and are kept.
+        saved_lines: u64,
+        /// Octets of text behind these lines, which are lost.
+        lost_text: u64,
+        /// Octets of a last line that had no end, which it was given.
+        open_line: u64,
+    },
+    /// The command for a complete file failed.
+    CommandFailed {
+        /// The program.
+        program: String,
+        /// Its exit status, or why it was not started.
+        failure: String,
+    },
+}
+
 /// What a writer wrote.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriterReport {
     /// Octets written.
     pub octets: u64,
+    /// Flows in them.
+    pub flows: u64,
     /// Blocks that could not be written.
     pub lost_blocks: u64,
     /// Octets of these blocks.
     pub lost_octets: u64,
+    /// Flows in these blocks, and in files that somebody removed before they were complete.
+    pub lost_flows: u64,
+    /// Files that somebody removed before they were complete.
+    pub lost_files: u64,
     /// Octets that were cut off the file before anything was appended: of a block that was not whole, as
     /// when a writer was killed.
     pub cut_octets: u64,
@@ -48,9 +90,79 @@ pub struct WriterReport {
     pub lost_text: u64,
     /// Octets of the file's last line, where it had no end. It was given one, so that what follows can be read.
     pub open_line: u64,
+    /// Files of a directory that are complete.
+    pub files: u64,
+    /// Those of them that an earlier writer left unfinished.
+    pub mended_files: u64,
+    /// Files that were removed, as they were too old or too many.
+    pub expired_files: u64,
+    /// Octets of these files.
+    pub expired_octets: u64,
+    /// Commands for complete files that failed.
+    pub failed_commands: u64,
+    /// Commands that were not run, since too many were waiting.
+    pub skipped_commands: u64,
+    /// Commands that still ran at the end.
+    pub running_commands: u64,
     /// Whether the writer's thread failed, which is an error of this program: what it had not written is lost,
     /// and the other counts are missing.
     pub failed: bool,
+}
+
+impl WriterReport {
+    /// Adds what another writer wrote.
+    pub fn add(&mut self, other: &Self) {
+        self.octets += other.octets;
+        self.flows += other.flows;
+        self.lost_blocks += other.lost_blocks;
+        self.lost_octets += other.lost_octets;
+        self.lost_flows += other.lost_flows;
+        self.lost_files += other.lost_files;
+        self.cut_octets += other.cut_octets;
+        self.saved_lines += other.saved_lines;
+        self.lost_text += other.lost_text;
+        self.open_line += other.open_line;
+        self.files += other.files;
+        self.mended_files += other.mended_files;
+        self.expired_files += other.expired_files;
+        self.expired_octets += other.expired_octets;
+        self.failed_commands += other.failed_commands;
+        self.skipped_commands += other.skipped_commands;
+        self.running_commands += other.running_commands;
+        self.failed |= other.failed;
+    }
+}
+
+/// Tells what happens: of failures one after the other only the first.
+#[derive(Debug, Clone)]
+pub(crate) struct Teller {
+    events: Sender<OutputEvent>,
+    failing: bool,
+}
+
+impl Teller {
+    pub(crate) fn new() -> (Self, Receiver<OutputEvent>) {
+        let (events, receiver) = bounded(EVENTS);
+        (Self { events, failing: false }, receiver)
+    }
+
+    pub(crate) fn tell(&self, event: OutputEvent) {
+        let _ = self.events.try_send(event);
+    }
+
+    pub(crate) fn failed(&mut self, failure: WriteFailure) {
+        if !self.failing {
+            self.tell(OutputEvent::Failed(failure));
+        }
+        self.failing = true;
+    }
+
+    pub(crate) fn succeeded(&mut self) {
+        if self.failing {
+            self.tell(OutputEvent::WritesAgain);
+        }
+        self.failing = false;
+    }
 }
 
 /// Appends blocks to a file, in a thread of its own.
@@ -59,216 +171,187 @@ pub struct WriterReport {
 /// that the file stays readable, and the next one is tried.
 #[derive(Debug)]
 pub struct FileWriter {
-    format: Format,
-    gzip: Option<GzipBlock>,
-    blocks: Sender<Vec<u8>>,
-    failures: Receiver<WriteFailure>,
+    encoding: Encoding,
+    blocks: Sender<Block>,
+    events: Receiver<OutputEvent>,
     thread: JoinHandle<WriterReport>,
-}
-
-/// What is written to.
-enum Target {
-    File(File),
-    /// What cannot be cut off again: a pipe, a terminal, a device.
-    Stream(Box<dyn Write + Send>),
 }
 
 impl FileWriter {
     /// Opens `path`, to append to what is there.
     ///
     /// What is there may end in half a block: this is cut off, but for the lines that can be read of it, and a
-    /// last line without its end gets one. For that a text is read from its last line on, a compressed file from its beginning.
+    /// last line without its end gets one. For that a text is read from its last line on, any other file from its
+    /// beginning.
     ///
     /// # Errors
     /// When the file cannot be opened, read or written; of the kind `InvalidData` when it holds something else
     /// than this format, or is damaged so that what is appended could not be read.
-    pub fn open(path: &Path, format: Format, gzip: bool) -> Result<Self, WriteFailure> {
+    pub fn open(path: &Path, encoding: Encoding) -> Result<Self, WriteFailure> {
         let failure = |source| WriteFailure { target: path.to_owned(), source };
-        let gzip = gzip.then(GzipBlock::default);
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).append(true).read(true).open(path).map_err(failure)?;
-        let metadata = file.metadata().map_err(failure)?;
-        if metadata.is_dir() {
-            return Err(failure(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
-        let mut report = WriterReport::default();
-        if !metadata.is_file() {
-            return Self::start(Target::Stream(Box::new(file)), true, path, format, gzip, report);
-        }
-        let unlike = netflow_flow::unlike(&mut file, format, gzip.is_some()).map_err(failure)?;
-        if let Some(holds) = unlike {
-            return Err(failure(io::Error::new(io::ErrorKind::InvalidData, holds.to_string())));
-        }
-        let mended = tail::mend(&mut file, format, gzip).map_err(failure)?;
-        (report.cut_octets, report.open_line) = (mended.cut, mended.open_line);
-        (report.saved_lines, report.lost_text) = (mended.saved_lines, mended.lost_text);
-        let empty = file.metadata().map_err(failure)?.len() == 0;
-        Self::start(Target::File(file), empty, path, format, gzip, report)
+        let (file, opened) = open(path, encoding).map_err(failure)?;
+        Self::start(file, &opened, path, encoding).map_err(failure)
     }
 
-    /// Writes to an output that is open, such as stdout, without compression; failures name it `-`.
+    /// Writes to an output that is open, such as stdout; failures name it `-`.
     ///
     /// # Errors
     /// When nothing can be written to it.
-    pub fn to(output: impl Write + Send + 'static, format: Format) -> Result<Self, WriteFailure> {
-        let report = WriterReport::default();
-        Self::start(Target::Stream(Box::new(output)), true, Path::new("-"), format, None, report)
-    }
-
-    fn start(
-        target: Target,
-        empty: bool,
-        path: &Path,
-        format: Format,
-        gzip: Option<GzipBlock>,
-        report: WriterReport,
-    ) -> Result<Self, WriteFailure> {
+    pub fn to(output: impl Write + Send + 'static, encoding: Encoding) -> Result<Self, WriteFailure> {
+        let path = Path::new("-");
         let failure = |source| WriteFailure { target: path.to_owned(), source };
-        let (told, failures) = bounded(FAILURES);
-        let mut writer = BlockWriter { target, path: path.to_owned(), report, failing: false, told };
-        if format == Format::Csv && empty {
-            let mut head = Vec::new();
-            write_csv_head(&mut head);
-            let head = match gzip {
-                Some(gzip) => gzip.compress(&head).map_err(failure)?,
-                None => head,
-            };
-            writer.write(&head).map_err(failure)?;
-            writer.report.octets += head.len() as u64;
-        }
+        let (file, opened) = begin(Target::Stream(Box::new(output)), encoding).map_err(failure)?;
+        Self::start(file, &opened, path, encoding).map_err(failure)
+    }
+
+    fn start(file: FlowFile, opened: &Opened, path: &Path, encoding: Encoding) -> io::Result<Self> {
+        let (teller, events) = Teller::new();
+        let report = WriterReport {
+            octets: opened.octets,
+            cut_octets: opened.mended.cut,
+            saved_lines: opened.mended.saved_lines,
+            lost_text: opened.mended.lost_text,
+            open_line: opened.mended.open_line,
+            ..WriterReport::default()
+        };
+        let (file, closed) = (Some(file), false);
+        let writer = BlockWriter { file, path: path.to_owned(), encoding, report, teller, closed };
         let (blocks, receiver) = bounded(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("writer".into())
-            .spawn(move || writer.run(&receiver))
-            .map_err(failure)?;
-        Ok(Self { format, gzip, blocks, failures, thread })
+        let thread =
+            std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { encoding, blocks, events, thread })
     }
 
-    /// An output for one shard.
-    pub fn output(&self, sampling: SamplingOverride) -> FileOutput {
-        FileOutput {
-            encoder: FlowEncoder::new(self.format, self.gzip, sampling),
-            blocks: self.blocks.clone(),
-        }
+    /// The way to this file for one shard.
+    ///
+    /// # Errors
+    /// When the encoder cannot be made.
+    pub fn branch(&self) -> io::Result<Branch> {
+        let way = Way::File(self.blocks.clone());
+        Ok(Branch { encoder: BlockEncoder::new(self.encoding)?, way })
     }
 
-    /// Failures to write, as they happen: the first of each run of them.
-    pub fn failures(&self) -> &Receiver<WriteFailure> {
-        &self.failures
+    /// What happens.
+    pub fn events(&self) -> &Receiver<OutputEvent> {
+        &self.events
     }
 
-    /// Waits until everything is written that outputs gave, which must be gone. Also says what failed since
-    /// [`failures`](Self::failures) were last taken.
-    pub fn finish(self) -> (WriterReport, Vec<WriteFailure>) {
+    /// Waits until everything is written that branches gave, which must be gone. Also says what happened since
+    /// [`events`](Self::events) were last taken.
+    pub fn finish(self) -> (WriterReport, Vec<OutputEvent>) {
         drop(self.blocks);
         let report = self.thread.join();
         let report = report.unwrap_or_else(|_| WriterReport { failed: true, ..WriterReport::default() });
-        (report, self.failures.try_iter().collect())
+        (report, self.events.try_iter().collect())
+    }
+}
+
+/// What opening a file did.
+#[derive(Debug, Default)]
+struct Opened {
+    /// Octets that were written to it.
+    octets: u64,
+    mended: Mended,
+}
+
+fn begin(target: Target, encoding: Encoding) -> io::Result<(FlowFile, Opened)> {
+    let (mut file, octets) = FlowFile::begin(target, encoding.format, encoding.gzip)?;
+    file.checkpoint()?;
+    Ok((file, Opened { octets, ..Opened::default() }))
+}
+
+fn open(path: &Path, encoding: Encoding) -> io::Result<(FlowFile, Opened)> {
+    let Encoding { format, gzip, .. } = encoding;
+    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    if !metadata.is_file() {
+        return begin(Target::Stream(Box::new(file)), encoding);
+    }
+    if metadata.len() == 0 {
+        return begin(Target::File(file), encoding);
+    }
+    if format != Format::Parquet
+        && let Some(holds) = netflow_flow::unlike(&mut file, format, gzip)?
+    {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, holds.to_string()));
+    }
+    match FlowFile::resume(file, format, gzip)? {
+        // All of it was cut off.
+        (FlowFile::Text(Target::File(file)), mended) if file.metadata()?.len() == 0 => {
+            let (file, opened) = begin(Target::File(file), encoding)?;
+            Ok((file, Opened { mended, ..opened }))
+        }
+        (file, _) if !file.takes_more() => {
+            let reason = "it has the columns of another version, and cannot be appended to";
+            Err(io::Error::new(io::ErrorKind::InvalidData, reason))
+        }
+        (file, mended) => Ok((file, Opened { octets: 0, mended })),
     }
 }
 
 struct BlockWriter {
-    target: Target,
+    /// `None` while it cannot be opened.
+    file: Option<FlowFile>,
     path: PathBuf,
+    encoding: Encoding,
     report: WriterReport,
-    failing: bool,
-    told: Sender<WriteFailure>,
+    teller: Teller,
+    /// Nobody reads what is written, and so it is not lost to anybody.
+    closed: bool,
 }
 
 impl BlockWriter {
-    fn run(mut self, blocks: &Receiver<Vec<u8>>) -> WriterReport {
+    fn run(mut self, blocks: &Receiver<Block>) -> WriterReport {
         for block in blocks {
-            match self.write(&block) {
-                Ok(()) => {
-                    self.report.octets += block.len() as u64;
-                    self.failing = false;
-                }
-                Err(source) => self.failed(block.len(), source),
+            let (flows, octets) = (block.flows, block.octets());
+            if self.closed {
+                continue;
             }
+            match self.write(block) {
+                Ok(()) => {
+                    self.report.octets += octets;
+                    self.report.flows += flows;
+                    self.teller.succeeded();
+                }
+                Err(source) if source.kind() == io::ErrorKind::BrokenPipe => {
+                    self.closed = true;
+                    self.failed(source);
+                }
+                Err(source) => {
+                    self.report.lost_blocks += 1;
+                    self.report.lost_octets += octets;
+                    self.report.lost_flows += flows;
+                    self.failed(source);
+                }
+            }
+        }
+        if !self.closed
+            && let Some(Err(source)) = self.file.take().map(FlowFile::finish)
+        {
+            self.failed(source);
         }
         self.report
     }
 
-    fn write(&mut self, block: &[u8]) -> io::Result<()> {
-        match &mut self.target {
-            Target::Stream(output) => {
-                output.write_all(block)?;
-                output.flush()
-            }
-            Target::File(file) => {
-                let end = file.seek(SeekFrom::End(0))?;
-                file.write_all(block).inspect_err(|_| {
-                    // If even this fails, the next reader finds a cut-off block, and says so.
-                    let _ = file.set_len(end);
-                })
-            }
+    fn write(&mut self, block: Block) -> io::Result<()> {
+        // Somebody removed the file: what comes is for a new one.
+        self.file.take_if(|file| file.is_removed());
+        if self.file.is_none() {
+            let (file, opened) = open(&self.path, self.encoding)?;
+            self.report.octets += opened.octets;
+            self.file = Some(file);
         }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.append(block)?;
+        // Without it the file can be mended, but not yet read. What has no room will be told of the next block.
+        let _ = file.checkpoint();
+        Ok(())
     }
 
-    fn failed(&mut self, octets: usize, source: io::Error) {
-        self.report.lost_blocks += 1;
-        self.report.lost_octets += octets as u64;
-        if !self.failing {
-            let _ = self.told.try_send(WriteFailure { target: self.path.clone(), source });
-        }
-        self.failing = true;
-    }
-}
-
-/// Encodes one shard's flows, and gives the blocks to a [`FileWriter`].
-#[derive(Debug)]
-pub struct FileOutput {
-    encoder: FlowEncoder,
-    blocks: Sender<Vec<u8>>,
-}
-
-impl FileOutput {
-    fn hand_on_much(&mut self) {
-        if self.encoder.buffered() >= BLOCK {
-            self.hand_on();
-        }
-    }
-
-    fn hand_on(&mut self) {
-        // Compressing into memory cannot fail.
-        if let Ok(Some(block)) = self.encoder.take_block() {
-            // The writer lives as long as there are outputs.
-            let _ = self.blocks.send(block);
-        }
-    }
-}
-
-impl Output for FileOutput {
-    fn end_packet(&mut self) {
-        self.encoder.end_packet();
-        self.hand_on_much();
-    }
-
-    fn flush(&mut self) {
-        self.hand_on();
-    }
-}
-
-impl MessageSink for FileOutput {
-    fn packet(&mut self, context: &Context<'_>) {
-        self.encoder.packet(context);
-    }
-
-    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.encoder.data(context, set);
-        // A template may release all that waited for it.
-        self.hand_on_much();
-    }
-
-    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
-        self.encoder.options(context, set);
-    }
-
-    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
-        self.encoder.template(context, change);
-    }
-
-    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
-        self.encoder.problem(context, problem);
+    fn failed(&mut self, source: io::Error) {
+        self.teller.failed(WriteFailure { target: self.path.clone(), source });
     }
 }

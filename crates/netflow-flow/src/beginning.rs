@@ -28,8 +28,7 @@ impl fmt::Display for Holds {
         match self {
             Self::Gzip => f.write_str("it holds gzip, and text behind that could not be read"),
             Self::Flows(Format::Packets) => f.write_str("it holds export packets (json), another format"),
-            Self::Flows(Format::FlowLines) => f.write_str("it holds flows as ndjson, another format"),
-            Self::Flows(Format::Csv) => f.write_str("it holds flows as csv, another format"),
+            Self::Flows(format) => write!(f, "it holds flows as {format}, another format"),
             Self::OtherColumns => f.write_str("it holds CSV with other columns, as of another version"),
             Self::Other => f.write_str("it holds something else than flows"),
         }

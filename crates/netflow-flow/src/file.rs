@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// What a flow file holds. Any of them may be compressed with gzip.
+/// What a flow file holds. Text may be compressed with gzip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -14,6 +14,8 @@ pub enum Format {
     FlowLines,
     /// CSV: a line for each normalised flow, below a line with the names of the columns.
     Csv,
+    /// Parquet: the columns of normalised flows. The crate `netflow-parquet` writes and reads it.
+    Parquet,
 }
 
 impl Format {
@@ -26,6 +28,7 @@ impl Format {
             Some("json") => Ok((Self::Packets, gzip)),
             Some("ndjson") => Ok((Self::FlowLines, gzip)),
             Some("csv") => Ok((Self::Csv, gzip)),
+            Some("parquet") if !gzip => Ok((Self::Parquet, false)),
             Some(ending @ ("parquet" | "zst" | "lz4" | "bz2" | "xz")) => {
                 Err(UnknownFormat(format!(".{ending}")))
             }
@@ -39,6 +42,7 @@ impl Format {
             Self::Packets => "json",
             Self::FlowLines => "ndjson",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
         }
     }
 }
@@ -57,6 +61,7 @@ impl FromStr for Format {
             "json" => Ok(Self::Packets),
             "ndjson" => Ok(Self::FlowLines),
             "csv" => Ok(Self::Csv),
+            "parquet" => Ok(Self::Parquet),
             _ => Err(UnknownFormat(text.to_owned())),
         }
     }
@@ -65,7 +70,8 @@ impl FromStr for Format {
 /// A format that flows cannot be written in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} is no format that flows are written in; .gz, .json, .json.gz, .ndjson, .ndjson.gz, .csv and .csv.gz are"
+    "{0} is no format that flows are written in; .gz, .json, .json.gz, .ndjson, .ndjson.gz, .csv, .csv.gz and \
+     .parquet are"
 )]
 pub struct UnknownFormat(pub String);
 
@@ -82,6 +88,7 @@ mod tests {
         assert_eq!(of("flows.ndjson"), Ok((Format::FlowLines, false)));
         assert_eq!(of("flows.csv.gz"), Ok((Format::Csv, true)));
         assert_eq!(of("dump"), Ok((Format::Packets, true)));
-        assert!(of("flows.parquet").is_err());
+        assert_eq!(of("flows.parquet"), Ok((Format::Parquet, false)));
+        assert!(of("flows.parquet.gz").is_err());
     }
 }

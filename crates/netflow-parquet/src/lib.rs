@@ -14,6 +14,7 @@ mod numbers;
 mod texts;
 
 mod file;
+mod note;
 mod read;
 mod row_group;
 

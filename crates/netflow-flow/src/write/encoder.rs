@@ -38,6 +38,16 @@ impl FlowEncoder {
         }
     }
 
+    /// Appends flows that are normalised already, in a format of flows.
+    pub fn flows(&mut self, flows: &Flows) {
+        match self.format {
+            Format::FlowLines => flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow)),
+            Format::Csv => flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow)),
+            // Export packets are no flows, and Parquet is no text.
+            _ => {}
+        }
+    }
+
     /// Ends an export packet.
     pub fn end_packet(&mut self) {
         if self.format == Format::Packets {
@@ -80,15 +90,12 @@ impl MessageSink for FlowEncoder {
                 self.packet.data(context, set);
                 self.packet.write_late_lines(&mut self.text);
             }
-            Format::FlowLines => {
-                self.normalizer.normalize(context, set, &mut self.flows);
-                self.flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow));
-                self.flows.clear();
-            }
-            Format::Csv => {
-                self.normalizer.normalize(context, set, &mut self.flows);
-                self.flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow));
-                self.flows.clear();
+            _ => {
+                let mut flows = std::mem::take(&mut self.flows);
+                self.normalizer.normalize(context, set, &mut flows);
+                self.flows(&flows);
+                flows.clear();
+                self.flows = flows;
             }
         }
     }

@@ -1,0 +1,174 @@
+//! Looking after a running collector.
+
+use std::collections::HashSet;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use indicatif::{ProgressBar, ProgressStyle};
+use netflow_collector::{Collector, Event, OutputEvent, WriteFailure};
+use netflow_templates::{Exporter, Problem};
+
+use super::outputs::explain_write;
+use crate::args::Collect;
+use crate::output::{self, count};
+
+/// Messages about packets that are printed; the report counts all.
+const MAX_MESSAGES: usize = 50;
+/// How often the collector is looked after.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Messages, and a line of status on a terminal.
+pub(super) struct Watch {
+    debug: bool,
+    seen: HashSet<String>,
+    silenced: bool,
+    pub(super) bar: ProgressBar,
+    started: Instant,
+    pub(super) closed_pipe: bool,
+}
+
+impl Watch {
+    pub(super) fn new(args: &Collect) -> Self {
+        let bar = if io::stderr().is_terminal() && !args.debug {
+            ProgressBar::new_spinner().with_style(
+                ProgressStyle::with_template("{spinner} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            )
+        } else {
+            ProgressBar::hidden()
+        };
+        let (debug, seen, silenced) = (args.debug, HashSet::new(), false);
+        Self { debug, seen, silenced, bar, started: Instant::now(), closed_pipe: false }
+    }
+
+    /// Takes events for one tick.
+    pub(super) fn events(&mut self, collector: &Collector) {
+        let until = Instant::now() + TICK;
+        loop {
+            match collector.events().recv_deadline(until) {
+                Ok(event) => {
+                    self.event(event);
+                    // A channel that never runs empty has no deadline, and the signals wait.
+                    if Instant::now() >= until {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => return std::thread::sleep(TICK),
+            }
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        match event {
+            Event::Packet { exporter, octets, version, flows } => {
+                let version = if version == 10 { "IPFIX".to_owned() } else { format!("v{version}") };
+                let from = SocketAddr::from(exporter);
+                self.say(format_args!("{from}: {version}, {octets} octets, {}", count(flows, "flow")));
+            }
+            Event::Malformed { exporter, error } => self.once(exporter, &error.to_string()),
+            Event::Problem { exporter, problem: Problem::MissingTemplate { set_id, .. }, domain } => self.once(
+                exporter,
+                &format!("data of template {set_id} (domain {domain}) came before it; they wait until it is sent"),
+            ),
+            Event::Problem { exporter, problem, domain } => {
+                // Told once for each kind, not for each offset.
+                let kind = std::mem::discriminant(&problem);
+                let of_sets = match &problem {
+                    Problem::Set(error) => Some(std::mem::discriminant(error)),
+                    _ => None,
+                };
+                let key = format!("{exporter:?} {domain} {kind:?} {of_sets:?}");
+                if self.is_new(key) {
+                    self.say(format_args!("{} (domain {domain}): {problem}", SocketAddr::from(exporter)));
+                }
+            }
+            Event::Capture(error) => self.say(format_args!("{:#}", anyhow::Error::from(error))),
+            Event::Socket { address, error } => self.say(format_args!("{address}: {error}")),
+            _ => {}
+        }
+    }
+
+    fn once(&mut self, exporter: Exporter, message: &str) {
+        self.once_said(format!("{}: {message}", exporter.address));
+    }
+
+    fn is_new(&mut self, message: String) -> bool {
+        if self.debug {
+            return true;
+        }
+        if self.seen.len() >= MAX_MESSAGES {
+            if !self.silenced {
+                self.silenced = true;
+                self.say("further messages about packets are only counted (-D prints all)");
+            }
+            return false;
+        }
+        self.seen.insert(message)
+    }
+
+    /// Says what happened to a file; true when nobody reads the output any more.
+    pub(super) fn output(&mut self, event: OutputEvent) -> bool {
+        match event {
+            OutputEvent::Failed(WriteFailure { target, source })
+                if source.kind() == io::ErrorKind::BrokenPipe && target == Path::new("-") =>
+            {
+                self.closed_pipe = true;
+                return true;
+            }
+            OutputEvent::Failed(failure) => self.say(explain_write(failure)),
+            OutputEvent::WritesAgain => {
+                self.say("writing goes on; what was lost until now is counted at the end")
+            }
+            OutputEvent::Finished { path, flows } if self.debug => {
+                self.say(format_args!("{}: complete, {}", path.display(), count(flows, "flow")));
+            }
+            OutputEvent::Mended { path, cut, saved_lines, lost_text, open_line } => {
+                let mut more = String::new();
+                if cut > 0 {
+                    more = format!("; it ended in {} of a block that was not whole", count(cut, "octet"));
+                }
+                if saved_lines + lost_text > 0 {
+                    more += &format!(
+                        ": {} of it saved, {} of an unfinished line lost",
+                        count(saved_lines, "line"),
+                        count(lost_text, "octet")
+                    );
+                }
+                if open_line > 0 {
+                    more += &format!("; its last line, of {}, had no end", count(open_line, "octet"));
+                }
+                self.say(format_args!(
+                    "{}: left unfinished by an earlier run, now complete{more}",
+                    path.display()
+                ));
+            }
+            OutputEvent::CommandFailed { program, failure } => {
+                self.once_said(format!("the command {program} for complete files failed: {failure}"));
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn once_said(&mut self, message: String) {
+        if self.is_new(message.clone()) {
+            self.say(message);
+        }
+    }
+
+    pub(super) fn status(&self, collector: &Collector) {
+        let (packets, flows) = collector.progress();
+        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
+        self.bar
+            .set_message(format!("{packets} packets, {flows} flows ({:.0} flows/s)", flows as f64 / seconds));
+        self.bar.tick();
+    }
+
+    pub(super) fn say(&self, message: impl std::fmt::Display) {
+        self.bar.suspend(|| output::note(message));
+    }
+}

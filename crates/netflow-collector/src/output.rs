@@ -1,0 +1,191 @@
+//! The output of a shard: what it decodes, normalised once and encoded for each file.
+
+use crossbeam_channel::Sender;
+use netflow_flow::{Flows, Normalizer, SamplingOverride};
+use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange, Timestamp};
+
+use crate::block::{Block, BlockEncoder};
+use crate::directory::{Message, What};
+use crate::report::Account;
+use crate::rotation::{Rotation, Window};
+use crate::shard::Output;
+
+/// Flows that are encoded together: enough for a page of memory, few enough for the cache.
+const TOGETHER: usize = 512;
+
+/// One shard's way to a file or a directory, made by [`FileWriter::branch`](crate::FileWriter::branch) or
+/// [`DirectoryWriter::branch`](crate::DirectoryWriter::branch).
+#[derive(Debug)]
+pub struct Branch {
+    pub(crate) encoder: BlockEncoder,
+    pub(crate) way: Way,
+}
+
+/// Where blocks go.
+#[derive(Debug)]
+pub(crate) enum Way {
+    File(Sender<Block>),
+    Directory { shard: usize, messages: Sender<Message>, rotation: Rotation },
+}
+
+impl Branch {
+    /// Hands on what waits. The writers live as long as there are branches.
+    fn hand_on(&mut self) {
+        let Some(block) = self.encoder.take() else { return };
+        match &self.way {
+            Way::File(blocks) => _ = blocks.send(block),
+            Way::Directory { shard, messages, rotation } => {
+                // The shard tells of the first window before it decodes anything.
+                let Some(window) = rotation.window() else { return };
+                let _ = messages.send(Message { shard: *shard, what: What::Block(window, block) });
+            }
+        }
+    }
+}
+
+/// Writes what a shard decodes to any number of files, and to directories.
+///
+/// Flows are normalised once for all formats that have flows.
+#[derive(Debug)]
+pub struct FlowOutput {
+    branches: Vec<Branch>,
+    normalizer: Option<Normalizer>,
+    flows: Flows,
+}
+
+impl FlowOutput {
+    /// An output for one shard.
+    pub fn new(mut branches: Vec<Branch>, sampling: SamplingOverride) -> Self {
+        let flows = branches.iter_mut().any(|branch| branch.encoder.packets().is_none());
+        let normalizer = flows.then(|| Normalizer::with_sampling_override(sampling));
+        Self { branches, normalizer, flows: Flows::new() }
+    }
+
+    /// Encodes the flows that were normalised.
+    fn encode(&mut self) {
+        if self.flows.is_empty() {
+            return;
+        }
+        for branch in &mut self.branches {
+            if branch.encoder.packets().is_some() {
+                continue;
+            }
+            branch.encoder.flows(&self.flows);
+            if branch.encoder.is_full() {
+                branch.hand_on();
+            }
+        }
+        self.flows.clear();
+    }
+
+    /// The encoders of export packets.
+    fn packets(&mut self) -> impl Iterator<Item = &mut netflow_flow::FlowEncoder> {
+        self.branches.iter_mut().filter_map(|branch| branch.encoder.packets())
+    }
+}
+
+impl Output for FlowOutput {
+    fn end_packet(&mut self) {
+        for branch in &mut self.branches {
+            if let Some(packets) = branch.encoder.packets() {
+                packets.end_packet();
+                if branch.encoder.is_full() {
+                    branch.hand_on();
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.encode();
+        self.branches.iter_mut().filter(|branch| branch.encoder.is_due()).for_each(Branch::hand_on);
+    }
+
+    fn window_ends(&mut self, now: Timestamp) -> bool {
+        self.branches.iter_mut().any(|branch| match &mut branch.way {
+            Way::File(_) => false,
+            Way::Directory { rotation, .. } => rotation.due(now).is_some(),
+        })
+    }
+
+    fn end_window(&mut self, now: Timestamp, accounts: &[Account]) {
+        self.encode();
+        for branch in &mut self.branches {
+            let Way::Directory { rotation, .. } = &mut branch.way else { continue };
+            let Some(next) = rotation.due(now) else { continue };
+            branch.leave(accounts);
+            branch.enter(next);
+        }
+    }
+
+    fn end(&mut self, accounts: &[Account]) {
+        self.encode();
+        self.branches.iter_mut().for_each(|branch| branch.leave(accounts));
+    }
+}
+
+impl Branch {
+    /// Hands on all that belongs to the window that is open.
+    fn leave(&mut self, accounts: &[Account]) {
+        self.hand_on();
+        if let Way::Directory { shard, messages, rotation } = &self.way
+            && let Some(window) = rotation.window()
+            && !accounts.is_empty()
+        {
+            let _ = messages.send(Message { shard: *shard, what: What::Accounts(window, accounts.into()) });
+        }
+    }
+
+    fn enter(&mut self, next: Window) {
+        if let Way::Directory { shard, messages, rotation } = &mut self.way {
+            rotation.enter(next);
+            let _ = messages.send(Message { shard: *shard, what: What::Entered(next) });
+        }
+    }
+}
+
+impl MessageSink for FlowOutput {
+    fn packet(&mut self, context: &Context<'_>) {
+        self.packets().for_each(|packets| packets.packet(context));
+    }
+
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        if let Some(normalizer) = &mut self.normalizer {
+            normalizer.normalize(context, set, &mut self.flows);
+            if self.flows.len() >= TOGETHER {
+                self.encode();
+            }
+        }
+        for branch in &mut self.branches {
+            if let Some(packets) = branch.encoder.packets() {
+                packets.data(context, set);
+                branch.encoder.count(set.len());
+                // A template may release all that waited for it.
+                if branch.encoder.is_full() {
+                    branch.hand_on();
+                }
+            }
+        }
+    }
+
+    fn options(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        self.packets().for_each(|packets| packets.options(context, set));
+    }
+
+    fn template(&mut self, context: &Context<'_>, change: TemplateChange<'_>) {
+        self.packets().for_each(|packets| packets.template(context, change));
+    }
+
+    fn problem(&mut self, context: &Context<'_>, problem: Problem) {
+        self.packets().for_each(|packets| packets.problem(context, problem));
+    }
+}
+
+impl Drop for Branch {
+    /// The directory's writer need not wait for this shard any more, also when its thread failed.
+    fn drop(&mut self) {
+        if let Way::Directory { shard, messages, .. } = &self.way {
+            let _ = messages.send(Message { shard: *shard, what: What::Gone });
+        }
+    }
+}
