@@ -6,6 +6,8 @@
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{self, Write};
 use std::time::Instant;
 
 use netflow_flow::FlowSink;
@@ -21,7 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut session = Session::new();
     let mut sink = FlowSink::default();
     let mut group = RowGroup::new()?;
-    let mut file = ParquetFile::new(Vec::new())?;
+    let out: Box<dyn Write> = match args.next() {
+        Some(path) => Box::new(File::create(path)?),
+        None => Box::new(io::sink()),
+    };
+    let mut file = ParquetFile::new(out)?;
     let (mut bytes, mut at, mut memory) = (0_u64, 0_i64, 0);
     let (mut decoding, mut encoding) = (0.0, 0.0);
     let mut rest = &packets[..];
@@ -52,8 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     memory = memory.max(group.memory());
     file.append(&group.finish()?)?;
-    let rows = file.rows();
-    let octets = file.finish()?;
+    let (rows, octets) = (file.rows(), file.length());
+    file.finish()?;
     encoding += start.elapsed().as_secs_f64();
     let flows = rows as f64;
     println!(
@@ -61,11 +67,8 @@ fn main() -> Result<(), Box<dyn Error>> {
          a flow, {} KiB for a row group",
         decoding / flows * 1e9,
         encoding / flows * 1e9,
-        octets.len() as f64 / flows,
+        octets as f64 / flows,
         memory >> 10
     );
-    if let Some(out) = args.next() {
-        std::fs::write(out, octets)?;
-    }
     Ok(())
 }

@@ -107,6 +107,8 @@ pub(crate) struct Texts {
     octets: Vec<u8>,
     /// Where each text ends.
     ends: Vec<usize>,
+    /// The first octets of each text, as a number of the same order.
+    beginnings: Vec<u64>,
     /// What was asked for last.
     last_address: Option<(IpAddr, u32)>,
     last_text: Option<u32>,
@@ -173,6 +175,12 @@ impl Texts {
         text_at(&self.octets, &self.ends, id)
     }
 
+    /// The first octets of a text as a number: where two differ, it orders them as the texts are.
+    #[inline]
+    pub(crate) fn beginning(&self, id: u32) -> u64 {
+        self.beginnings[id as usize]
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.ends.len() as u32
     }
@@ -184,7 +192,7 @@ impl Texts {
 
     pub(crate) fn memory(&self) -> usize {
         let ids = self.v4.memory() + self.v6.memory() + self.numbers.memory();
-        ids + self.texts.capacity() * 5 + self.octets.capacity() + self.ends.capacity() * 8
+        ids + self.texts.capacity() * 5 + self.octets.capacity() + self.ends.capacity() * 16
     }
 
     pub(crate) fn clear(&mut self) {
@@ -194,6 +202,7 @@ impl Texts {
         self.texts.clear();
         self.octets.clear();
         self.ends.clear();
+        self.beginnings.clear();
         (self.last_address, self.last_text) = (None, None);
     }
 
@@ -204,6 +213,10 @@ impl Texts {
         let length = (self.octets.len() - start - 4) as u32;
         self.octets[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.ends.push(self.octets.len());
+        let mut beginning = [0; 8];
+        let known = length.min(8) as usize;
+        beginning[..known].copy_from_slice(&self.octets[start + 4..start + 4 + known]);
+        self.beginnings.push(u64::from_be_bytes(beginning));
     }
 }
 

@@ -27,9 +27,8 @@ pub(crate) struct Values {
     pub(crate) dictionary: Texts,
     /// Those of the page to come.
     pub(crate) ids: Vec<u32>,
-    /// The last page that each text was in.
-    seen: Vec<u32>,
-    pages: u32,
+    /// A bit for each text: whether the page has it.
+    seen: Vec<u64>,
 }
 
 impl TextColumn {
@@ -127,24 +126,28 @@ impl Values {
 
     /// The least and the greatest text of the page; each is looked at once.
     fn bounds(&mut self) -> Option<Bounds> {
-        let Self { dictionary, ids, seen, pages, .. } = self;
-        *pages += 1;
-        seen.resize(dictionary.len() as usize, 0);
+        let Self { dictionary, ids, seen, .. } = self;
         let &first = ids.first()?;
-        let (mut least, mut greatest) = (dictionary.get(first), dictionary.get(first));
+        seen.clear();
+        seen.resize(dictionary.len().div_ceil(64) as usize, 0);
+        let (mut least, mut greatest) = (first, first);
+        let is_less = |one: u32, other: u32| {
+            let (a, b) = (dictionary.beginning(one), dictionary.beginning(other));
+            a < b || a == b && dictionary.get(one) < dictionary.get(other)
+        };
         for &id in ids.iter() {
-            let seen = &mut seen[id as usize];
-            if *seen == *pages {
+            let (word, bit) = (&mut seen[id as usize / 64], 1 << (id % 64));
+            if *word & bit != 0 {
                 continue;
             }
-            *seen = *pages;
-            let text = dictionary.get(id);
-            if text < least {
-                least = text;
-            } else if text > greatest {
-                greatest = text;
+            *word |= bit;
+            if is_less(id, least) {
+                least = id;
+            } else if is_less(greatest, id) {
+                greatest = id;
             }
         }
+        let (least, greatest) = (dictionary.get(least), dictionary.get(greatest));
         let bounds = Bounds::Texts(least.into(), greatest.into());
         bounds.are_short().then_some(bounds)
     }
@@ -159,12 +162,10 @@ impl Values {
         let dictionary = (texts.len() > 0).then_some((texts.octets(), texts.len()));
         let chunk = self.chunk.finish(descriptor, dictionary, out, &mut scratch.compressor);
         self.dictionary.clear();
-        self.seen.clear();
-        self.pages = 0;
         chunk
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.chunk.memory() + self.dictionary.memory() + (self.ids.capacity() + self.seen.capacity()) * 4
+        self.chunk.memory() + self.dictionary.memory() + self.ids.capacity() * 4 + self.seen.capacity() * 8
     }
 }
