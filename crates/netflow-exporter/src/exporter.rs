@@ -3,18 +3,21 @@
 use std::collections::VecDeque;
 
 use netflow_flow::{EncodePlan, Flow, FlowRef};
-use netflow_templates::{Clock, Registry, Timestamp};
-use netflow_wire::{FieldSpecifier, Header, element_id as ie, ipfix, v9};
+use netflow_templates::{Registry, Timestamp};
+use netflow_wire::{FieldSpecifier, Header, element_id as ie, ipfix};
 
 use self::draft::{Content, Draft, SET_HEADER};
+use self::header::{MILLISECOND, floor};
 use crate::Version;
 
+mod announce;
 mod compile;
 mod config;
 mod draft;
 mod habits;
 mod header;
 mod options;
+mod several;
 mod template;
 
 pub use config::{ConfigError, ExporterConfig, Refresh};
@@ -206,17 +209,6 @@ impl Exporter {
         }
     }
 
-    /// Adds a flow as it came in and as it went out.
-    fn add_twice(&mut self, flow: FlowRef<'_>) {
-        let mut copy = std::mem::take(&mut self.copy);
-        flow.copy_to(&mut copy);
-        for direction in [0, 1] {
-            copy.direction = Some(direction);
-            self.add_one((&copy).into());
-        }
-        self.copy = copy;
-    }
-
     /// Has flows go by another template too (v9, IPFIX), which is sent before its first record.
     pub fn add_template(&mut self, template: FlowTemplate, registry: &Registry) -> Result<(), ConfigError> {
         if self.templates.iter().any(|known| known.id == template.id)
@@ -244,30 +236,6 @@ impl Exporter {
             self.flush(now);
             self.config.sampling = rate;
         }
-    }
-
-    /// Adds the events of a connection: that it began, and that it ended, with its counters.
-    fn add_events(&mut self, flow: FlowRef<'_>) {
-        let mut copy = std::mem::take(&mut self.copy);
-        flow.copy_to(&mut copy);
-        if copy.rare().fw_event.is_some() {
-            self.add_one(flow);
-        } else {
-            self.connections = self.connections.wrapping_add(1);
-            let connection = self.connections.into();
-            copy.rare_mut().flow_id.get_or_insert(connection);
-            let counters = (copy.bytes_raw, copy.packets_raw, copy.time_flow_end);
-            let reverse = (copy.rare().reverse_bytes, copy.rare().reverse_packets);
-            (copy.bytes_raw, copy.packets_raw, copy.time_flow_end) = (0, 0, copy.time_flow_start);
-            (copy.rare_mut().reverse_bytes, copy.rare_mut().reverse_packets) = (None, None);
-            copy.rare_mut().fw_event = Some(CREATED);
-            self.add_one((&copy).into());
-            (copy.bytes_raw, copy.packets_raw, copy.time_flow_end) = counters;
-            (copy.rare_mut().reverse_bytes, copy.rare_mut().reverse_packets) = reverse;
-            copy.rare_mut().fw_event = Some(DELETED);
-            self.add_one((&copy).into());
-        }
-        self.copy = copy;
     }
 
     /// Has the packet that is being filled sent, if anything is in it.
@@ -424,118 +392,6 @@ impl Exporter {
         self.open = true;
     }
 
-    fn is_due(&self) -> bool {
-        let Refresh { packets, interval } = self.config.refresh;
-        self.announced.is_none_or(|last| {
-            (packets > 0 && self.packets_since >= packets)
-                || (!interval.is_zero() && self.now.saturating_since(last) >= interval)
-        })
-    }
-
-    fn announce_all(&mut self) {
-        (self.announced, self.packets_since) = (Some(self.now), 0);
-        let habits = self.config.habits;
-        if habits.announcement != Announcement::BeforeEachSet {
-            for number in 0..self.templates.len() {
-                self.announce_flows(number);
-            }
-        }
-        let elsewhere = habits.options != OptionsFrom::Same && !self.options.is_empty();
-        if elsewhere {
-            self.close();
-            self.open();
-            self.source = Source::Options;
-        }
-        self.put_options();
-        if elsewhere || habits.announcement == Announcement::Alone {
-            self.close();
-            self.source = Source::Flows;
-            self.open();
-        }
-    }
-
-    fn announce_flows(&mut self, number: usize) {
-        let template = &mut self.templates[number];
-        template.announced = true;
-        let octets = std::mem::take(&mut template.announcement);
-        let id = if self.config.version == Version::Ipfix { ipfix::TEMPLATE_SET } else { v9::TEMPLATE_SET };
-        self.put_template(id, |out| out.extend_from_slice(&octets), octets.len());
-        self.templates[number].announcement = octets;
-    }
-
-    fn put_options(&mut self) {
-        let options = std::mem::take(&mut self.options);
-        let ipfix = self.config.version == Version::Ipfix;
-        let id = if ipfix { ipfix::OPTIONS_TEMPLATE_SET } else { v9::OPTIONS_TEMPLATE_SET };
-        for table in &options {
-            let octets = &table.announcement;
-            self.put_template(id, |out| out.extend_from_slice(octets), octets.len());
-        }
-        for table in &options {
-            for record in &table.records {
-                let set = self.room(table.id, Content::Options, record.len());
-                let set = self.draft.set(set);
-                set.octets.extend_from_slice(record);
-                set.records += 1;
-                self.draft.length += record.len();
-                self.draft.options += 1;
-            }
-        }
-        self.options = options;
-    }
-
-    /// Puts a template record into the packet, or into the next one.
-    fn put_template(&mut self, id: u16, write: impl FnOnce(&mut Vec<u8>), length: usize) {
-        let set = self.room(id, Content::Templates, length);
-        let set = self.draft.set(set);
-        write(&mut set.octets);
-        set.records += 1;
-        self.draft.length += length;
-        self.draft.templates += 1;
-    }
-
-    /// The last set if it is for `id` and has room, else another one, in the next packet if need be.
-    fn room(&mut self, id: u16, content: Content, length: usize) -> usize {
-        if let Some(set) = self.draft.last(content, id)
-            && self.draft.length + length <= self.config.max_packet
-        {
-            return set;
-        }
-        if self.draft.length + self.overhead + length > self.config.max_packet && !self.draft.is_empty() {
-            let source = self.source;
-            self.close();
-            self.open();
-            self.source = source;
-        }
-        self.draft.begin_set(id, content, self.overhead)
-    }
-
-    /// The clock of the packet that is begun, or else is sent, now.
-    fn clock(&self, begun: bool) -> Clock {
-        let ExporterConfig { version, started, habits, .. } = &self.config;
-        let now = self.now;
-        let export = match version.has_templates() {
-            // Nothing is to be after the time that differences are from.
-            true if self.deltas => floor(now.saturating_add_nanos(SECOND - 1), SECOND),
-            true => floor(now, SECOND),
-            false => floor(now, MILLISECOND),
-        };
-        let start = match habits.clock {
-            HeaderClock::Running => *started,
-            HeaderClock::Start => {
-                let export = floor(*started, if version.has_templates() { SECOND } else { MILLISECOND });
-                return Clock { export, uptime_millis: Some(0), system_init: Some(export) };
-            }
-            HeaderClock::Standing(uptime) => export.saturating_add_nanos(-i64::from(uptime) * MILLISECOND),
-        };
-        let stays = self.deltas || matches!(habits.clock, HeaderClock::Standing(_));
-        if stays && !begun {
-            return self.draft.clock;
-        }
-        let clock = Clock { export, uptime_millis: None, system_init: Some(start) };
-        Clock { uptime_millis: Some(clock.uptime_at(export)), ..clock }
-    }
-
     /// Has the packet wait to be sent.
     fn close(&mut self) {
         self.open = false;
@@ -585,17 +441,4 @@ impl Exporter {
             OptionsFrom::Same | OptionsFrom::OtherDomain(_) => Source::Flows,
         }
     }
-}
-
-/// Values of firewallEvent.
-const CREATED: u8 = 1;
-const DELETED: u8 = 2;
-
-/// Nanoseconds.
-const SECOND: i64 = 1_000_000_000;
-const MILLISECOND: i64 = 1_000_000;
-
-/// A time without what is less than a unit of so many nanoseconds.
-fn floor(time: Timestamp, unit: i64) -> Timestamp {
-    time.saturating_add_nanos(-time.as_nanos().rem_euclid(unit))
 }

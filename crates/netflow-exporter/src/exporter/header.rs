@@ -1,9 +1,10 @@
 //! Headers: what they count, and what they say of time.
 
+use netflow_templates::{Clock, Timestamp};
 use netflow_wire::{Header, ipfix, v1, v5, v7, v8, v9};
 
-use super::Exporter;
 use super::habits::{Count, Sequence};
+use super::{Exporter, ExporterConfig, HeaderClock};
 use crate::Version;
 
 /// Random sampling is 2; what counts packets is 1 (v5).
@@ -12,6 +13,32 @@ const PACKET_INTERVAL_MODE: u16 = 1 << 14;
 const AGGREGATION_VERSION: u8 = 2;
 
 impl Exporter {
+    /// The clock of the packet that is begun, or else is sent, now.
+    pub(super) fn clock(&self, begun: bool) -> Clock {
+        let ExporterConfig { version, started, habits, .. } = &self.config;
+        let now = self.now;
+        let export = match version.has_templates() {
+            // Nothing is to be after the time that differences are from.
+            true if self.deltas => floor(now.saturating_add_nanos(SECOND - 1), SECOND),
+            true => floor(now, SECOND),
+            false => floor(now, MILLISECOND),
+        };
+        let start = match habits.clock {
+            HeaderClock::Running => *started,
+            HeaderClock::Start => {
+                let export = floor(*started, if version.has_templates() { SECOND } else { MILLISECOND });
+                return Clock { export, uptime_millis: Some(0), system_init: Some(export) };
+            }
+            HeaderClock::Standing(uptime) => export.saturating_add_nanos(-i64::from(uptime) * MILLISECOND),
+        };
+        let stays = self.deltas || matches!(habits.clock, HeaderClock::Standing(_));
+        if stays && !begun {
+            return self.draft.clock;
+        }
+        let clock = Clock { export, uptime_millis: None, system_init: Some(start) };
+        Clock { uptime_millis: Some(clock.uptime_at(export)), ..clock }
+    }
+
     /// The header of the packet that is being filled; the length of IPFIX is not known yet.
     pub(super) fn header(&self) -> Header {
         let clock = self.clock(false);
@@ -106,4 +133,13 @@ impl Exporter {
         };
         habits.first_sequence.wrapping_add(number)
     }
+}
+
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+pub(super) const MILLISECOND: i64 = 1_000_000;
+
+/// A time without what is less than a unit of so many nanoseconds.
+pub(super) fn floor(time: Timestamp, unit: i64) -> Timestamp {
+    time.saturating_add_nanos(-time.as_nanos().rem_euclid(unit))
 }
