@@ -1,4 +1,5 @@
-//! Whether files go both ways between `nf` and PyPI `netflow`, and whether both find the same connections.
+//! Whether files go both ways between `nf` and PyPI `netflow`, whether both find the same connections, and whether
+//! other collectors count what `nf generate` sends.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+mod generated;
 
 /// The package on PyPI.
 const PACKAGE: &str = "netflow==0.12.2";
@@ -75,6 +78,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             files.remove()?;
         }
     }
+    let generated = generated::differences(&programs.nf, &folder).context("generated packets")?;
+    differences.extend(generated.into_iter().map(|what| format!("generated {what}")));
     for difference in &differences {
         println!("{difference}");
     }

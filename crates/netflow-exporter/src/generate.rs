@@ -249,7 +249,13 @@ impl Generator {
         self.next = (number + 1) % self.streams.len();
         let most = self.flows_of_turn();
         let Stream { exporter, traffic } = &mut self.streams[number];
-        let records = if exporter.config().habits.twice { 2 } else { 1 };
+        let habits = &exporter.config().habits;
+        // Of a connection's two events, the counters are in one.
+        let (records, counted) = match (habits.twice, habits.events) {
+            (true, _) => (2, 2),
+            (false, true) => (2, 1),
+            (false, false) => (1, 1),
+        };
         let packets = exporter.statistics().packets;
         let mut left_out = exporter.statistics().left_out;
         // A packet is ready when the flow behind its last one does not fit.
@@ -257,7 +263,9 @@ impl Generator {
             let flow = traffic.flow(now);
             exporter.add(flow, now);
             let ExporterStatistics { packets: made, left_out: now_left_out, .. } = exporter.statistics();
-            self.totals.add(flow, records - (now_left_out - left_out));
+            if now_left_out == left_out {
+                self.totals.add(flow, records, counted);
+            }
             left_out = now_left_out;
             if made > packets {
                 return self.deliver(number, now, sink);
@@ -325,15 +333,15 @@ impl GenerateConfig {
 }
 
 impl Totals {
-    /// Counts the records that were made of a flow.
+    /// Counts the records that were made of a flow, and those of them that say its octets and packets.
     #[inline]
-    fn add(&mut self, flow: &Flow, records: u64) {
+    fn add(&mut self, flow: &Flow, records: u64, counted: u64) {
         self.flows += records;
-        self.bytes += flow.bytes_raw * records;
-        self.packets += flow.packets_raw * records;
+        self.bytes += flow.bytes_raw * counted;
+        self.packets += flow.packets_raw * counted;
         let rare = flow.rare();
-        self.reverse_bytes += rare.reverse_bytes.unwrap_or(0) * records;
-        self.reverse_packets += rare.reverse_packets.unwrap_or(0) * records;
+        self.reverse_bytes += rare.reverse_bytes.unwrap_or(0) * counted;
+        self.reverse_packets += rare.reverse_packets.unwrap_or(0) * counted;
     }
 }
 

@@ -91,5 +91,7 @@ fn traffic_config(config: &GenerateConfig) -> TrafficConfig {
     if !config.version.has_templates() {
         traffic.ipv6_percent = 0;
     }
+    // An event is of both directions.
+    traffic.biflow |= config.profile.is_some_and(|profile| profile.habits.events);
     traffic
 }
