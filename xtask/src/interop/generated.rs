@@ -69,7 +69,7 @@ fn generate(nf: &Path, version: &str, arguments: &[&str]) -> anyhow::Result<Sums
 
 /// Whether a program is there.
 fn is_installed(program: &str) -> anyhow::Result<bool> {
-    match Command::new(program).arg("-V").output() {
+    match Command::new(program).arg("-h").output() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).with_context(|| format!("{program} does not start")),
