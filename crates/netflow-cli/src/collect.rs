@@ -59,9 +59,10 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
         }
         watch.events(&collector);
         for event in outputs.events() {
-            // With other outputs there is still something to collect for.
-            if watch.output(event) && outputs.len() == 1 {
-                collector.request_stop();
+            match watch.output(event) {
+                true if outputs.len() == 1 => collector.request_stop(),
+                true => watch.say("nobody reads stdout any more; the other outputs go on"),
+                false => {}
             }
         }
         watch.status(&collector);

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{
-    Collecting, Ended, V5, fixtures, gunzip, json_lines, nf, pcap, run_nf, scratch, skip, wait_for,
+    Collecting, Ended, Mounted, V5, fixtures, gunzip, json_lines, nf, pcap, run_nf, scratch, wait_for,
 };
 
 mod common;
@@ -238,27 +238,6 @@ fn the_second_sigint_ends_it_at_once() {
     });
     assert_eq!(status.code(), Some(130), "{status}");
     assert!(signals >= 2, "it takes two");
-}
-
-/// A file system of its own, gone when this is.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// Mounts a tmpfs, if that is allowed.
-    fn tmpfs(folder: &Path, options: &str) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder).output();
-        if mount.is_ok_and(|mount| mount.status.success()) {
-            return Some(Self(folder.to_owned()));
-        }
-        skip("a file system cannot be mounted here");
-        None
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
 }
 
 #[test]

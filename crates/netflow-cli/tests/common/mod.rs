@@ -236,6 +236,27 @@ impl Collecting {
     }
 }
 
+/// A file system of its own, gone when this is.
+pub(crate) struct Mounted(pub(crate) PathBuf);
+
+impl Mounted {
+    /// Mounts a tmpfs, if that is allowed.
+    pub(crate) fn tmpfs(folder: &Path, options: &str) -> Option<Self> {
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder).output();
+        if mount.is_ok_and(|mount| mount.status.success()) {
+            return Some(Self(folder.to_owned()));
+        }
+        skip("a file system cannot be mounted here");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
 /// The fixtures' folder. A packaged crate has none: then the test says so, and has nothing to do.
 pub(crate) fn fixtures() -> Option<PathBuf> {
     folder("fixtures")
