@@ -102,7 +102,7 @@ fn scripts(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The beginning of a capture's packets in each format, and all of one compressed.
+/// The beginning of a capture's packets in each format, of flows as Parquet too, and all of one compressed.
 fn flow_files(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for format in [Format::Packets, Format::FlowLines, Format::Csv] {
@@ -126,6 +126,7 @@ fn flow_files(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
         files.push(file);
     }
     let whole = GzipBlock::default().compress(&files[0]).unwrap();
+    files.push(crate::flow_file::parquet(&crate::flow_file::read(&files[1], true)));
     files.push(whole);
     files
 }
