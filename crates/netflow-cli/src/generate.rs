@@ -85,7 +85,7 @@ fn config(args: &Generate, target: Option<&Target>) -> anyhow::Result<GenerateCo
     traffic.ipv6_percent = args.ipv6;
     traffic.spike = args.spike;
     traffic.biflow = args.biflow;
-    traffic.sampling = args.sampling;
+    traffic.sampling = args.sampling.or(profile.map(|profile| profile.sampling)).unwrap_or(1);
     let &Generate { loss, reorder, duplicate, corrupt, duration, .. } = args;
     Ok(GenerateConfig {
         version,
@@ -133,7 +133,9 @@ fn send(
     address: SocketAddr,
     stop: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
-    let mut sink = UdpSink::connect(address, args.exporters, args.domains, false)
+    // Captures on this machine would show runs of packets as one: at a pace there is no need for that.
+    let coalesce = matches!(generator.config().pace, Pace::Clock | Pace::Unlimited(_));
+    let mut sink = UdpSink::connect(address, args.exporters, args.domains, coalesce)
         .with_context(|| format!("cannot send to {address}"))?;
     greet(args, &generator, &address.to_string());
     let mut clock = SystemClock::start();

@@ -231,7 +231,7 @@ fn every_profile_is_collected_and_named() {
     for profile in netflow_exporter::PROFILES {
         let capture = folder.path().join("made.pcap");
         let name = format!("{} {}", profile.name, profile.version);
-        let arguments = format!("--flows 4000 --profile {} --version {}", profile.name, profile.version);
+        let arguments = format!("--flows 10000 --profile {} --version {}", profile.name, profile.version);
         let totals = write(&capture, &arguments);
         let (sums, said) = collected(&capture);
         assert_eq!(sums, made(&totals), "{name}: {said}");

@@ -69,9 +69,9 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) domains: u32,
 
-    /// Look at one packet in N, and say so
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16_383))]
-    pub(crate) sampling: u32,
+    /// Look at one packet in N, and say so [default: 1, or that of --profile]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_383))]
+    pub(crate) sampling: Option<u32>,
 
     /// Both directions of a conversation in one record (IPFIX, RFC 5103)
     #[arg(long)]
