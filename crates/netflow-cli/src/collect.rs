@@ -61,7 +61,9 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
         for event in outputs.events() {
             match watch.output(event) {
                 true if outputs.len() == 1 => collector.request_stop(),
-                true => watch.say("nobody reads stdout any more; the other outputs go on"),
+                true => {
+                    watch.say("nobody reads one of the outputs any more (a closed pipe); the others go on")
+                }
                 false => {}
             }
         }
@@ -100,7 +102,7 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     if let Some(file) = args.read.as_ref().filter(|_| report.session.packets == 0) {
         bail!("no export packets in {}", file.display());
     }
-    let lost = written.lost_blocks + written.lost_files > 0;
+    let lost = written.lost_blocks + written.lost_files + written.unfinished_files > 0;
     if lost && written.octets == 0 {
         bail!("nothing could be written");
     }

@@ -57,6 +57,8 @@ pub enum OutputEvent {
         /// Octets of a last line that had no end, which it was given.
         open_line: u64,
     },
+    /// A file that an earlier writer left unfinished is damaged: it is left as it is.
+    Damaged(WriteFailure),
     /// The command for a complete file failed.
     CommandFailed {
         /// The program.
@@ -94,6 +96,10 @@ pub struct WriterReport {
     pub files: u64,
     /// Those of them that an earlier writer left unfinished.
     pub mended_files: u64,
+    /// Files that could not be completed: they will be when somebody writes to the directory again.
+    pub unfinished_files: u64,
+    /// Files that an earlier writer left unfinished, and that cannot be completed.
+    pub damaged_files: u64,
     /// Files that were removed, as they were too old or too many.
     pub expired_files: u64,
     /// Octets of these files.
@@ -124,6 +130,8 @@ impl WriterReport {
         self.open_line += other.open_line;
         self.files += other.files;
         self.mended_files += other.mended_files;
+        self.unfinished_files += other.unfinished_files;
+        self.damaged_files += other.damaged_files;
         self.expired_files += other.expired_files;
         self.expired_octets += other.expired_octets;
         self.failed_commands += other.failed_commands;

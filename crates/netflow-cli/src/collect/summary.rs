@@ -112,6 +112,12 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
     if written.lost_files > 0 {
         add(format!("{} removed by somebody before complete", count(written.lost_files, "file")));
     }
+    if written.unfinished_files > 0 {
+        add(format!(
+            "{} could not be completed: the next `nf collect -w` to this directory does it",
+            count(written.unfinished_files, "file")
+        ));
+    }
     if written.expired_files > 0 {
         add(format!(
             "{} of {} octets removed, too old or too much (--expire-age, --expire-size)",

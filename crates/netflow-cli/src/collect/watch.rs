@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
@@ -113,9 +112,7 @@ impl Watch {
     /// Says what happened to a file; true when nobody reads the output any more.
     pub(super) fn output(&mut self, event: OutputEvent) -> bool {
         match event {
-            OutputEvent::Failed(WriteFailure { target, source })
-                if source.kind() == io::ErrorKind::BrokenPipe && target == Path::new("-") =>
-            {
+            OutputEvent::Failed(WriteFailure { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
                 self.closed_pipe = true;
                 return true;
             }
@@ -146,6 +143,10 @@ impl Watch {
                     path.display()
                 ));
             }
+            OutputEvent::Damaged(WriteFailure { target, source }) => self.say(format_args!(
+                "{}: left unfinished by an earlier run, and cannot be completed, since {source}; it is left as it is",
+                target.display()
+            )),
             OutputEvent::CommandFailed { program, failure } => {
                 self.once_said(format!("the command {program} for complete files failed: {failure}"));
             }

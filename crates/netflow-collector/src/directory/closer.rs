@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::command::Commands;
-use super::layout::{self, Name};
+use super::layout::{self, DEEPEST, Name};
 use super::leftovers::{self, Leftover};
 use super::{Closing, DirectoryConfig, MOST_ALIKE, Unfinished, loss};
 use crate::flow_file::Target;
@@ -60,6 +60,7 @@ impl Closer {
             self.look_after_commands();
         }
         self.finish_leftovers();
+        self.report.unfinished_files = self.leftovers.len() as u64;
         if let Some(commands) = self.commands.take() {
             commands.end(&mut self.report, &mut self.teller);
         }
@@ -135,15 +136,16 @@ impl Closer {
                     self.completed(&path, &name, start, 0);
                 }
                 Ok(None) => {}
+                Err(source) if source.kind() == io::ErrorKind::InvalidData => {
+                    // It will not get any better.
+                    self.report.damaged_files += 1;
+                    let failure = WriteFailure { target: leftover.path, source };
+                    self.teller.tell(OutputEvent::Damaged(failure));
+                }
+                Err(source) if source.kind() == io::ErrorKind::NotFound => self.report.lost_files += 1,
                 Err(source) => {
-                    let kind = source.kind();
                     self.teller.failed(WriteFailure { target: leftover.path.clone(), source });
-                    match kind {
-                        io::ErrorKind::NotFound => self.report.lost_files += 1,
-                        // It will not get any better.
-                        io::ErrorKind::InvalidData => {}
-                        _ => self.leftovers.push_back(leftover),
-                    }
+                    self.leftovers.push_back(leftover);
                 }
             }
         }
@@ -205,8 +207,10 @@ fn publish(
         let to = directory.join(wanted(&name));
         match rename_to_new(path, &to) {
             Ok(()) => {
-                // The name is there, whatever the disk says to this.
-                let _ = File::open(directory).and_then(|directory| directory.sync_all());
+                // The directories too, which may be new. The name is there, whatever the disk says to this.
+                for directory in directory.ancestors().take(DEEPEST + 1) {
+                    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+                }
                 return Ok((name, to));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && name.number < MOST_ALIKE => {

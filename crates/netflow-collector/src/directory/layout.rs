@@ -66,7 +66,7 @@ fn civil(seconds: i64, format: &str) -> String {
 
 /// The time in a file's name, as nfcapd has it: with seconds only where files need them.
 pub(crate) fn stamp(start: i64, length: Duration) -> String {
-    let format = if length.as_secs() % 60 == 0 { "%Y%m%d%H%M" } else { "%Y%m%d%H%M%S" };
+    let format = if length.as_secs().is_multiple_of(60) { "%Y%m%d%H%M" } else { "%Y%m%d%H%M%S" };
     civil(start, format)
 }
 
