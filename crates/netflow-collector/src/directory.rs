@@ -139,7 +139,7 @@ impl DirectoryWriter {
         self.shards += 1;
         // The writer runs as long as this does.
         let _ = messages.send(Message { shard, what: What::Came });
-        Ok(Branch { encoder, way: Way::Directory { shard, messages, rotation } })
+        Ok(Branch { encoder, way: Way::Directory { shard, messages, rotation, next: None } })
     }
 
     /// What happens.

@@ -34,5 +34,5 @@ pub use output::{Branch, FlowOutput};
 pub use pipeline::{Collector, CollectorError, Inlet};
 pub use report::{Account, DomainReport, Event, Report};
 pub use rotation::{Rotation, Window};
-pub use shard::Output;
+pub use shard::{Output, Time};
 pub use writer::{FileWriter, OutputEvent, WriteFailure, WriterReport};

@@ -2,13 +2,13 @@
 
 use crossbeam_channel::Sender;
 use netflow_flow::{Flows, Normalizer, SamplingOverride};
-use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange, Timestamp};
+use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
 use crate::block::{Block, BlockEncoder};
 use crate::directory::{Message, What};
 use crate::report::Account;
 use crate::rotation::{Rotation, Window};
-use crate::shard::Output;
+use crate::shard::{Output, Time};
 
 /// Flows that are encoded together: enough for a page of memory, few enough for the cache.
 const TOGETHER: usize = 512;
@@ -25,7 +25,13 @@ pub struct Branch {
 #[derive(Debug)]
 pub(crate) enum Way {
     File(Sender<Block>),
-    Directory { shard: usize, messages: Sender<Message>, rotation: Rotation },
+    Directory {
+        shard: usize,
+        messages: Sender<Message>,
+        rotation: Rotation,
+        /// The window to enter.
+        next: Option<Window>,
+    },
 }
 
 impl Branch {
@@ -34,7 +40,7 @@ impl Branch {
         let Some(block) = self.encoder.take() else { return };
         match &self.way {
             Way::File(blocks) => _ = blocks.send(block),
-            Way::Directory { shard, messages, rotation } => {
+            Way::Directory { shard, messages, rotation, .. } => {
                 // The shard tells of the first window before it decodes anything.
                 let Some(window) = rotation.window() else { return };
                 let _ = messages.send(Message { shard: *shard, what: What::Block(window, block) });
@@ -101,18 +107,25 @@ impl Output for FlowOutput {
         self.branches.iter_mut().filter(|branch| branch.encoder.is_due()).for_each(Branch::hand_on);
     }
 
-    fn window_ends(&mut self, now: Timestamp) -> bool {
-        self.branches.iter_mut().any(|branch| match &mut branch.way {
-            Way::File(_) => false,
-            Way::Directory { rotation, .. } => rotation.due(now).is_some(),
-        })
+    fn window_ends(&mut self, time: Time) -> bool {
+        let mut ends = false;
+        for branch in &mut self.branches {
+            if let Way::Directory { rotation, next, .. } = &mut branch.way {
+                *next = match time {
+                    Time::Received(now) => rotation.due(now),
+                    Time::Idle(now) => rotation.due_idle(now),
+                };
+                ends |= next.is_some();
+            }
+        }
+        ends
     }
 
-    fn end_window(&mut self, now: Timestamp, accounts: &[Account]) {
+    fn end_window(&mut self, accounts: &[Account]) {
         self.encode();
         for branch in &mut self.branches {
-            let Way::Directory { rotation, .. } = &mut branch.way else { continue };
-            let Some(next) = rotation.due(now) else { continue };
+            let Way::Directory { next, .. } = &mut branch.way else { continue };
+            let Some(next) = next.take() else { continue };
             branch.leave(accounts);
             branch.enter(next);
         }
@@ -128,7 +141,7 @@ impl Branch {
     /// Hands on all that belongs to the window that is open.
     fn leave(&mut self, accounts: &[Account]) {
         self.hand_on();
-        if let Way::Directory { shard, messages, rotation } = &self.way
+        if let Way::Directory { shard, messages, rotation, .. } = &self.way
             && let Some(window) = rotation.window()
             && !accounts.is_empty()
         {
@@ -137,7 +150,7 @@ impl Branch {
     }
 
     fn enter(&mut self, next: Window) {
-        if let Way::Directory { shard, messages, rotation } = &mut self.way {
+        if let Way::Directory { shard, messages, rotation, .. } = &mut self.way {
             rotation.enter(next);
             let _ = messages.send(Message { shard: *shard, what: What::Entered(next) });
         }

@@ -68,6 +68,13 @@ impl Rotation {
         }
     }
 
+    /// The same when no packet comes, and `now` is what a clock shows. That the clock was set back is learned from
+    /// packets alone: a window that no packet belongs to needs no end.
+    pub fn due_idle(&self, now: Timestamp) -> Option<Window> {
+        let next = self.window_of(self.generation.load(Ordering::Relaxed), now.as_nanos().div_euclid(NANOS));
+        self.window.is_none_or(|window| next > window).then_some(next)
+    }
+
     /// Enters a window.
     pub fn enter(&mut self, window: Window) {
         self.window = Some(window);
@@ -140,6 +147,23 @@ mod tests {
         assert_eq!(entered(&mut one, (100..3_620).step_by(10)).len(), 352 - 1);
         // The other shard follows, also when all it sees is one packet, and all go on together.
         assert_eq!(entered(&mut other, [100, 101, 110]), [(1, 100), (1, 110)]);
+    }
+
+    #[test]
+    fn without_packets_windows_go_forward_alone() {
+        let mut one = rotation(10);
+        let mut other = one.clone();
+        assert_eq!(other.due_idle(Timestamp::from_secs(100)).map(|window| window.start), Some(100));
+        entered(&mut one, [105]);
+        entered(&mut other, [105]);
+        for second in [109, 99, 5].repeat(100) {
+            assert_eq!(other.due_idle(Timestamp::from_secs(second)), None);
+        }
+        assert_eq!(other.due_idle(Timestamp::from_secs(110)).map(|window| window.start), Some(110));
+        // Another shard's packets show that the clock was set back.
+        entered(&mut one, (0..100).map(|_| 5));
+        let next = other.due_idle(Timestamp::from_secs(6));
+        assert_eq!(next, Some(Window { generation: 1, start: 0 }));
     }
 
     #[test]

@@ -30,18 +30,17 @@ pub trait Output: MessageSink + Send + 'static {
     /// [flush interval](crate::Config::flush_interval), and at the end.
     fn flush(&mut self);
 
-    /// Time goes on: what is decoded next was received `now`, or nothing that was received before `now` is on its way,
-    /// as far as is known. Called before each packet, and now and then. When a window of time ends with that,
-    /// it returns true, and [`end_window`](Self::end_window) is called.
-    fn window_ends(&mut self, now: Timestamp) -> bool {
-        let _ = now;
+    /// Time goes on. Called before each packet, and now and then. When a window of time ends with that, it returns
+    /// true, and [`end_window`](Self::end_window) is called.
+    fn window_ends(&mut self, time: Time) -> bool {
+        let _ = time;
         false
     }
 
     /// Ends a window. `accounts` says what was counted since the last one, of each exporter and domain that sent
     /// something.
-    fn end_window(&mut self, now: Timestamp, accounts: &[Account]) {
-        let _ = (now, accounts);
+    fn end_window(&mut self, accounts: &[Account]) {
+        let _ = accounts;
     }
 
     /// The shard is at its end: hands on what was kept back. `accounts` is that of the window that is open.
@@ -49,6 +48,15 @@ pub trait Output: MessageSink + Send + 'static {
         let _ = accounts;
         self.flush();
     }
+}
+
+/// The time, as a shard knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// What is decoded next was received then.
+    Received(Timestamp),
+    /// There is nothing to decode; what comes was received then or later, as far as is known.
+    Idle(Timestamp),
 }
 
 /// What a shard knows of the time when nothing comes.
@@ -188,7 +196,7 @@ impl<O: Output> Shard<O> {
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
                     for (source, received, octets) in batch.iter() {
-                        self.time(received, &mut domains);
+                        self.time(Time::Received(received), &mut domains);
                         // A datagram should have one IPFIX message; what some put behind it is decoded too, or counted.
                         let mut next = Some(octets);
                         while let Some(octets) = next {
@@ -211,7 +219,7 @@ impl<O: Output> Shard<O> {
             // The time first: what comes behind this look at the queue was received later.
             let now = self.clock.now();
             if let (true, Some(now)) = (self.batches.is_empty(), now) {
-                self.time(now, &mut domains);
+                self.time(Time::Idle(now), &mut domains);
             }
             if flushed.elapsed() >= self.flush_interval {
                 self.output.flush();
@@ -229,9 +237,9 @@ impl<O: Output> Shard<O> {
         }
     }
 
-    fn time(&mut self, now: Timestamp, domains: &mut Domains) {
-        if self.output.window_ends(now) {
-            self.output.end_window(now, &accounts(domains));
+    fn time(&mut self, time: Time, domains: &mut Domains) {
+        if self.output.window_ends(time) {
+            self.output.end_window(&accounts(domains));
         }
     }
 
