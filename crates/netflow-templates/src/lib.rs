@@ -37,7 +37,8 @@ pub use problem::{DescriptionFault, Problem};
 pub use registry::{Registry, RegistryError};
 pub use sampling::SamplingParameters;
 pub use session::{
-    Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, TemplateChange,
+    Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, SnapshotPacket,
+    TemplateChange,
 };
 pub use table::TemplateScope;
 pub use timestamp::{ParseTimestampError, Timestamp};

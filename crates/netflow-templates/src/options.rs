@@ -19,6 +19,7 @@ use crate::session::Limits;
 mod elements;
 mod exporter;
 mod record;
+mod say_again;
 
 pub(crate) use self::elements::DescribedElements;
 
@@ -185,6 +186,8 @@ pub struct Options {
     /// place when it comes to the top, so that hearing one costs nothing here.
     order: BinaryHeap<Reverse<(u64, IpAddr)>>,
     heard: u64,
+    /// Times that something new was said, beside descriptions.
+    facts: u64,
     /// Times that an element was described, or was described otherwise.
     descriptions: u64,
     octets: usize,
@@ -205,6 +208,7 @@ impl Options {
             exporters: HashMap::default(),
             order: BinaryHeap::new(),
             heard: 0,
+            facts: 0,
             descriptions: 0,
             octets: 0,
             max_octets: limits.options_octets,
@@ -234,6 +238,11 @@ impl Options {
     /// Octets of memory that what is kept takes, at most.
     pub fn octets(&self) -> usize {
         self.octets
+    }
+
+    /// Grows when something is said that was not known.
+    pub(crate) fn changes(&self) -> u64 {
+        self.facts + self.descriptions
     }
 
     /// Takes note that an export packet came from an exporter.
@@ -313,6 +322,7 @@ impl Options {
             Seen::of(&record).facts(|subject, said| {
                 let Some(more) = options.more(domain, subject, said) else { return };
                 if self.make_room(exporter, options, more, given_up) {
+                    self.facts += 1;
                     options.learn(domain, subject, said);
                 } else {
                     refused += 1;

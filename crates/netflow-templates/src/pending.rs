@@ -76,6 +76,11 @@ impl Pending {
         self.next += 1;
     }
 
+    /// The sets with their ids, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &PendingSet)> {
+        self.order.iter().filter_map(|(&number, &key)| Some((key.1, &**self.sets.get(&(key, number))?)))
+    }
+
     /// Takes the oldest set that waits for a template.
     pub(crate) fn take(&mut self, key: Key) -> Option<Box<PendingSet>> {
         let (&(_, number), _) = self.sets.range((key, 0)..=(key, u64::MAX)).next()?;

@@ -22,6 +22,9 @@ use crate::table::{DomainKey, Learned, TableLimits, TemplateScope, TemplateTable
 use crate::timestamp::Timestamp;
 
 mod lend;
+mod snapshot;
+
+pub use self::snapshot::SnapshotPacket;
 
 /// Who sent an export packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,7 +110,7 @@ pub struct SessionStatistics {
     pub options_records: u64,
     /// Templates that were new or changed.
     pub templates: u64,
-    /// Data sets that came before their template.
+    /// Data sets that came before their template, those of an earlier session that were restored included.
     pub undecoded_sets: u64,
     /// Of these, data sets that were decoded when it came.
     pub late_sets: u64,
@@ -126,7 +129,8 @@ pub struct SessionStatistics {
 /// What is known about the export packet that a set is from.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// Number of the export packet in its session, from 0. Of a set that had to wait, that of its own packet.
+    /// Number of the export packet in its session, from 0, those counted that restored the session. Of a set that
+    /// had to wait, that of its own packet.
     pub packet: u64,
     /// Who sent it.
     pub exporter: Exporter,
@@ -211,6 +215,10 @@ pub struct Session {
     elements: u64,
     pending: Pending,
     spans: Vec<u32>,
+    /// Export packets that have a number.
+    numbered: u64,
+    /// Times that a template was new, changed or withdrawn.
+    template_changes: u64,
     /// Sets of the current packet whose template is not known yet.
     missing: Vec<Missing>,
     /// For templates that came in the packet behind their data: how many of `missing` were before.
@@ -312,7 +320,8 @@ impl Session {
             header.observation_domain(),
             header.version(),
         );
-        let number = self.statistics.packets;
+        let number = self.numbered;
+        self.numbered += 1;
         let packet = Packet { number, exporter, received, header, key, late: false };
         self.statistics.packets += 1;
         self.options.hear(exporter.address);
@@ -497,6 +506,7 @@ impl Session {
                 ipfix::OPTIONS_TEMPLATE_SET => self.table.withdraw_all(packet.key, true).len(),
                 _ => self.table.withdraw(packet.key, template_id).into(),
             };
+            self.template_changes += count as u64;
             let change = TemplateChange::Withdrawn { template_id, count };
             return sink.template(&self.context(packet), change);
         }
@@ -524,6 +534,7 @@ impl Session {
             }
         };
         self.statistics.templates += u64::from(new);
+        self.template_changes += u64::from(new);
         let plan = self.plan(packet, template_id, None);
         let change = TemplateChange::Sent { definition, plan: plan.as_deref(), new };
         sink.template(&self.context(packet), change);

@@ -45,6 +45,20 @@ impl DomainKey {
         };
         Self { address: exporter.address, port, domain, version }
     }
+
+    /// An exporter that has this key.
+    pub(crate) fn exporter(&self) -> Exporter {
+        Exporter { address: self.address, port: self.port }
+    }
+
+    /// An observation domain that has this key.
+    pub(crate) fn domain(&self) -> u32 {
+        self.domain
+    }
+
+    pub(crate) fn version(&self) -> u16 {
+        self.version
+    }
 }
 
 /// In few pieces: hashing field by field takes longer, and every data set is looked up.
@@ -136,6 +150,15 @@ pub(crate) enum Learned {
 impl TemplateTable {
     pub(crate) fn len(&self) -> usize {
         self.domains.values().map(|domain| domain.templates.len()).sum()
+    }
+
+    /// The templates of each domain, with the time at which each was last sent; the domain that was refreshed
+    /// longest ago comes first.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = (DomainKey, Vec<(Timestamp, &Plan)>)> {
+        self.order.iter().filter_map(|(_, key)| {
+            let templates = self.domains.get(key)?.templates.values();
+            Some((*key, templates.map(|template| (template.refreshed, &*template.plan)).collect()))
+        })
     }
 
     /// Octets that all templates take.

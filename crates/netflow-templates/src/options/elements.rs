@@ -159,6 +159,11 @@ fn nth<T: Copy>(values: &[T], number: u64) -> Option<T> {
     values.get(usize::try_from(number).ok()?).copied()
 }
 
+/// The number that a value has in its registry.
+fn number_of<T: PartialEq>(values: &[T], value: T) -> u8 {
+    values.iter().position(|known| *known == value).unwrap_or(0) as u8
+}
+
 /// Whether a name has only what names of elements have, and is none of a repeated field (`name_2`).
 fn is_element_name(name: &str) -> bool {
     let repeated =
@@ -257,6 +262,21 @@ impl DescribedElements {
             fault(number, DescriptionFault::Contradiction);
         }
         Some(description)
+    }
+
+    /// Hands out what each element is: enterprise, id, data type, semantics and units as RFC 5610 has them, and the
+    /// name, which may be empty.
+    pub(super) fn say_again(&self, mut each: impl FnMut([u8; 10], &str)) {
+        for (&(enterprise, id), description) in &self.elements {
+            let Description { data_type, semantics, units, ref name } = *description;
+            let mut numbers = [0; 10];
+            numbers[..4].copy_from_slice(&enterprise.to_be_bytes());
+            numbers[4..6].copy_from_slice(&id.to_be_bytes());
+            numbers[6] = number_of(&DATA_TYPES, data_type);
+            numbers[7] = number_of(&SEMANTICS, semantics);
+            numbers[9] = number_of(&UNITS, units);
+            each(numbers, name.as_deref().unwrap_or_default());
+        }
     }
 
     fn cost(description: &Description) -> usize {

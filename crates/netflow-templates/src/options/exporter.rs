@@ -259,6 +259,11 @@ impl ExporterOptions {
         self.facts.get(&Place { domain, subject })
     }
 
+    /// All that was said, with its domain, in no order.
+    pub(super) fn facts(&self) -> impl Iterator<Item = (u32, Subject, &Fact)> {
+        self.facts.iter().map(|(place, fact)| (place.domain, place.subject, fact))
+    }
+
     /// What the domains other than `domain` agree on, which itself does not know.
     pub(super) fn agreed(&self, domain: u32, subject: Subject) -> Agreed<&Fact> {
         if self.only == Some(domain) {
