@@ -1,6 +1,8 @@
 //! Flow files: export packets as JSON, flows as JSON lines or CSV, with and without gzip; Parquet.
 
-use netflow_flow::{COLUMNS, Flow, FlowReader, Flows, write_csv_flow, write_csv_head, write_flow_line};
+use netflow_flow::{
+    COLUMNS, Flow, FlowReader, Flows, ReadError, write_csv_flow, write_csv_head, write_flow_line,
+};
 use netflow_parquet::{FlowFile, ParquetFile, RowGroup, is_parquet};
 
 /// Text that is read of a file: a compressed one of 64 KiB can hold a thousand times that.
@@ -81,7 +83,7 @@ pub(crate) fn read(file: &[u8], good: bool) -> Vec<Flow> {
             return all;
         }
     };
-    let mut line = 0;
+    let (mut line, mut passed) = (0, 0);
     loop {
         match reader.read(&mut flows) {
             Ok(true) => all.extend(flows.iter().cloned()),
@@ -91,8 +93,13 @@ pub(crate) fn read(file: &[u8], good: bool) -> Vec<Flow> {
                 if !error.is_recoverable() {
                     return all;
                 }
-                assert!(reader.line() > line, "each error is of another line");
-                line = reader.line();
+                if let ReadError::Lost { to, .. } = error {
+                    assert!(to > passed, "each damage is behind the one before");
+                    passed = to;
+                } else {
+                    assert!(reader.line() > line, "each error is of another line");
+                    line = reader.line();
+                }
             }
         }
         if all.len() as u64 * 256 > MOST_TEXT && !good {
