@@ -332,3 +332,92 @@ fn create(config: &DirectoryConfig, window: Window) -> Result<(Unfinished, u64),
         name.number += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netflow_flow::Format;
+
+    use super::*;
+    use crate::block::Body;
+
+    fn config(path: &Path) -> DirectoryConfig {
+        let encoding = Encoding { format: Format::FlowLines, gzip: false, flush: Duration::from_secs(1) };
+        let (path, window) = (path.to_owned(), Duration::from_secs(60));
+        let (layout, expiry) = (Layout::Flat, Expiry::default());
+        DirectoryConfig { path, encoding, window, layout, expiry, command: None }
+    }
+
+    fn window(minute: i64) -> Window {
+        Window { generation: 0, start: minute * 60 }
+    }
+
+    /// Gives a block with one line of text.
+    fn give(writer: &DirectoryWriter, shard: usize, minute: i64) {
+        let text = format!("{{\"shard\":{shard}}}\n").into_bytes();
+        let block = Block { flows: 1, body: Body::Text(text) };
+        say(writer, shard, What::Block(window(minute), block));
+    }
+
+    fn say(writer: &DirectoryWriter, shard: usize, what: What) {
+        writer.messages.send(Message { shard, what }).unwrap();
+    }
+
+    /// The file that is complete next.
+    fn completed(writer: &DirectoryWriter) -> (String, u64) {
+        match writer.events().recv_timeout(Duration::from_secs(60)) {
+            Ok(OutputEvent::Finished { path, flows }) => {
+                (path.file_name().unwrap().to_str().unwrap().to_owned(), flows)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_closed_when_the_last_shard_is_past_its_window() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = DirectoryWriter::open(config(folder.path())).unwrap();
+        (0..3).for_each(|shard| say(&writer, shard, What::Came));
+        // The first one is fast; the second follows; the third has nothing to say for long.
+        for minute in 0..3 {
+            say(&writer, 0, What::Entered(window(minute)));
+            give(&writer, 0, minute);
+        }
+        say(&writer, 1, What::Entered(window(0)));
+        give(&writer, 1, 0);
+        say(&writer, 1, What::Entered(window(2)));
+        // Nothing is complete before the third is past it, whenever that is.
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(writer.events().is_empty());
+        say(&writer, 2, What::Entered(window(0)));
+        give(&writer, 2, 0);
+        say(&writer, 2, What::Entered(window(1)));
+        assert_eq!(completed(&writer), ("nf.197001010000.ndjson".into(), 3));
+        give(&writer, 2, 1);
+        say(&writer, 2, What::Gone);
+        assert_eq!(completed(&writer), ("nf.197001010001.ndjson".into(), 2));
+        let (report, events) = writer.finish();
+        assert_eq!((report.files, report.flows, report.lost_flows, events.len()), (3, 6, 0, 1));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn more_windows_than_may_be_open_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = DirectoryWriter::open(config(folder.path())).unwrap();
+        (0..2).for_each(|shard| say(&writer, shard, What::Came));
+        let windows = MOST_OPEN as i64 + 50;
+        for shard in 0..2 {
+            for minute in 0..windows {
+                say(&writer, shard, What::Entered(window(minute)));
+                give(&writer, shard, minute);
+            }
+        }
+        let (report, _) = writer.finish();
+        assert_eq!((report.flows, report.lost_flows), (2 * windows as u64, 0));
+        let text: String = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
+        assert_eq!(text.lines().count() as u64, 2 * windows as u64);
+    }
+}
