@@ -98,6 +98,8 @@ pub struct WriterReport {
     pub mended_files: u64,
     /// Files that could not be completed: they will be when somebody writes to the directory again.
     pub unfinished_files: u64,
+    /// Loss files that could not be written.
+    pub lost_accounts: u64,
     /// Files that an earlier writer left unfinished, and that cannot be completed.
     pub damaged_files: u64,
     /// Files that were removed, as they were too old or too many.
@@ -130,6 +132,7 @@ impl WriterReport {
         self.open_line += other.open_line;
         self.files += other.files;
         self.mended_files += other.mended_files;
+        self.lost_accounts += other.lost_accounts;
         self.unfinished_files += other.unfinished_files;
         self.damaged_files += other.damaged_files;
         self.expired_files += other.expired_files;

@@ -112,6 +112,9 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
     if written.lost_files > 0 {
         add(format!("{} removed by somebody before complete", count(written.lost_files, "file")));
     }
+    if written.lost_accounts > 0 {
+        add(format!("{} could not be written", count(written.lost_accounts, "loss file")));
+    }
     if written.unfinished_files > 0 {
         add(format!(
             "{} could not be completed: the next `nf collect -w` to this directory does it",

@@ -101,6 +101,7 @@ impl Closer {
         if !accounts.is_empty() {
             let lines = loss::lines(window, self.config.window, &accounts);
             if let Err(failure) = self.write_loss(window, name, &lines) {
+                self.report.lost_accounts += 1;
                 self.teller.failed(failure);
             }
         }
