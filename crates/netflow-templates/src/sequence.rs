@@ -7,9 +7,11 @@
 //! the one under which the packets follow each other. No loss is claimed as long as none does.
 
 mod account;
+mod position;
 mod rule;
 mod tracker;
 
+pub use position::Position;
 pub use tracker::SequenceTracker;
 
 /// What one packet adds to the count.
@@ -82,6 +84,9 @@ pub struct SequenceTotals {
     pub received: u64,
     /// Units that did not arrive.
     pub lost: u64,
+    /// Units that were sent between the [position](Position) from which the account goes on and its first packet,
+    /// as far as the numbers tell: not lost by the network, since nobody listened. They are in none of the above.
+    pub missed: u64,
     /// Packets that arrived late.
     pub reordered: u64,
     /// Packets that arrived more than once, counted from the second time on.

@@ -42,12 +42,12 @@ pub(super) struct Account {
     /// Stray packets that follow each other, up to that one, and their units.
     pub(super) stray_run: u32,
     pub(super) stray_units: u64,
-    holes: [(u32, u32); HOLES],
+    pub(super) holes: [(u32, u32); HOLES],
     pub(super) used: usize,
     pub(super) received: u64,
     pub(super) lost: u64,
     /// Units received since counting began anew.
-    run: u64,
+    pub(super) run: u64,
     pub(super) score: i32,
     /// Packets that followed exactly.
     pub(super) follows: u32,

@@ -1,6 +1,7 @@
 //! Which way of counting an exporter has, and what was lost under it.
 
 use super::account::{Account, Fit, LATE};
+use super::position::{AccountPosition, Position};
 use super::rule::{PACKETS, RULES, Rule, Span};
 use super::{Convention, SequenceTotals, Step, Units};
 use crate::Timestamp;
@@ -57,6 +58,8 @@ pub struct SequenceTracker {
     still: u32,
     began: Timestamp,
     uptime: Option<(u32, Timestamp)>,
+    /// When the last packet came before the position from which this goes on, until the first packet.
+    resumed: Option<Timestamp>,
     claimed: u64,
     totals: SequenceTotals,
 }
@@ -66,6 +69,36 @@ impl SequenceTracker {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Where the numbers stand; `None` before the first packet.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let (_, time, _) = self.last?;
+        let accounts = self.accounts.each_ref().map(|account| AccountPosition {
+            next: account.next,
+            open: account.open,
+            score: account.score,
+            follows: account.follows,
+            run: account.run,
+        });
+        Some(Position { version: self.version, time, began: self.began, uptime: self.uptime, accounts })
+    }
+
+    /// A tracker whose totals are zero, and that knows how the exporter counts. What it sent since then is
+    /// [missed](SequenceTotals::missed) and not lost; when it started again meanwhile, that is not known.
+    #[must_use]
+    pub fn resume(position: &Position) -> Self {
+        let Position { version, time, began, uptime, accounts } = *position;
+        let accounts = accounts.map(|AccountPosition { next, open, score, follows, run }| Account {
+            next,
+            open,
+            score,
+            follows,
+            run,
+            ..Account::default()
+        });
+        Self { version, accounts, began, uptime, resumed: Some(time), ..Self::default() }
     }
 
     /// Takes the next packet, in the order of arrival.
@@ -87,7 +120,7 @@ impl SequenceTracker {
         time: Timestamp,
         uptime: Option<u32>,
     ) -> Step {
-        if self.totals.packets > 0 && version != self.version {
+        if (self.totals.packets > 0 || self.resumed.is_some()) && version != self.version {
             *self = Self { totals: self.totals, claimed: self.claimed, ..Self::default() };
             for account in &mut self.accounts {
                 account.lost = self.totals.lost;
@@ -99,6 +132,7 @@ impl SequenceTracker {
         self.totals.uncounted += u64::from(units.is_none());
         let spans = RULES.map(|rule| rule.span(sequence, units));
         let Some((last, last_time, last_units)) = self.last else {
+            self.totals.missed = self.missed(&spans, time, uptime);
             self.begin(&spans, time);
             self.remember(sequence, units, time);
             self.uptime = uptime.map(|uptime| (uptime, time));
@@ -157,6 +191,21 @@ impl SequenceTracker {
             self.uptime = Some((uptime, time));
         }
         self.finish(step)
+    }
+
+    /// What was sent between the position that was resumed and the first packet.
+    fn missed(&mut self, spans: &[Span; RULES.len()], time: Timestamp, uptime: Option<u32>) -> u64 {
+        let Some(last) = self.resumed.take() else { return 0 };
+        let leader = self.leader();
+        let account = &self.accounts[leader];
+        if account.follows < PROOF || !RULES[leader].counts(self.version) || self.uptime_reset(uptime, time) {
+            return 0;
+        }
+        let (elapsed, whole) = (time.saturating_since(last), last.saturating_since(self.began));
+        match account.fit(spans[leader], elapsed, whole) {
+            Fit::Gap(units) => units.into(),
+            _ => 0,
+        }
     }
 
     /// How the exporter counts, as far as it is known.
