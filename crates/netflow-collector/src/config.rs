@@ -33,6 +33,12 @@ pub struct Config {
     pub queue: usize,
     /// How long what was decoded may wait before it is handed on.
     pub flush_interval: Duration,
+    /// Directory where templates, options data, sequence positions and waiting sets are kept, to go on from; one
+    /// collector has it at a time. A file that cannot be read or written is told of
+    /// ([`Event::State`](crate::Event::State)), and the collector runs without.
+    pub state: Option<PathBuf>,
+    /// How often these are written. New templates and new options data are written after a second.
+    pub state_interval: Duration,
     /// End after so many export packets.
     pub packets: Option<u64>,
     /// Tell about every packet: see [`Event::Packet`](crate::Event::Packet).
@@ -48,6 +54,8 @@ impl Config {
             receive_buffer: 64 << 20,
             queue: 256,
             flush_interval: Duration::from_secs(1),
+            state: None,
+            state_interval: Duration::from_secs(30),
             packets: None,
             packet_events: false,
         }

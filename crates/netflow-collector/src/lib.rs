@@ -22,6 +22,7 @@ mod feeder;
 mod flow_file;
 mod report;
 mod rotation;
+mod state;
 mod tail;
 
 pub use netflow_templates::sequence;
@@ -35,4 +36,5 @@ pub use pipeline::{Collector, CollectorError, Inlet};
 pub use report::{Account, DomainReport, Event, Report};
 pub use rotation::{Rotation, Window};
 pub use shard::{Output, Time};
+pub use state::{StateError, StateEvent};
 pub use writer::{FileWriter, OutputEvent, WriteFailure, WriterReport};

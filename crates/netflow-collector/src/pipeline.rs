@@ -11,13 +11,13 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
 use netflow_socket::{ReceiverOptions, UdpReceiver};
-use netflow_templates::Session;
 
 use crate::config::{Config, Source};
 use crate::feeder::Feeder;
 use crate::receiver::{Pool, Receiver, Shards};
 use crate::report::{Counters, Event, Report};
 use crate::shard::{Clock, Limit, NO_TIME, Output, Shard, ShardReport};
+use crate::state::{Start, StateDirectory};
 
 /// Events that may wait to be taken.
 const EVENTS: usize = 1_024;
@@ -52,6 +52,14 @@ pub enum CollectorError {
         /// What is wrong with it.
         source: CaptureError,
     },
+    /// The directory for state cannot be made or opened.
+    #[error("cannot keep state in {}: {source}", path.display())]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// The system's error; `WouldBlock` when another collector has the directory.
+        source: io::Error,
+    },
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -77,23 +85,26 @@ pub struct Collector {
     receivers: Vec<JoinHandle<Option<u64>>>,
     feeder: Option<JoinHandle<(PacketFileStatistics, bool)>>,
     shards: Vec<JoinHandle<ShardReport>>,
+    state_writer: Option<JoinHandle<bool>>,
 }
 
-/// Where packets come from, opened: the sockets are bound, or the file has a start that can be read.
+/// Where packets come from, opened: the sockets are bound, or the file has a start that can be read. The directory
+/// for state is there.
 #[derive(Debug)]
 pub struct Inlet {
     sockets: Vec<UdpReceiver>,
     file: Option<PacketFile<File>>,
+    state: Option<StateDirectory>,
 }
 
 impl Inlet {
-    /// Opens the source of `config`. Nothing is received before a [`Collector`] is started with it, but the
+    /// Opens the source of `config` and its directory for state. Nothing is received before a [`Collector`] is started with it, but the
     /// kernel keeps what comes to a socket meanwhile.
     ///
     /// # Errors
-    /// When a socket cannot be bound, or the capture not be opened.
+    /// When a socket cannot be bound, or the capture or the directory not be opened.
     pub fn open(config: &Config) -> Result<Self, CollectorError> {
-        let mut inlet = Self { sockets: Vec::new(), file: None };
+        let mut inlet = Self { sockets: Vec::new(), file: None, state: None };
         match &config.source {
             Source::Udp(addresses) => {
                 let options =
@@ -111,6 +122,11 @@ impl Inlet {
                 inlet.file = Some(PacketFile::new(file, named).map_err(failed)?);
             }
         }
+        if let Some(path) = &config.state {
+            let opened = StateDirectory::open(path);
+            let failed = |source| CollectorError::State { path: path.clone(), source };
+            inlet.state = Some(opened.map_err(failed)?);
+        }
         Ok(inlet)
     }
 }
@@ -125,7 +141,7 @@ impl Collector {
     /// If there are no outputs.
     pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
         assert!(!outputs.is_empty(), "a collector needs an output");
-        let Inlet { sockets, file } = inlet;
+        let Inlet { sockets, file, state } = inlet;
         let stop = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let (event_sender, events) = bounded(EVENTS);
@@ -139,12 +155,15 @@ impl Collector {
         let handed_on = Arc::new(AtomicI64::new(NO_TIME));
         let clock = if file.is_some() { Clock::File(Arc::clone(&handed_on)) } else { Clock::Wall };
         let mut shards = Vec::new();
-        let mut senders = Vec::new();
-        for (number, output) in outputs.into_iter().enumerate() {
-            let (sender, batches) = bounded(config.queue);
-            senders.push(sender);
+        let (senders, queues): (Vec<_>, Vec<_>) = outputs.iter().map(|_| bounded(config.queue)).unzip();
+        let ways = Shards::new(senders, pool.clone());
+        let (starts, state_writer) = match state {
+            Some(state) => state.begin(config, &ways, outputs.len(), &event_sender)?,
+            None => (Start::from_nothing(&config.session, outputs.len()), None),
+        };
+        for (number, ((output, batches), start)) in outputs.into_iter().zip(queues).zip(starts).enumerate() {
             let shard = Shard {
-                session: Session::with_config(config.session.clone()),
+                session: start.session,
                 output,
                 batches,
                 pool: pool.clone(),
@@ -154,10 +173,10 @@ impl Collector {
                 packet_events: config.packet_events,
                 limit: limit.clone(),
                 clock: clock.clone(),
+                keeper: start.keeper,
             };
             shards.push(spawn(format!("shard-{number}"), move || shard.run())?);
         }
-        let ways = Shards::new(senders, pool);
 
         let feeder = match file {
             Some(file) => {
@@ -181,7 +200,17 @@ impl Collector {
             };
             receivers.push(spawn("receiver".into(), move || receiver.run())?);
         }
-        Ok(Self { stop, counters, events, addresses, receive_buffers, receivers, feeder, shards })
+        Ok(Self {
+            stop,
+            counters,
+            events,
+            addresses,
+            receive_buffers,
+            receivers,
+            feeder,
+            shards,
+            state_writer,
+        })
     }
 
     /// Addresses that are listened on, with the port that the system chose where 0 was asked for.
@@ -249,6 +278,9 @@ impl Collector {
             report.untracked_packets += shard.untracked;
             report.domains.extend(shard.domains);
         }
+        if let Some(writer) = self.state_writer {
+            report.state_failed = join(writer, &mut report) != Some(true);
+        }
         report.domains.sort_by_key(|domain| (domain.exporter, domain.domain, domain.version));
         report.received = Counters::get(&self.counters.received);
         report.received_octets = Counters::get(&self.counters.received_octets);
@@ -272,7 +304,7 @@ fn with_cause(error: &CaptureError) -> String {
     }
 }
 
-fn spawn<T: Send + 'static>(
+pub(crate) fn spawn<T: Send + 'static>(
     name: String,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, CollectorError> {

@@ -8,6 +8,7 @@ use netflow_templates::{Exporter, Problem, SessionStatistics};
 use netflow_wire::WireError;
 
 use crate::sequence::{Convention, SequenceTotals};
+use crate::state::StateEvent;
 
 /// Something that happened, told while the collector runs. Events are dropped when nobody takes them; the
 /// [`Report`] counts all.
@@ -43,6 +44,8 @@ pub enum Event {
     },
     /// The capture could not be read to its end.
     Capture(CaptureError),
+    /// State was restored, or could not be read or written.
+    State(StateEvent),
     /// A socket failed.
     Socket {
         /// Address that it is bound to.
@@ -112,6 +115,8 @@ pub struct Report {
     pub ipfix_file: Option<IpfixFileStatistics>,
     /// Whether the capture or file could not be read to its end.
     pub capture_failed: bool,
+    /// Whether the last state could not be written; false when none was to be.
+    pub state_failed: bool,
     /// Names of threads that failed, which is an error of this program. What they had not handed on is lost, and
     /// the counts here lack theirs.
     pub failed_threads: Vec<String>,

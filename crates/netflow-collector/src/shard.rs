@@ -16,10 +16,11 @@ use netflow_wire::Message;
 use crate::receiver::{Batch, Pool};
 use crate::report::{Account, Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
+use crate::state::Keeper;
 
 /// Exporters' domains that a shard keeps account of; more than any network has, fewer than a flood of
 /// made-up addresses.
-const MAX_DOMAINS: usize = 16_384;
+pub(crate) const MAX_DOMAINS: usize = 16_384;
 
 /// Where a shard puts what it decodes.
 pub trait Output: MessageSink + Send + 'static {
@@ -111,6 +112,7 @@ pub(crate) struct Shard<O> {
     pub(crate) packet_events: bool,
     pub(crate) limit: Option<Limit>,
     pub(crate) clock: Clock,
+    pub(crate) keeper: Option<Keeper>,
 }
 
 /// Ends the collector after so many packets.
@@ -145,7 +147,7 @@ impl Limit {
     }
 }
 
-type DomainKey = (IpAddr, u32, u16);
+pub(crate) type DomainKey = (IpAddr, u32, u16);
 
 /// What is kept of one exporter's domain.
 #[derive(Default)]
@@ -175,6 +177,10 @@ impl Domain {
     }
 }
 
+fn trackers(domains: &Domains) -> impl Iterator<Item = (DomainKey, &SequenceTracker)> {
+    domains.iter().map(|(&key, domain)| (key, &domain.tracker))
+}
+
 /// What was counted since the last accounts.
 fn accounts(domains: &mut Domains) -> Vec<Account> {
     let accounts = domains.iter_mut().filter_map(|(&key, domain)| {
@@ -192,7 +198,11 @@ impl<O: Output> Shard<O> {
         let (mut faulty, mut untracked) = (0, 0);
         let mut flushed = Instant::now();
         loop {
-            let wait = self.flush_interval.saturating_sub(flushed.elapsed());
+            let mut wait = self.flush_interval.saturating_sub(flushed.elapsed());
+            if let Some(keeper) = &mut self.keeper {
+                keeper.keep(&self.session, trackers(&domains));
+                wait = wait.min(keeper.wait(&self.session));
+            }
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
                     for (source, received, octets) in batch.iter() {
@@ -227,6 +237,9 @@ impl<O: Output> Shard<O> {
             }
         }
         self.output.end(&accounts(&mut domains));
+        if let Some(keeper) = self.keeper {
+            keeper.finish(&self.session, trackers(&domains));
+        }
         let domains = domains.iter().map(|(&key, domain)| domain.report(key));
         ShardReport {
             session: self.session.statistics(),
@@ -279,7 +292,10 @@ impl<O: Output> Shard<O> {
         *faulty += u64::from(seen.faulty);
         let key = (exporter.address, seen.domain, seen.version);
         if domains.len() < MAX_DOMAINS || domains.contains_key(&key) {
-            let domain = domains.entry(key).or_default();
+            let domain = domains.entry(key).or_insert_with(|| {
+                let tracker = self.keeper.as_mut().map(|keeper| keeper.tracker(key)).unwrap_or_default();
+                Domain { tracker, ..Domain::default() }
+            });
             domain.packets += 1;
             domain.flows += seen.flows + seen.late_flows;
             domain.undecoded_sets += seen.undecoded_sets;

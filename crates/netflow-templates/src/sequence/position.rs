@@ -34,6 +34,11 @@ impl Position {
     /// Octets of a position.
     pub const LEN: usize = 2 + 8 + 8 + 13 + RULES.len() * AccountPosition::LEN;
 
+    /// The version of the packets.
+    pub fn version(&self) -> u16 {
+        self.version
+    }
+
     /// The position as octets, big-endian.
     pub fn to_octets(&self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
