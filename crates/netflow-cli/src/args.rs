@@ -130,6 +130,16 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) flush: Option<u64>,
 
+    /// Directory to keep in what was learned: templates, options data, positions of sequence numbers, data that wait
+    /// for their template. The next start goes on from it. Made if it is not there; one collector has it at a time
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// How long a template is valid after it was last sent: seconds, or 30m, 12h. Data of one that is too old wait
+    /// until it is sent again [default: for ever, as some exporters send theirs only once]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
+    pub(crate) template_lifetime: Option<Duration>,
+
     #[command(flatten)]
     pub(crate) decoding: Decoding,
 }

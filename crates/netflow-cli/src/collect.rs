@@ -17,6 +17,7 @@ use crate::output;
 use crate::signals;
 
 mod outputs;
+mod state;
 mod summary;
 mod watch;
 
@@ -40,6 +41,8 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     config.receive_buffer = receive_buffer(args.buffer);
     // Each format waits as long as is good for it: this is how often they are asked.
     config.flush_interval = Duration::from_secs(args.flush.unwrap_or(1).clamp(1, 60));
+    config.session.limits.template_lifetime = args.template_lifetime;
+    config.state = args.state.clone();
     config.packets = args.count;
     config.packet_events = args.debug;
 
@@ -106,7 +109,11 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     if lost && written.octets == 0 {
         bail!("nothing could be written");
     }
-    Ok(if bad_capture || lost || !failed.is_empty() { Outcome::BadInput } else { Outcome::Done })
+    Ok(if bad_capture || lost || report.state_failed || !failed.is_empty() {
+        Outcome::BadInput
+    } else {
+        Outcome::Done
+    })
 }
 
 /// Names of the threads that did not come to their end.
@@ -134,6 +141,17 @@ pub(crate) fn explain_start(error: CollectorError) -> anyhow::Error {
         CollectorError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             "; is the name right? --read takes a pcap or pcapng file".into()
         }
+        CollectorError::State { source, .. } => match source.kind() {
+            io::ErrorKind::WouldBlock => "; every collector needs one of its own",
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "; choose one that you may write with --state"
+            }
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                "; --state takes a directory, and this is something else"
+            }
+            _ => "",
+        }
+        .into(),
         _ => String::new(),
     };
     anyhow::anyhow!("{error}{advice}")

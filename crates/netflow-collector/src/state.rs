@@ -109,7 +109,9 @@ impl StateDirectory {
         fs::create_dir_all(path)?;
         let directory = File::open(path)?;
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(Errno::WOULDBLOCK) => {
+                Err(io::Error::new(io::ErrorKind::WouldBlock, "another collector has it"))
+            }
             // Some network file systems have no locks.
             _ => Ok(Self { path: path.to_owned(), directory }),
         }

@@ -163,6 +163,9 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
                 count(totals.restarts, "restart")
             );
         }
+        if totals.missed > 0 {
+            let _ = write!(line, "; {} {unit} sent before, while nobody listened", totals.missed);
+        }
         add(line);
     }
     if report.untracked_packets > 0 {

@@ -11,6 +11,7 @@ use netflow_collector::{Collector, Event, OutputEvent, WriteFailure};
 use netflow_templates::{Exporter, Problem};
 
 use super::outputs::explain_write;
+use super::state;
 use crate::args::Collect;
 use crate::output::{self, count};
 
@@ -85,6 +86,7 @@ impl Watch {
                     self.say(format_args!("{} (domain {domain}): {problem}", SocketAddr::from(exporter)));
                 }
             }
+            Event::State(event) => self.say(state::sentence(event)),
             Event::Capture(error) => self.say(format_args!("{:#}", anyhow::Error::from(error))),
             Event::Socket { address, error } => self.say(format_args!("{address}: {error}")),
             _ => {}
