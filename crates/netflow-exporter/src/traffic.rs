@@ -29,6 +29,8 @@ const INACTIVE_TIMEOUT: u32 = 15_000;
 /// Most packets of a flow: even all of the largest size, their octets are a number of 32 bits, which v5 has for them.
 const MAX_PACKETS: u64 = 1 << 21;
 const MILLISECOND: i64 = 1_000_000;
+/// Conversations of IPv4 and IPv6 together after which they begin again, where they come apart.
+const ROUND: u32 = 400;
 
 const FIN: u16 = 0x01;
 const SYN: u16 = 0x02;
@@ -46,6 +48,9 @@ pub struct TrafficConfig {
     pub hosts: u32,
     /// Conversations of a hundred that are IPv6.
     pub ipv6_percent: u8,
+    /// Whether hundreds of conversations of IPv4 come in a row, and then those of IPv6, as of a router that keeps them
+    /// apart; else they come mixed.
+    pub families_apart: bool,
     /// A service that four of five conversations are about.
     pub spike: Option<Service>,
     /// Both directions as one flow (RFC 5103), instead of two.
@@ -56,7 +61,15 @@ pub struct TrafficConfig {
 
 impl Default for TrafficConfig {
     fn default() -> Self {
-        Self { seed: 0, hosts: 10_000, ipv6_percent: 20, spike: None, biflow: false, sampling: 1 }
+        Self {
+            seed: 0,
+            hosts: 10_000,
+            ipv6_percent: 20,
+            families_apart: false,
+            spike: None,
+            biflow: false,
+            sampling: 1,
+        }
     }
 }
 
@@ -74,7 +87,7 @@ impl Default for TrafficConfig {
 pub struct Traffic {
     world: Arc<World>,
     random: Random,
-    ipv6: u32,
+    families: Families,
     biflow: bool,
     sampling: u64,
     /// No flow starts before.
@@ -122,8 +135,7 @@ impl Traffic {
         Self {
             world,
             random,
-            // Of 2^24.
-            ipv6: (u32::from(config.ipv6_percent.min(100)) << 24) / 100,
+            families: Families::new(config),
             biflow: config.biflow,
             sampling: u64::from(config.sampling.max(1)),
             not_before: Timestamp::from_nanos(i64::MIN),
@@ -165,7 +177,7 @@ impl Traffic {
         let (kind, hosts, size, time, rest) =
             (random.number(), random.number(), random.number(), random.number(), random.number());
         let service = &SERVICES[self.world.service(kind as u32)];
-        let v6 = (kind >> 40) < u64::from(self.ipv6);
+        let v6 = self.families.is_v6((kind >> 40) as u32);
         let (inside, outside) = (self.world.inside(hosts as u32), self.world.outside((hosts >> 32) as u32));
         // One conversation in eight is begun from outside.
         let begun_outside = kind >> 32 & 7 == 0;
@@ -221,6 +233,38 @@ impl Traffic {
         set_times(flow, talk, export, self.not_before);
         (flow.src_port, flow.dst_port) = (talk.server_port, talk.client_port);
         set_sides(flow, talk, &talk.to, &talk.from, &talk.back);
+    }
+}
+
+/// Which conversations are IPv6.
+#[derive(Debug, Clone, Copy)]
+enum Families {
+    /// So many of 2^24, by chance.
+    Mixed(u32),
+    /// Those of a round from `ipv6` on; `next` comes next.
+    Apart { ipv6: u32, next: u32 },
+}
+
+impl Families {
+    fn new(config: &TrafficConfig) -> Self {
+        let percent = u32::from(config.ipv6_percent.min(100));
+        match config.families_apart {
+            false => Self::Mixed((percent << 24) / 100),
+            true => Self::Apart { ipv6: ROUND - ROUND * percent / 100, next: 0 },
+        }
+    }
+
+    /// Whether the next one is, by 24 random bits.
+    #[inline(always)]
+    fn is_v6(&mut self, bits: u32) -> bool {
+        match self {
+            Self::Mixed(share) => bits < *share,
+            Self::Apart { ipv6, next } => {
+                let place = *next;
+                *next = if place + 1 == ROUND { 0 } else { place + 1 };
+                place >= *ipv6
+            }
+        }
     }
 }
 

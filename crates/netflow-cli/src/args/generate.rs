@@ -37,7 +37,8 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
-    /// Flow records a second: a number, also as 20k or 1.5M, or max, as fast as it goes
+    /// Flow records a second: a number, also as 20k or 1.5M, or max, as fast as it goes: then IPv4 and IPv6 take turns
+    /// after some hundred flows, so that packets are of one length and the system takes many at a time
     #[arg(long, value_name = "N", value_parser = parse_rate, default_value = "1000")]
     pub(crate) rate: Rate,
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use netflow_templates::Timestamp;
 
-use super::{GenerateConfig, Stream};
+use super::{GenerateConfig, Pace, Stream};
 use crate::traffic::{Traffic, TrafficConfig, interfaces};
 use crate::{ConfigError, Exporter, ExporterConfig, Facts, OptionsTable, Refresh, SamplingStyle};
 
@@ -91,6 +91,9 @@ fn traffic_config(config: &GenerateConfig) -> TrafficConfig {
     if !config.version.has_templates() {
         traffic.ipv6_percent = 0;
     }
+    // Records of one template fill packets to the same length, and these go out many at a time. Where packets follow
+    // from the seed alone they stay as they are.
+    traffic.families_apart |= config.pace == Pace::Clock;
     // An event is of both directions.
     traffic.biflow |= config.profile.is_some_and(|profile| profile.habits.events);
     traffic

@@ -54,6 +54,17 @@ fn no_flow_waits_for_more_than_a_second() {
 }
 
 #[test]
+fn packets_as_fast_as_it_goes_are_of_one_length_for_long() {
+    for version in [Version::V5, Version::V9, Version::Ipfix] {
+        let config = GenerateConfig { pace: Pace::Clock, flows: Some(20_000), ..config(version) };
+        let (packets, totals) = made(config);
+        assert_eq!(totals.flows, 20_000);
+        let changes = packets.windows(2).filter(|pair| pair[0].2.len() != pair[1].2.len()).count();
+        assert!(changes * 5 < packets.len(), "{version}: {changes} of {}", packets.len());
+    }
+}
+
+#[test]
 fn a_duration_is_so_many_flows() {
     let config =
         GenerateConfig { flows: None, duration: Some(Duration::from_secs(3)), ..config(Version::V9) };

@@ -106,6 +106,23 @@ fn a_share_of_conversations_is_ipv6() {
 }
 
 #[test]
+fn families_apart_have_the_same_share_and_come_in_rows() {
+    for (percent, share) in [(0, 0), (20, 80), (100, 400)] {
+        let config = TrafficConfig {
+            ipv6_percent: percent,
+            families_apart: true,
+            biflow: true,
+            ..TrafficConfig::default()
+        };
+        let versions: Vec<_> = flows(&config, 1_200).iter().map(|flow| flow.ip_version).collect();
+        for round in versions.chunks(400) {
+            assert!(round.is_sorted());
+            assert_eq!(round.iter().filter(|&&version| version == 6).count(), share);
+        }
+    }
+}
+
+#[test]
 fn sampled_flows_have_fewer_packets() {
     let sum = |sampling| -> u64 {
         let config = TrafficConfig { sampling, ..TrafficConfig::default() };

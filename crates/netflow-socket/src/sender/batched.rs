@@ -18,6 +18,8 @@ const MAX_RUN: usize = 64;
 const MAX_RUN_OCTETS: usize = 65_000;
 /// Below this, one datagram made of several costs as much as several.
 const MIN_RUN: usize = 3;
+/// Between runs there are few datagrams as a rule, and at a slow pace.
+const FEW: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Way {
@@ -177,9 +179,17 @@ fn send_run(socket: &UdpSocket, run: &[Outgoing<'_>]) -> io::Result<usize> {
 
 /// Hands over datagrams; fewer than given when one after the first cannot be sent.
 fn send_batch(socket: &UdpSocket, batch: &[Outgoing<'_>]) -> io::Result<usize> {
-    let mut controls: [SendAncillaryBuffer<'_, '_, '_>; BATCH] = std::array::from_fn(|_| Default::default());
-    let mut slices = [[IoSlice::new(&[])]; BATCH];
-    let mut targets: [Option<SocketAddrAny>; BATCH] = [const { None }; BATCH];
+    // What is handed over lies in arrays, and to clear those for a whole batch costs more than to send one datagram.
+    match batch.len() {
+        ..=FEW => send_up_to::<FEW>(socket, batch),
+        _ => send_up_to::<BATCH>(socket, batch),
+    }
+}
+
+fn send_up_to<const MOST: usize>(socket: &UdpSocket, batch: &[Outgoing<'_>]) -> io::Result<usize> {
+    let mut controls: [SendAncillaryBuffer<'_, '_, '_>; MOST] = std::array::from_fn(|_| Default::default());
+    let mut slices = [[IoSlice::new(&[])]; MOST];
+    let mut targets: [Option<SocketAddrAny>; MOST] = [const { None }; MOST];
     for ((slice, to), (target, payload)) in slices.iter_mut().zip(&mut targets).zip(batch) {
         *slice = [IoSlice::new(payload)];
         *to = target.map(SocketAddrAny::from);
