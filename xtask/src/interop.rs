@@ -4,17 +4,15 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
+
+use crate::programs::{self, PATIENCE, Process, bounded, is_bound, output, succeeds, until};
 
 mod generated;
 
@@ -31,8 +29,6 @@ const EXPORTS: &[Export] = &[
         trouble: "looks for fields that v5 does not have",
     },
 ];
-/// Time that a program has for what takes it a second.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Time for installing.
 const INSTALLING: Duration = Duration::from_secs(600);
 
@@ -57,16 +53,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is in a workspace")?;
+    let root = programs::root();
     let folder = root.join("target/interop");
     fs::create_dir_all(&folder)?;
-    let programs = Programs {
-        nf: match &args.nf {
-            Some(nf) => nf.canonicalize().with_context(|| format!("{} is not there", nf.display()))?,
-            None => build(root)?,
-        },
-        python: python(&folder)?,
-    };
+    let programs = Programs { nf: programs::nf(args.nf.as_deref(), "dev")?, python: python(&folder)? };
     let mut differences = Vec::new();
     for export in EXPORTS {
         let name = export.name;
@@ -201,13 +191,6 @@ impl Programs {
         let mut command = bounded(&self.python);
         Ok(Line::all(&output(command.args(["-m", "netflow.analyzer", "-n", "-p", "0", "-f"]).arg(file))?))
     }
-}
-
-/// A program that is killed when it takes too long.
-fn bounded(program: &Path) -> Command {
-    let mut command = Command::new("timeout");
-    command.arg(PATIENCE.as_secs().to_string()).arg(program);
-    command
 }
 
 /// What both analyzers print of a connection: size, duration, packets, hosts.
@@ -394,127 +377,11 @@ fn without_sets(packet: &[u8], without: &[u16]) -> Option<Vec<u8>> {
     Some(kept)
 }
 
-/// Whether a socket is bound to a UDP port of IPv4.
-fn is_bound(port: u16) -> anyhow::Result<bool> {
-    let sockets = fs::read_to_string("/proc/net/udp")?;
-    let mut local = sockets.lines().filter_map(|line| line.split_whitespace().nth(1));
-    Ok(local.any(|address| address.ends_with(&format!(":{port:04X}"))))
-}
-
 /// The whole lines in a gzip file that may be growing.
 fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
     let unpacked = Command::new("gzip").arg("-dc").stdin(fs::File::open(file)?).output().context("gzip")?;
     let text = String::from_utf8(unpacked.stdout)?;
     Ok(text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_owned).collect())
-}
-
-/// Looks until there is something, but not forever.
-fn until<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look()? {
-            return Ok(found);
-        }
-        ensure!(Instant::now() < end, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A program that runs. It is killed when it goes out of scope.
-struct Process {
-    child: Child,
-    name: String,
-    said: mpsc::Receiver<String>,
-}
-
-impl Process {
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| format!("{name} does not start"))?;
-        let stderr = child.stderr.take().context("stderr is a pipe")?;
-        let (lines, said) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if lines.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { child, name, said })
-    }
-
-    /// Waits until stderr says something, and gives that line.
-    fn wait_for(&mut self, text: &str) -> anyhow::Result<String> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let line = self.said.recv_timeout(end.saturating_duration_since(Instant::now()));
-            let line = line.with_context(|| format!("{} did not say {text:?}", self.name))?;
-            if line.contains(text) {
-                return Ok(line);
-            }
-        }
-    }
-
-    fn interrupt(&self) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(self.child.id().try_into()?).context("a process id")?;
-        Ok(kill_process(pid, Signal::INT)?)
-    }
-
-    fn end(mut self, patience: Duration) -> anyhow::Result<std::process::ExitStatus> {
-        let end = Instant::now() + patience;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            ensure!(Instant::now() < end, "{} does not end", self.name);
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The stdout of a command that succeeds.
-fn output(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.output()?;
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}, {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// Runs a command that says what it does; false if it fails.
-fn succeeds(command: &mut Command, patience: Duration) -> anyhow::Result<bool> {
-    let mut process = Process::start(command)?;
-    // What it says is only of interest when it fails.
-    let said = std::mem::replace(&mut process.said, mpsc::channel().1);
-    let succeeded = process.end(patience)?.success();
-    if !succeeded {
-        said.try_iter().for_each(|line| eprintln!("{line}"));
-    }
-    Ok(succeeded)
-}
-
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--package", "netflow-cli", "--message-format", "json"]);
-    for line in output(&mut command)?.lines() {
-        let message: Value = serde_json::from_str(line)?;
-        if let Some(nf) = message["executable"].as_str().filter(|path| path.ends_with("/nf")) {
-            return Ok(nf.into());
-        }
-    }
-    bail!("cargo built no nf")
 }
 
 /// The Python of a virtual environment that has the package.

@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask --help`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use clap::{Parser, Subcommand};
 
@@ -11,6 +12,8 @@ mod documented;
 mod fixtures;
 mod fuzz;
 mod interop;
+mod load;
+mod programs;
 
 #[derive(Parser)]
 #[command(about)]
@@ -33,6 +36,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Exchanges files with PyPI `netflow`, and compares the connections that both find.
     Interop(interop::Args),
+    /// Finds the highest rates without loss of nf, nfcapd and nfacctd, and what a flow costs each.
+    Load(load::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -43,5 +48,6 @@ fn main() -> anyhow::Result<()> {
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Interop(args) => interop::run(&args),
+        Task::Load(args) => load::run(&args),
     }
 }

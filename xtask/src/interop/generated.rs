@@ -1,15 +1,15 @@
 //! Whether other collectors count in what `nf generate` sends what was made.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{PATIENCE, Process, bounded, is_bound, output, until};
+use crate::programs::{
+    PATIENCE, Process, bounded, free_port, is_bound, is_installed, is_read, output, until,
+};
 
 /// Flow records of each version: some hundred packets.
 const FLOWS: &str = "5000";
@@ -65,15 +65,6 @@ fn generate(nf: &Path, version: &str, arguments: &[&str]) -> anyhow::Result<Sums
     let totals: Value = serde_json::from_str(&output(command.args(arguments))?)?;
     let number = |name: &str| totals[name].as_u64().with_context(|| format!("nf tells {name}"));
     Ok(Sums { flows: Some(number("flows")?), octets: number("bytes")?, packets: number("packets")? })
-}
-
-/// Whether a program is there.
-fn is_installed(program: &str) -> anyhow::Result<bool> {
-    match Command::new(program).arg("-h").output() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("{program} does not start")),
-    }
 }
 
 fn tshark(capture: &Path) -> anyhow::Result<Option<Sums>> {
@@ -153,22 +144,4 @@ fn nfacctd(nf: &Path, version: &str) -> anyhow::Result<(Sums, Option<Sums>)> {
         found.packets += number()?;
     }
     Ok((made, Some(found)))
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// Whether nothing waits in the receive buffer of a port of 127.0.0.1.
-fn is_read(port: u16) -> anyhow::Result<bool> {
-    let table = fs::read_to_string("/proc/net/udp")?;
-    let local = format!(":{port:04X}");
-    let mut waiting = table.lines().filter_map(|line| {
-        let mut columns = line.split_whitespace();
-        let address = columns.nth(1)?;
-        let queues = columns.nth(2)?;
-        address.ends_with(&local).then(|| queues.ends_with(":00000000"))
-    });
-    Ok(waiting.all(|empty| empty))
 }
