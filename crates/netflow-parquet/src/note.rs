@@ -1,7 +1,8 @@
 //! Notes: before each row group stands what the footer will say about it, so that a file can be completed whose
 //! writer did not come to that.
 //!
-//! A note is the footer of a file that has only this row group, from its first octet on. Readers of Parquet go where
+//! A note is the footer of a file that has only this row group, from its first octet on, without its last octets: a file
+//! that is cut off behind a note must not look like a complete one. Readers of Parquet go where
 //! the footer of the file sends them, and never see a note.
 
 use std::io::{self, Read};
@@ -13,6 +14,7 @@ use parquet::schema::types::SchemaDescPtr;
 
 use crate::chunk::EncodedChunk;
 use crate::error::Error;
+use crate::schema::MAGIC;
 
 /// What a note begins with.
 const START: [u8; 8] = *b"NFNOTE01";
@@ -37,6 +39,7 @@ pub(crate) struct Noted {
 
 /// A note: `footer` is that of a file with nothing but the row group.
 pub(crate) fn note(footer: &[u8], group: &[u8]) -> Vec<u8> {
+    let footer = footer.strip_suffix(MAGIC).unwrap_or(footer);
     let mut note = Vec::with_capacity(HEAD + footer.len());
     note.extend(START);
     note.extend((footer.len() as u32).to_le_bytes());
@@ -114,7 +117,8 @@ fn matches(input: &mut impl Read, length: u64, sum: u32) -> io::Result<bool> {
 }
 
 /// Rows, schema and column chunks by the footer of one row group.
-fn chunks(footer: Vec<u8>) -> Result<(usize, SchemaDescPtr, Vec<EncodedChunk>), Error> {
+fn chunks(mut footer: Vec<u8>) -> Result<(usize, SchemaDescPtr, Vec<EncodedChunk>), Error> {
+    footer.extend(MAGIC);
     let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
     let metadata = reader.parse_and_finish(&Bytes::from(footer))?;
     let damaged = || Error::Damaged("a note is none of one row group".into());
