@@ -211,3 +211,6 @@ fn nothing_known(config: &SessionConfig, shards: usize) -> Vec<Restored> {
     let session = || Session::with_config(config.clone());
     (0..shards).map(|_| Restored { session: session(), positions: HashMap::new() }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use netflow_flow::{FlowEncoder, FlowReader, Format, PacketWriter};
 use netflow_templates::{
-    Context, DataSet, Exporter, Limits, MessageSink, Problem, Session, SessionConfig, TemplateChange,
-    TemplateScope, Timestamp,
+    Context, DataSet, Exporter, Limits, MessageSink, Problem, Session, SessionConfig, SnapshotPacket,
+    TemplateChange, TemplateScope, Timestamp,
 };
 
 /// Small, so that few packets reach them.
@@ -53,6 +53,7 @@ pub fn session(data: &[u8]) {
             assert_eq!(session.waiting(), waited, "a packet that is refused changes nothing");
         }
     }
+    check_snapshot(&session, template_scope);
 }
 
 /// A script for [`session`] of packets with the octet that says how each is sent.
@@ -65,6 +66,36 @@ pub fn script<'a>(packets: impl IntoIterator<Item = (u8, &'a [u8])>) -> Vec<u8> 
         script.extend(&packet[..length]);
     }
     script
+}
+
+/// A session that is restored knows what this one knows; where there is less room than that takes, some of it.
+fn check_snapshot(session: &Session, template_scope: TemplateScope) {
+    let packets = |session: &Session| {
+        let mut packets = Vec::new();
+        session.snapshot(|packet| {
+            packets.push((packet.exporter, packet.received, packet.waiting, packet.octets.to_vec()));
+        });
+        packets
+    };
+    let known = packets(session);
+    for limits in [Limits::default(), LIMITS] {
+        let config = SessionConfig { template_scope, limits, ..SessionConfig::default() };
+        let mut next = Session::with_config(config);
+        for &(exporter, received, waiting, ref octets) in &known {
+            let restored = next.restore(SnapshotPacket { exporter, received, waiting, octets });
+            restored.expect("what was said again is an export packet");
+        }
+        if limits.templates == LIMITS.templates {
+            check_limits(&next, 0);
+            continue;
+        }
+        // A domain may have been refreshed by templates that it has no more, and so the order is another one.
+        let [mut known, mut then] = [known.clone(), packets(&next)];
+        known.sort_unstable();
+        then.sort_unstable();
+        assert_eq!(then, known);
+        assert_eq!(next.waiting(), session.waiting());
+    }
 }
 
 fn check_limits(session: &Session, length: usize) {

@@ -51,7 +51,7 @@ const DESCRIPTIONS: usize = 7;
 
 impl Options {
     /// Hands out IPFIX messages, the exporters that were heard least recently first. Each is whole in itself: it
-    /// begins with its templates, and withdraws them at its end.
+    /// has its templates, and withdraws them.
     pub(crate) fn say_again(&self, mut each: impl FnMut(IpAddr, &[u8])) {
         let mut exporters: Vec<_> = self.exporters.iter().collect();
         exporters.sort_unstable_by_key(|&(address, options)| (options.heard, *address));
@@ -85,7 +85,8 @@ impl Options {
 struct Speech<'a, F> {
     domain: u32,
     each: &'a mut F,
-    open: Option<(MessageEncoder, usize)>,
+    /// The message that is begun, and the shape of its last set.
+    open: Option<(MessageEncoder, Option<usize>)>,
     octets: usize,
     record: Vec<u8>,
 }
@@ -102,10 +103,13 @@ impl<'a, F: FnMut(&[u8])> Speech<'a, F> {
             self.finish();
         }
         let domain = self.domain;
-        let (encoder, last) = self.open.get_or_insert_with(|| (introduction(domain), SHAPES.len()));
-        if *last != shape {
-            *last = shape;
-            encoder.begin_set(FIRST + shape as u16);
+        let (encoder, last) = self.open.get_or_insert_with(|| (message(domain), None));
+        if *last != Some(shape) {
+            if last.is_some() {
+                encoder.template(&WITHDRAWAL);
+            }
+            *last = Some(shape);
+            encoder.template(&definition(shape)).begin_set(template_id(shape));
         }
         encoder.octets(&self.record);
         self.octets += self.record.len();
@@ -114,28 +118,39 @@ impl<'a, F: FnMut(&[u8])> Speech<'a, F> {
     fn finish(&mut self) {
         self.octets = 0;
         if let Some((mut encoder, _)) = self.open.take() {
-            encoder.template(&TemplateDefinition {
-                template_id: ipfix::OPTIONS_TEMPLATE_SET,
-                scope_count: 0,
-                options: true,
-                fields: Vec::new(),
-                offset: 0,
-            });
+            encoder.template(&WITHDRAWAL);
             (self.each)(&encoder.finish());
         }
     }
 }
 
-/// A message with all templates.
-fn introduction(observation_domain_id: u32) -> MessageEncoder {
-    let header = ipfix::Header { observation_domain_id, ..ipfix::Header::default() };
-    let mut encoder = MessageEncoder::new(Header::Ipfix(header));
-    for (template_id, shape) in (FIRST..).zip(&SHAPES) {
-        let fields = shape.fields.iter().map(|&(id, length)| FieldSpecifier::iana(id, length)).collect();
-        let scope_count = shape.scope;
-        encoder.template(&TemplateDefinition { template_id, scope_count, options: true, fields, offset: 0 });
+/// Withdraws all options templates. There is one at a time: bounds on templates are not for these.
+const WITHDRAWAL: TemplateDefinition = TemplateDefinition {
+    template_id: ipfix::OPTIONS_TEMPLATE_SET,
+    scope_count: 0,
+    options: true,
+    fields: Vec::new(),
+    offset: 0,
+};
+
+fn message(observation_domain_id: u32) -> MessageEncoder {
+    MessageEncoder::new(Header::Ipfix(ipfix::Header { observation_domain_id, ..ipfix::Header::default() }))
+}
+
+fn template_id(shape: usize) -> u16 {
+    FIRST + shape as u16
+}
+
+fn definition(shape: usize) -> TemplateDefinition {
+    let Shape { scope, fields } = SHAPES[shape];
+    let fields = fields.iter().map(|&(id, length)| FieldSpecifier::iana(id, length)).collect();
+    TemplateDefinition {
+        template_id: template_id(shape),
+        scope_count: scope,
+        options: true,
+        fields,
+        offset: 0,
     }
-    encoder
 }
 
 /// Which of [`SHAPES`] tells about a subject; none about what follows from others.
