@@ -1,4 +1,5 @@
 //! `nf collect --state`: what was learned is known after a restart, however the run before ended.
+#![allow(clippy::unwrap_used, reason = "tests")]
 #![cfg(unix)]
 
 use std::fs;

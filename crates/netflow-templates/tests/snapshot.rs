@@ -1,4 +1,5 @@
 //! What a session knows survives in a snapshot.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
