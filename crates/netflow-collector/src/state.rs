@@ -158,13 +158,10 @@ impl StateDirectory {
         let mut restored = nothing_known(config, shards);
         let path = self.file();
         let opened = match File::open(&path) {
-            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (restored, None),
-            Err(error) => {
-                return (restored, Some(StateEvent::Unreadable { path, error: error.into(), aside: None }));
-            }
+            opened => opened.map_err(StateError::from),
         };
-        let read = file::read(opened, config.template_scope, |entry| match entry {
+        let each = |entry: Entry<'_>| match entry {
             // What is no export packet says nothing.
             Entry::Packet(packet) => {
                 let shard = ways.of((packet.exporter.address, packet.exporter.port).into());
@@ -176,7 +173,8 @@ impl StateDirectory {
                     positions.insert((exporter, domain, position.version()), position);
                 }
             }
-        });
+        };
+        let read = opened.and_then(|opened| file::read(opened, config.template_scope, each));
         let event = match read {
             Ok(written) => {
                 let templates = restored.iter().map(|shard| shard.session.templates()).sum();
