@@ -37,7 +37,8 @@ pub struct Config {
     /// collector has it at a time. A file that cannot be read or written is told of
     /// ([`Event::State`](crate::Event::State)), and the collector runs without.
     pub state: Option<PathBuf>,
-    /// How often these are written. New templates and new options data are written after a second.
+    /// How often these are written. New templates and new options data are written at once, but no more often
+    /// than once a second.
     pub state_interval: Duration,
     /// End after so many export packets.
     pub packets: Option<u64>,
