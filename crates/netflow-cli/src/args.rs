@@ -41,7 +41,8 @@ pub(crate) enum Command {
 /// Receive export packets and write them to a file
 ///
 /// NetFlow v1, v5, v7, v8, v9 and IPFIX are told apart by themselves, on one UDP port. Ends on Ctrl-C (SIGINT)
-/// or SIGTERM: what was received is written, and what was lost is reported.
+/// or SIGTERM: what was received is written, and what was lost is reported. IPFIX comes over TCP, TLS and SCTP too:
+/// see --listen.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Collect {
@@ -52,6 +53,15 @@ pub(crate) struct Collect {
     /// UDP port to listen on
     #[arg(short, long, default_value_t = 2055)]
     pub(crate) port: u16,
+
+    /// Where to listen, instead of --host and --port: udp://HOST:PORT, or for IPFIX over connections tcp://HOST:PORT,
+    /// tls://HOST:PORT, sctp://HOST:PORT (where the kernel has it). May be repeated. Without PORT it is 2055 for udp,
+    /// 4739 for tcp and sctp, 4740 for tls; `[::]` takes IPv4 too
+    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "port", "read"])]
+    pub(crate) listen: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) connections: Connections,
 
     /// File to write, appended to if it is there; by its ending: .gz, .json, .json.gz (export packets), .ndjson,
     /// .csv (flows), each also with .gz, .parquet (flows); `-` for stdout. May be repeated, and go together with -w.
@@ -142,6 +152,34 @@ pub(crate) struct Collect {
 
     #[command(flatten)]
     pub(crate) decoding: Decoding,
+}
+
+/// What connections may do, and how TLS knows who is who.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connections {
+    /// Certificate for tls://, in PEM, those up to the authority's behind it
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, in PEM, not encrypted
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Take connections over tls:// only from exporters with a certificate of an authority in this file, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
+    /// Connections that may be open. One that has sent nothing yet makes room for another
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: u32,
+
+    /// Connections that one address may have open
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections_per_address: u32,
+
+    /// Close a connection on which no message came for so many seconds; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    pub(crate) idle_timeout: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,15 +7,15 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use netflow_collector::{Collector, CollectorError, Config, Inlet, Report, Source, WriterReport};
+use netflow_collector::{Collector, CollectorError, Config, Inlet, Report, Source, Transport, WriterReport};
 
 use crate::Outcome;
 use crate::args::Collect;
-use crate::endpoint;
 use crate::input;
 use crate::output;
 use crate::signals;
 
+mod listen;
 mod outputs;
 mod state;
 mod summary;
@@ -34,10 +34,11 @@ const MAX_RECEIVE_BUFFER: usize = i32::MAX as usize;
 pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     let source = match &args.read {
         Some(path) => Source::Capture(path.clone()),
-        None => Source::Udp(vec![endpoint::host(&args.host, args.port)?]),
+        None => Source::Listen(listen::places(args)?),
     };
     let mut config = Config::new(source);
     config.session = input::session_config(&args.decoding)?;
+    listen::configure(&mut config, args)?;
     config.receive_buffer = receive_buffer(args.buffer);
     // Each format waits as long as is good for it: this is how often they are asked.
     config.flush_interval = Duration::from_secs(args.flush.unwrap_or(1).clamp(1, 60));
@@ -48,12 +49,13 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
 
     let stop = signals::stop_flag().context("cannot handle signals")?;
     // First the port: one that is in use must not leave an empty file behind.
-    let inlet = Inlet::open(&config).map_err(explain_start)?;
+    let inlet = Inlet::open(&config).map_err(|error| explain_start(error, listen::flag(args)))?;
     let mut outputs = Outputs::open(args)?;
     outputs::warn_about_unused(args, &outputs);
     let shards = outputs.shards(threads(args), args.decoding.sampling)?;
-    let collector = Collector::start(&config, inlet, shards).map_err(explain_start)?;
-    greet(args, &collector, &outputs);
+    let collector =
+        Collector::start(&config, inlet, shards).map_err(|error| explain_start(error, listen::flag(args)))?;
+    greet(args, &config, &collector, &outputs);
 
     let mut watch = Watch::new(args);
     while !collector.is_stopping() {
@@ -134,10 +136,17 @@ fn threads(args: &Collect) -> usize {
     }
 }
 
-/// What to do about it, behind what is wrong.
-pub(crate) fn explain_start(error: CollectorError) -> anyhow::Error {
+/// What to do about it, behind what is wrong; `flag` chooses where to listen.
+pub(crate) fn explain_start(error: CollectorError, flag: &str) -> anyhow::Error {
     let advice = match &error {
-        CollectorError::Bind { address, source } => bind_advice(*address, source.kind(), "-p"),
+        CollectorError::Bind { transport, address, source } => {
+            bind_advice(*transport, *address, source.kind(), flag)
+        }
+        CollectorError::Protocol { .. } => {
+            "; `modprobe sctp` loads it where it was built as a module; tcp:// carries the same messages"
+                .into()
+        }
+        CollectorError::Tls(error) => listen::tls_advice(error).into(),
         CollectorError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             "; is the name right? --read takes a pcap or pcapng file".into()
         }
@@ -158,12 +167,22 @@ pub(crate) fn explain_start(error: CollectorError) -> anyhow::Error {
 }
 
 /// What to do about an address that cannot be bound; `flag` chooses another port.
-pub(crate) fn bind_advice(address: SocketAddr, error: io::ErrorKind, flag: &str) -> String {
+pub(crate) fn bind_advice(
+    transport: Transport,
+    address: SocketAddr,
+    error: io::ErrorKind,
+    flag: &str,
+) -> String {
     match error {
         io::ErrorKind::AddrInUse => {
             let port = address.port();
+            let sockets = match transport {
+                Transport::Udp => 'u',
+                Transport::Sctp => 'S',
+                _ => 't',
+            };
             format!(
-                "; another program has the port (`ss -lunp 'sport = {port}'` names it): choose one with {flag}"
+                "; another program has the port (`ss -l{sockets}np 'sport = {port}'` names it): choose one with {flag}"
             )
         }
         io::ErrorKind::PermissionDenied => {
@@ -176,16 +195,13 @@ pub(crate) fn bind_advice(address: SocketAddr, error: io::ErrorKind, flag: &str)
     }
 }
 
-fn greet(args: &Collect, collector: &Collector, outputs: &Outputs) {
+fn greet(args: &Collect, config: &Config, collector: &Collector, outputs: &Outputs) {
     let to = outputs.names();
     match &args.read {
         Some(capture) => output::note(format_args!("reading {}, writing to {to}", capture.display())),
         None => {
-            let addresses: Vec<_> = collector.addresses().iter().map(ToString::to_string).collect();
-            output::note(format_args!(
-                "listening on {} (UDP), writing to {to}; Ctrl-C ends",
-                addresses.join(", ")
-            ));
+            let places = listen::greeting(config, collector.addresses());
+            output::note(format_args!("listening on {places}, writing to {to}; Ctrl-C ends"));
         }
     }
     let granted = collector.receive_buffers().iter().min().copied().unwrap_or(usize::MAX);

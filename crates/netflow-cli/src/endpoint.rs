@@ -4,6 +4,16 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, anyhow, bail};
 
+/// IANA's port for IPFIX over TCP and SCTP.
+pub(crate) const IPFIX_PORT: u16 = 4739;
+/// IANA's port for IPFIX over TLS.
+pub(crate) const IPFIX_TLS_PORT: u16 = 4740;
+
+/// What stands before `://`, UDP when nothing does, and what stands behind it.
+pub(crate) fn scheme(text: &str) -> (&str, &str) {
+    text.split_once("://").unwrap_or(("udp", text))
+}
+
 /// An address of this machine to listen on, without a port.
 pub(crate) fn host(text: &str, port: u16) -> anyhow::Result<SocketAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use netflow_collector::Transport;
 use netflow_socket::SpoofError;
 use netflow_socket::forward::{
     ForwardError, ForwardOptions, ForwardReport, Forwarder, Prefix, Target, TargetReport,
@@ -68,7 +69,7 @@ fn target(text: &str) -> anyhow::Result<Target> {
 fn explain(error: ForwardError) -> anyhow::Error {
     match error {
         ForwardError::Bind { address, source } => {
-            let advice = collect::bind_advice(address, source.kind(), "--listen");
+            let advice = collect::bind_advice(Transport::Udp, address, source.kind(), "--listen");
             anyhow!("cannot listen on {address} (UDP): {source}{advice}")
         }
         ForwardError::Spoof(SpoofError::Forbidden) => {

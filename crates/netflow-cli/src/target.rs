@@ -3,19 +3,17 @@
 use anyhow::bail;
 use netflow_exporter::replay::Target;
 
-use crate::endpoint;
+use crate::endpoint::{self, IPFIX_PORT};
 
 /// Port for NetFlow, and for IPFIX over UDP as a rule.
 const UDP_PORT: u16 = 2055;
-/// IANA's port for IPFIX.
-const TCP_PORT: u16 = 4739;
 
 /// Reads `HOST`, `HOST:PORT`, `udp://HOST:PORT` or `tcp://HOST:PORT`; asks the resolver for names.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Target> {
-    let (scheme, place) = text.split_once("://").unwrap_or(("udp", text));
+    let (scheme, place) = endpoint::scheme(text);
     Ok(match scheme {
         "udp" => Target::Udp(endpoint::to_send_to(place, UDP_PORT)?),
-        "tcp" => Target::Tcp(endpoint::to_send_to(place, TCP_PORT)?),
+        "tcp" => Target::Tcp(endpoint::to_send_to(place, IPFIX_PORT)?),
         other => bail!("'{other}://' is no way to send: udp:// or tcp://"),
     })
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use netflow_capture::{Datagram, PacketFile, PacketFileStatistics};
 use netflow_templates::Timestamp;
 
-use crate::receiver::{Batch, Shards};
+use crate::receiver::{Arrival, Batch, Shards};
 use crate::report::{Counters, Event};
 
 /// Datagrams handed on together.
@@ -52,7 +52,7 @@ impl Feeder {
                             &self.counters,
                         );
                     }
-                    batch.push(source, time, payload);
+                    batch.push(source, Arrival::of_datagram(time), payload);
                 }
                 Ok(None) => break,
                 Err(error) => {

@@ -23,12 +23,13 @@ mod flow_file;
 mod report;
 mod rotation;
 mod state;
+mod stream;
 mod tail;
 
 pub use netflow_templates::sequence;
 
 pub use block::Encoding;
-pub use config::{Config, Source};
+pub use config::{Config, Listen, Source, StreamLimits, Transport};
 pub use directory::{BadCommand, DirectoryConfig, DirectoryWriter, Expiry, FileCommand, Layout};
 pub use listener::{PacketListener, ReceivedPacket};
 pub use output::{Branch, FlowOutput};
@@ -37,4 +38,5 @@ pub use report::{Account, DomainReport, Event, Report};
 pub use rotation::{Rotation, Window};
 pub use shard::{Output, Time};
 pub use state::{StateError, StateEvent};
+pub use stream::{Closing, FrameError, Refusal, StreamReport, TlsError, TlsFiles};
 pub use writer::{FileWriter, OutputEvent, WriteFailure, WriterReport};

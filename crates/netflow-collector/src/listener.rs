@@ -8,7 +8,7 @@ use netflow_flow::{Flow, Flows, Normalizer};
 use netflow_templates::{Context, DataSet, Exporter, MessageSink, Problem, Timestamp};
 use netflow_wire::Header;
 
-use crate::config::{Config, Source};
+use crate::config::{Config, Listen, Source};
 use crate::pipeline::{Collector, CollectorError, Inlet};
 use crate::report::Report;
 use crate::shard::Output;
@@ -51,7 +51,7 @@ pub struct PacketListener {
 impl PacketListener {
     /// Listens on a UDP address.
     pub fn bind(address: SocketAddr) -> Result<Self, CollectorError> {
-        Self::start(&Config::new(Source::Udp(vec![address])))
+        Self::start(&Config::new(Source::Listen(vec![Listen::udp(address)])))
     }
 
     /// Takes packets from wherever `config` says.

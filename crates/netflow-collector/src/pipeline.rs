@@ -12,12 +12,13 @@ use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
 use netflow_socket::{ReceiverOptions, UdpReceiver};
 
-use crate::config::{Config, Source};
+use crate::config::{Config, Listen, Source, Transport};
 use crate::feeder::Feeder;
 use crate::receiver::{Pool, Receiver, Shards};
 use crate::report::{Counters, Event, Report};
-use crate::shard::{Clock, Limit, NO_TIME, Output, Shard, ShardReport};
+use crate::shard::{Clock, Limit, NO_TIME, Output, Shard, ShardReport, StreamTrackers};
 use crate::state::{Start, StateDirectory};
+use crate::stream::{StreamListener, StreamReceiver, StreamReport, TlsError, TlsServer, is_unknown_protocol};
 
 /// Events that may wait to be taken.
 const EVENTS: usize = 1_024;
@@ -29,13 +30,26 @@ const POOL: usize = 32;
 #[non_exhaustive]
 pub enum CollectorError {
     /// A socket cannot be bound.
-    #[error("cannot listen on {address} (UDP): {source}")]
+    #[error("cannot listen on {address} ({transport}): {source}")]
     Bind {
+        /// What it is for.
+        transport: Transport,
         /// The address.
         address: SocketAddr,
         /// The system's error.
         source: io::Error,
     },
+    /// The kernel does not know the protocol.
+    #[error("cannot listen on {address} ({transport}): this kernel has no {transport}")]
+    Protocol {
+        /// The protocol.
+        transport: Transport,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A capture cannot be opened.
     #[error("cannot read {}: {source}", path.display())]
     Open {
@@ -63,6 +77,9 @@ pub enum CollectorError {
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Connections cannot be waited for.
+    #[error("cannot wait for connections: {0}")]
+    Poll(io::Error),
 }
 
 /// A running collector.
@@ -83,6 +100,7 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     receive_buffers: Vec<usize>,
     receivers: Vec<JoinHandle<Option<u64>>>,
+    streams: Option<JoinHandle<()>>,
     feeder: Option<JoinHandle<(PacketFileStatistics, bool)>>,
     shards: Vec<JoinHandle<ShardReport>>,
     state_writer: Option<JoinHandle<bool>>,
@@ -93,6 +111,9 @@ pub struct Collector {
 #[derive(Debug)]
 pub struct Inlet {
     sockets: Vec<UdpReceiver>,
+    streams: Vec<StreamListener>,
+    /// In the order of the source.
+    addresses: Vec<SocketAddr>,
     file: Option<PacketFile<File>>,
     state: Option<StateDirectory>,
 }
@@ -102,16 +123,33 @@ impl Inlet {
     /// kernel keeps what comes to a socket meanwhile.
     ///
     /// # Errors
-    /// When a socket cannot be bound, or the capture or the directory not be opened.
+    /// When a socket cannot be bound, TLS not be set up, or the capture or the directory not be opened.
     pub fn open(config: &Config) -> Result<Self, CollectorError> {
-        let mut inlet = Self { sockets: Vec::new(), file: None, state: None };
+        let mut inlet =
+            Self { sockets: Vec::new(), streams: Vec::new(), addresses: Vec::new(), file: None, state: None };
         match &config.source {
-            Source::Udp(addresses) => {
+            Source::Listen(listen) => {
                 let options =
                     ReceiverOptions { receive_buffer: config.receive_buffer, ..ReceiverOptions::default() };
-                for &address in addresses {
-                    let bound = UdpReceiver::bind(address, &options);
-                    inlet.sockets.push(bound.map_err(|source| CollectorError::Bind { address, source })?);
+                let tls = match listen.iter().any(|listen| listen.transport == Transport::Tls) {
+                    true => Some(TlsServer::open(config.tls.as_ref().ok_or(TlsError::NoFiles)?)?),
+                    false => None,
+                };
+                for &Listen { transport, address } in listen {
+                    let failed = |source| match is_unknown_protocol(&source) {
+                        true => CollectorError::Protocol { transport, address },
+                        false => CollectorError::Bind { transport, address, source },
+                    };
+                    if transport == Transport::Udp {
+                        let socket = UdpReceiver::bind(address, &options).map_err(failed)?;
+                        inlet.addresses.extend(socket.local_address());
+                        inlet.sockets.push(socket);
+                    } else {
+                        let tls = tls.clone().filter(|_| transport == Transport::Tls);
+                        let listener = StreamListener::bind(transport, address, tls).map_err(failed)?;
+                        inlet.addresses.extend(listener.socket.local_addr());
+                        inlet.streams.push(listener);
+                    }
                 }
             }
             Source::Capture(path) => {
@@ -141,7 +179,7 @@ impl Collector {
     /// If there are no outputs.
     pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
         assert!(!outputs.is_empty(), "a collector needs an output");
-        let Inlet { sockets, file, state } = inlet;
+        let Inlet { sockets, streams, addresses, file, state } = inlet;
         let stop = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let (event_sender, events) = bounded(EVENTS);
@@ -174,6 +212,7 @@ impl Collector {
                 limit: limit.clone(),
                 clock: clock.clone(),
                 keeper: start.keeper,
+                trackers: StreamTrackers::default(),
             };
             shards.push(spawn(format!("shard-{number}"), move || shard.run())?);
         }
@@ -187,9 +226,18 @@ impl Collector {
             }
             None => None,
         };
-        let (mut receivers, mut addresses, mut receive_buffers) = (Vec::new(), Vec::new(), Vec::new());
+        let streams = match streams.is_empty() {
+            true => None,
+            false => {
+                let (shards, counters) = (ways.clone(), Arc::clone(&counters));
+                let (stop, events) = (Arc::clone(&stop), event_sender.clone());
+                let receiver = StreamReceiver::new(streams, config.streams, shards, counters, stop, events);
+                let receiver = receiver.map_err(CollectorError::Poll)?;
+                Some(spawn("connections".into(), move || receiver.run())?)
+            }
+        };
+        let (mut receivers, mut receive_buffers) = (Vec::new(), Vec::new());
         for socket in sockets {
-            addresses.extend(socket.local_address());
             receive_buffers.push(socket.granted_buffer());
             let receiver = Receiver {
                 socket,
@@ -207,18 +255,25 @@ impl Collector {
             addresses,
             receive_buffers,
             receivers,
+            streams,
             feeder,
             shards,
             state_writer,
         })
     }
 
-    /// Addresses that are listened on, with the port that the system chose where 0 was asked for.
+    /// Addresses that are listened on, in the order of the source, with the port that the system chose where 0 was asked
+    /// for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Octets of receive buffer that the system granted for each socket. Linux counts its own bookkeeping in
+    /// What became of connections, up to now.
+    pub fn connections(&self) -> StreamReport {
+        self.counters.streams(|report| report.clone())
+    }
+
+    /// Octets of receive buffer that the system granted for each UDP socket. Linux counts its own bookkeeping in
     /// and so grants twice what it is asked for.
     pub fn receive_buffers(&self) -> &[usize] {
         &self.receive_buffers
@@ -260,6 +315,10 @@ impl Collector {
             drops = drops.zip(of_one).map(|(sum, more)| sum + more);
         }
         report.kernel_dropped = drops;
+        if let Some(streams) = self.streams {
+            join(streams, &mut report);
+        }
+        report.streams = self.counters.streams(|report| report.clone());
         if let Some(feeder) = self.feeder
             && let Some((statistics, failed)) = join(feeder, &mut report)
         {
@@ -376,7 +435,7 @@ mod tests {
 
     #[test]
     fn without_a_shard_there_is_nothing_to_collect_for() {
-        let config = Config::new(Source::Udp(vec!["127.0.0.1:0".parse().unwrap()]));
+        let config = Config::new(Source::Listen(vec![Listen::udp("127.0.0.1:0".parse().unwrap())]));
         let outputs = vec![Failing(3, Arc::default())];
         let collector = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap();
         assert!(!collector.is_stopping());

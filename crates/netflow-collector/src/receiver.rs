@@ -9,17 +9,39 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use netflow_socket::{Inbox, UdpReceiver};
-use netflow_templates::{Exporter, Timestamp};
+use netflow_templates::{Exporter, StreamId, Timestamp};
 
 use crate::report::{Counters, Event};
 
 /// How often a receiver that gets nothing looks whether it is to stop.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Datagrams on their way from a receiver to a shard.
-pub(crate) type Batch = netflow_socket::Batch<Timestamp>;
+/// What is noted of a datagram, or of a message of a connection, on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) time: Timestamp,
+    pub(crate) way: Way,
+}
+
+/// How octets came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    Datagram,
+    Stream(StreamId),
+    /// No octets: the connection has ended.
+    EndOfStream(StreamId),
+}
+
+impl Arrival {
+    pub(crate) fn of_datagram(time: Timestamp) -> Self {
+        Self { time, way: Way::Datagram }
+    }
+}
+
+/// Datagrams and messages on their way from a receiver to a shard.
+pub(crate) type Batch = netflow_socket::Batch<Arrival>;
 /// Batches that shards are done with, for receivers to fill.
-pub(crate) type Pool = netflow_socket::Pool<Timestamp>;
+pub(crate) type Pool = netflow_socket::Pool<Arrival>;
 
 /// The ways to the shards. All packets of an exporter go the same way, so that its templates and its data
 /// meet.
@@ -61,7 +83,7 @@ impl Shards {
     }
 
     /// Hands a batch on, unless the shard is busy: then it stays.
-    fn try_send(&self, shard: usize, batch: &mut Batch) {
+    pub(crate) fn try_send(&self, shard: usize, batch: &mut Batch) {
         let full = std::mem::replace(batch, self.empty());
         if let Err(refused) = self.senders[shard].try_send(full) {
             self.pool.give(std::mem::replace(batch, refused.into_inner()));
@@ -114,7 +136,7 @@ impl Receiver {
                 self.shards.try_send(shard, batch);
             }
             if batch.has_room(length) {
-                batch.push(datagram.source, datagram.time.into(), datagram.payload);
+                batch.push(datagram.source, Arrival::of_datagram(datagram.time.into()), datagram.payload);
             } else {
                 self.counters.count_dropped(1, length);
             }

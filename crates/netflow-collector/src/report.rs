@@ -1,6 +1,7 @@
 //! What a collector counts and tells.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use netflow_capture::{CaptureError, CaptureStatistics, IpfixFileStatistics};
@@ -9,6 +10,7 @@ use netflow_wire::WireError;
 
 use crate::sequence::{Convention, SequenceTotals};
 use crate::state::StateEvent;
+use crate::stream::{Closing, Refusal, StreamReport};
 
 /// Something that happened, told while the collector runs. Events are dropped when nobody takes them; the
 /// [`Report`] counts all.
@@ -46,6 +48,27 @@ pub enum Event {
     Capture(CaptureError),
     /// State was restored, or could not be read or written.
     State(StateEvent),
+    /// A connection was taken.
+    Opened {
+        /// Who connected.
+        exporter: Exporter,
+    },
+    /// A connection was refused.
+    Refused {
+        /// Who wanted to connect.
+        exporter: Exporter,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A connection has ended.
+    Closed {
+        /// Who had connected.
+        exporter: Exporter,
+        /// Why.
+        reason: Closing,
+        /// Messages that came.
+        messages: u64,
+    },
     /// A socket failed.
     Socket {
         /// Address that it is bound to.
@@ -65,11 +88,19 @@ pub(crate) struct Counters {
     pub(crate) decoded: AtomicU64,
     pub(crate) malformed: AtomicU64,
     pub(crate) flows: AtomicU64,
+    streams: Mutex<StreamReport>,
 }
 
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, more: usize) {
         counter.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// What became of connections up to now; `count` may add to it.
+    pub(crate) fn streams<T>(&self, count: impl FnOnce(&mut StreamReport) -> T) -> T {
+        // Counts of a thread that failed are as good as they were.
+        let mut streams = self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        count(&mut streams)
     }
 
     /// Counts datagrams that no shard takes.
@@ -86,7 +117,7 @@ impl Counters {
 /// What became of everything that was sent to a collector.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Datagrams that were received.
+    /// Datagrams, and messages of connections, that were received.
     pub received: u64,
     /// Their octets.
     pub received_octets: u64,
@@ -117,6 +148,8 @@ pub struct Report {
     pub capture_failed: bool,
     /// Whether the last state could not be written; false when none was to be.
     pub state_failed: bool,
+    /// What became of connections.
+    pub streams: StreamReport,
     /// Names of threads that failed, which is an error of this program. What they had not handed on is lost, and
     /// the counts here lack theirs.
     pub failed_threads: Vec<String>,

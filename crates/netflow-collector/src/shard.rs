@@ -13,10 +13,15 @@ use netflow_templates::{
 
 use netflow_wire::Message;
 
-use crate::receiver::{Batch, Pool};
+use crate::receiver::{Arrival, Batch, Pool, Way};
 use crate::report::{Account, Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
 use crate::state::Keeper;
+
+mod streams;
+
+use streams::StreamTotals;
+pub(crate) use streams::StreamTrackers;
 
 /// Exporters' domains that a shard keeps account of; more than any network has, fewer than a flood of
 /// made-up addresses.
@@ -113,6 +118,7 @@ pub(crate) struct Shard<O> {
     pub(crate) limit: Option<Limit>,
     pub(crate) clock: Clock,
     pub(crate) keeper: Option<Keeper>,
+    pub(crate) trackers: StreamTrackers,
 }
 
 /// Ends the collector after so many packets.
@@ -156,6 +162,8 @@ struct Domain {
     flows: u64,
     undecoded_sets: u64,
     tracker: SequenceTracker,
+    /// What the trackers of its connections tell.
+    streams: StreamTotals,
     /// What the last account said.
     told: Option<DomainReport>,
 }
@@ -171,14 +179,19 @@ impl Domain {
             packets: self.packets,
             flows: self.flows,
             undecoded_sets: self.undecoded_sets,
-            sequence: self.tracker.totals(),
-            convention: self.tracker.convention(),
+            sequence: streams::sum(self.tracker.totals(), &self.streams.totals),
+            convention: match self.streams.convention {
+                Some(convention) if self.tracker.totals().packets == 0 => convention,
+                _ => self.tracker.convention(),
+            },
         }
     }
 }
 
 fn trackers(domains: &Domains) -> impl Iterator<Item = (DomainKey, &SequenceTracker)> {
-    domains.iter().map(|(&key, domain)| (key, &domain.tracker))
+    // Those of connections end with them.
+    let of_datagrams = domains.iter().filter(|(_, domain)| domain.tracker.totals().packets > 0);
+    of_datagrams.map(|(&key, domain)| (key, &domain.tracker))
 }
 
 /// What was counted since the last accounts.
@@ -205,14 +218,19 @@ impl<O: Output> Shard<O> {
             }
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
-                    for (source, received, octets) in batch.iter() {
-                        self.time(Time::Received(received), &mut domains);
+                    for (source, arrival, octets) in batch.iter() {
+                        self.time(Time::Received(arrival.time), &mut domains);
+                        if let Way::EndOfStream(stream) = arrival.way {
+                            self.session.end_stream(stream);
+                            self.trackers.end(stream);
+                            continue;
+                        }
                         // A datagram should have one IPFIX message; what some put behind it is decoded too, or counted.
                         let mut next = Some(octets);
                         while let Some(octets) = next {
                             let length = self.packet(
                                 source.into(),
-                                received,
+                                arrival,
                                 octets,
                                 &mut domains,
                                 &mut faulty,
@@ -260,7 +278,7 @@ impl<O: Output> Shard<O> {
     fn packet(
         &mut self,
         exporter: Exporter,
-        received: Timestamp,
+        arrival: Arrival,
         octets: &[u8],
         domains: &mut Domains,
         faulty: &mut u64,
@@ -270,7 +288,15 @@ impl<O: Output> Shard<O> {
             return None;
         }
         let mut sink = Counting { output: &mut self.output, events: &self.events, seen: Seen::default() };
-        let decoded = self.session.decode(exporter, received, octets, &mut sink);
+        let received = arrival.time;
+        let stream = match arrival.way {
+            Way::Stream(stream) => Some(stream),
+            _ => None,
+        };
+        let decoded = match stream {
+            Some(stream) => self.session.decode_of_stream(stream, exporter, received, octets, &mut sink),
+            None => self.session.decode(exporter, received, octets, &mut sink),
+        };
         let seen = sink.seen;
         let length = match decoded {
             Ok(length) => length,
@@ -302,7 +328,12 @@ impl<O: Output> Shard<O> {
             if let Some(sequence) = seen.sequence {
                 let units = Units { records: seen.flows as u32, options: seen.options as u32 };
                 let units = (!seen.uncounted).then_some(units);
-                domain.tracker.observe(seen.version, sequence, units, received, seen.uptime);
+                if let Some(stream) = stream {
+                    let key = (stream, seen.domain);
+                    self.trackers.observe(key, sequence, units, received, &mut domain.streams);
+                } else {
+                    domain.tracker.observe(seen.version, sequence, units, received, seen.uptime);
+                }
             }
         } else {
             *untracked += 1;

@@ -38,7 +38,7 @@ pub use registry::{Registry, RegistryError};
 pub use sampling::SamplingParameters;
 pub use session::{
     Context, Exporter, Limits, MessageSink, Session, SessionConfig, SessionStatistics, SnapshotPacket,
-    TemplateChange,
+    StreamId, TemplateChange,
 };
 pub use table::TemplateScope;
 pub use timestamp::{ParseTimestampError, Timestamp};

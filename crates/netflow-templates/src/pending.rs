@@ -7,7 +7,7 @@ use netflow_wire::{Header, SetHeader};
 
 use crate::Timestamp;
 use crate::memory::{allocation, tree_entry};
-use crate::session::Exporter;
+use crate::session::{Exporter, StreamId};
 use crate::table::DomainKey;
 
 /// A data set kept until its template comes.
@@ -76,14 +76,23 @@ impl Pending {
         self.next += 1;
     }
 
-    /// The sets with their ids, in the order in which they came.
+    /// The sets of datagrams with their ids, in the order in which they came.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &PendingSet)> {
-        self.order.iter().filter_map(|(&number, &key)| Some((key.1, &**self.sets.get(&(key, number))?)))
+        let datagrams = self.order.iter().filter(|(_, (domain, _))| !domain.is_of_stream());
+        datagrams.filter_map(|(&number, &key)| Some((key.1, &**self.sets.get(&(key, number))?)))
     }
 
     /// Takes the oldest set that waits for a template.
     pub(crate) fn take(&mut self, key: Key) -> Option<Box<PendingSet>> {
         let (&(_, number), _) = self.sets.range((key, 0)..=(key, u64::MAX)).next()?;
+        self.remove(key, number)
+    }
+
+    /// Takes a set of a stream that has ended.
+    pub(crate) fn take_of_stream(&mut self, stream: StreamId) -> Option<Box<PendingSet>> {
+        let (first, last) = DomainKey::all_of_stream(stream).into_inner();
+        let range = ((first, 0), 0)..=((last, u16::MAX), u64::MAX);
+        let (&(key, number), _) = self.sets.range(range).next()?;
         self.remove(key, number)
     }
 

@@ -23,8 +23,10 @@ use crate::timestamp::Timestamp;
 
 mod lend;
 mod snapshot;
+mod stream;
 
 pub use self::snapshot::SnapshotPacket;
+pub use self::stream::StreamId;
 
 /// Who sent an export packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -312,6 +314,17 @@ impl Session {
         octets: &[u8],
         sink: &mut impl MessageSink,
     ) -> Result<usize, WireError> {
+        self.decode_packet(None, exporter, received, octets, sink)
+    }
+
+    fn decode_packet(
+        &mut self,
+        stream: Option<StreamId>,
+        exporter: Exporter,
+        received: Timestamp,
+        octets: &[u8],
+        sink: &mut impl MessageSink,
+    ) -> Result<usize, WireError> {
         let message = Message::parse(octets)?;
         let header = message.header();
         let key = DomainKey::new(
@@ -319,7 +332,8 @@ impl Session {
             exporter,
             header.observation_domain(),
             header.version(),
-        );
+        )
+        .of_stream(stream);
         let number = self.numbered;
         self.numbered += 1;
         let packet = Packet { number, exporter, received, header, key, late: false };

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use netflow_wire::TemplateDefinition;
 
 use crate::Timestamp;
 use crate::plan::Plan;
-use crate::session::Exporter;
+use crate::session::{Exporter, StreamId};
 
 /// For whom a template is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,8 @@ pub enum TemplateScope {
 /// Whose templates: the part of the key that all templates of an export packet share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DomainKey {
+    /// First, so that all of a stream are neighbours. None for datagrams.
+    stream: Option<StreamId>,
     address: IpAddr,
     port: u16,
     domain: u32,
@@ -37,13 +40,32 @@ pub(crate) struct DomainKey {
 }
 
 impl DomainKey {
+    /// Of datagrams.
     pub(crate) fn new(scope: TemplateScope, exporter: Exporter, domain: u32, version: u16) -> Self {
         let (port, domain) = match scope {
             TemplateScope::Session => (exporter.port, domain),
             TemplateScope::Domain => (0, domain),
             TemplateScope::Exporter => (0, 0),
         };
-        Self { address: exporter.address, port, domain, version }
+        Self { stream: None, address: exporter.address, port, domain, version }
+    }
+
+    /// Of a stream, when there is one.
+    pub(crate) fn of_stream(self, stream: Option<StreamId>) -> Self {
+        Self { stream, ..self }
+    }
+
+    /// Whether it ends with a stream.
+    pub(crate) fn is_of_stream(self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// The range of all keys of a stream.
+    pub(crate) fn all_of_stream(stream: StreamId) -> RangeInclusive<Self> {
+        let (low, high) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::from_bits(u128::MAX).into());
+        let key =
+            |address, port, domain, version| Self { stream: Some(stream), address, port, domain, version };
+        key(low, 0, 0, 0)..=key(high, u16::MAX, u32::MAX, u16::MAX)
     }
 
     /// An exporter that has this key.
@@ -69,6 +91,7 @@ impl Hash for DomainKey {
             IpAddr::V4(address) => u128::from(address.to_bits()),
             IpAddr::V6(address) => address.to_bits(),
         };
+        state.write_u64(self.stream.map_or(0, StreamId::number));
         state.write_u64(address as u64);
         state.write_u64((address >> 64) as u64);
         state.write_u64(u64::from(self.domain) << 32 | u64::from(self.port) << 16 | u64::from(self.version));
@@ -99,7 +122,7 @@ impl Template {
 const TEMPLATE_COST: usize = 64;
 /// Octets that keeping a domain takes beside its templates, about: a flood of domains with one template each is
 /// most of all this.
-const DOMAIN_COST: usize = 576;
+const DOMAIN_COST: usize = 608;
 
 /// The templates of one domain.
 #[derive(Debug, Default)]
@@ -123,6 +146,9 @@ pub(crate) struct TemplateTable {
     domains: HashMap<DomainKey, Domain, RandomState>,
     /// The domains by when they were refreshed: the stalest goes first, and no other has to be looked at.
     order: BTreeSet<(Timestamp, DomainKey)>,
+    /// Domains of streams, which are not in `order`: an exporter sends a template once in a stream, so that one that
+    /// is given up does not come back.
+    streams: BTreeSet<DomainKey>,
     octets: usize,
 }
 
@@ -152,7 +178,7 @@ impl TemplateTable {
         self.domains.values().map(|domain| domain.templates.len()).sum()
     }
 
-    /// The templates of each domain, with the time at which each was last sent; the domain that was refreshed
+    /// The templates of each domain of datagrams, with the time at which each was last sent; the domain that was refreshed
     /// longest ago comes first.
     pub(crate) fn domains(&self) -> impl Iterator<Item = (DomainKey, Vec<(Timestamp, &Plan)>)> {
         self.order.iter().filter_map(|(_, key)| {
@@ -166,7 +192,7 @@ impl TemplateTable {
         self.octets
     }
 
-    /// A template, unless it has outlived `lifetime`.
+    /// A template, unless it has outlived `lifetime`. Those of a stream are valid as long as it is.
     #[inline]
     pub(crate) fn find(
         &self,
@@ -176,7 +202,8 @@ impl TemplateTable {
         lifetime: Option<Duration>,
     ) -> Option<&Template> {
         let template = self.domains.get(&key)?.templates.get(&id)?;
-        let expired = lifetime.is_some_and(|lifetime| now.saturating_since(template.refreshed) > lifetime);
+        let expired = key.stream.is_none()
+            && lifetime.is_some_and(|lifetime| now.saturating_since(template.refreshed) > lifetime);
         (!expired).then_some(template)
     }
 
@@ -228,17 +255,20 @@ impl TemplateTable {
         compile: impl FnOnce() -> Plan,
     ) -> Learned {
         let id = definition.template_id;
-        let (all, order) = (&mut self.octets, &mut self.order);
+        let (all, order, streams) = (&mut self.octets, &mut self.order, &mut self.streams);
         let domain = self.domains.entry(key).or_insert_with(|| {
             *all += DOMAIN_COST;
-            order.insert((now, key));
+            match key.stream {
+                Some(_) => streams.insert(key),
+                None => order.insert((now, key)),
+            };
             Domain { refreshed: now, ..Domain::default() }
         });
-        if domain.refreshed != now {
+        if domain.refreshed != now && key.stream.is_none() {
             order.remove(&(domain.refreshed, key));
             order.insert((now, key));
-            domain.refreshed = now;
         }
+        domain.refreshed = now;
         if let Some(template) = domain.templates.get_mut(&id)
             && template.plan.is_of(definition)
         {
@@ -258,7 +288,7 @@ impl TemplateTable {
                 || others + octets > limits.domain_octets
                 || all - replaced.unwrap_or(0) + octets > limits.octets
         };
-        if full(domain, all) && domain.swept != Some(now) {
+        if full(domain, all) && domain.swept != Some(now) && key.stream.is_none() {
             self.octets -= domain.drop_stale(now, limits.lifetime.unwrap_or(Duration::from_secs(3600)));
         }
         if full(domain, self.octets) {
@@ -295,18 +325,34 @@ impl TemplateTable {
         ids
     }
 
+    /// Withdraws all templates of a stream that has ended.
+    pub(crate) fn end_stream(&mut self, stream: StreamId) {
+        let keys: Vec<_> = self.streams.range(DomainKey::all_of_stream(stream)).copied().collect();
+        for key in keys {
+            self.remove_domain(key);
+        }
+    }
+
     /// Makes room: drops the domains (but `keep`) whose templates were refreshed longest ago, no more than it
-    /// takes. A packet that had to drop half of them would take a tenth of a second.
+    /// takes. A packet that had to drop half of them would take a tenth of a second. Those of streams go last, and
+    /// for another stream only.
     fn drop_stalest_domains(&mut self, keep: DomainKey, max_octets: usize) {
         while self.octets > max_octets {
-            let Some(&(_, stalest)) = self.order.iter().find(|(_, key)| *key != keep) else { return };
+            let mut datagrams = self.order.iter().map(|(_, key)| key);
+            let mut streams = self.streams.iter().filter(|_| keep.stream.is_some());
+            let other = |key: &&DomainKey| **key != keep;
+            let stalest = datagrams.find(other).or_else(|| streams.find(other));
+            let Some(&stalest) = stalest else { return };
             self.remove_domain(stalest);
         }
     }
 
     fn remove_domain(&mut self, key: DomainKey) {
         if let Some(domain) = self.domains.remove(&key) {
-            self.order.remove(&(domain.refreshed, key));
+            match key.stream {
+                Some(_) => self.streams.remove(&key),
+                None => self.order.remove(&(domain.refreshed, key)),
+            };
             self.octets -= domain.octets + DOMAIN_COST;
         }
     }

@@ -1,9 +1,10 @@
 //! The closing report.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use netflow_collector::sequence::Convention;
-use netflow_collector::{Report, WriterReport};
+use netflow_collector::{Report, StreamReport, WriterReport};
 
 use crate::output::count;
 
@@ -134,6 +135,9 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
             written.failed_commands, written.skipped_commands, written.running_commands
         ));
     }
+    if let Some(line) = connections(&report.streams) {
+        add(line);
+    }
     for domain in &report.domains {
         let totals = &domain.sequence;
         let unit = if domain.version == 9 { "packets" } else { "records" };
@@ -172,4 +176,23 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
         add(format!("{} more packets from exporters too many to list", report.untracked_packets));
     }
     lines
+}
+
+/// What became of connections, if there were any.
+fn connections(streams: &StreamReport) -> Option<String> {
+    let list = |counts: &BTreeMap<&str, u64>| {
+        let counts: Vec<_> =
+            counts.iter().map(|(name, connections)| format!("{connections} {name}")).collect();
+        counts.join(", ")
+    };
+    let mut line = count(streams.connections, "connection");
+    for (what, counts) in [("closed", &streams.closed), ("refused", &streams.refused)] {
+        if !counts.is_empty() {
+            line += &format!("; {what}: {}", list(counts));
+        }
+    }
+    if streams.cut_octets > 0 {
+        line += &format!("; {} of messages that never were whole", count(streams.cut_octets, "octet"));
+    }
+    (streams.connections > 0).then_some(line)
 }

@@ -88,8 +88,26 @@ impl Watch {
             }
             Event::State(event) => self.say(state::sentence(event)),
             Event::Capture(error) => self.say(format_args!("{:#}", anyhow::Error::from(error))),
-            Event::Socket { address, error } => self.say(format_args!("{address}: {error}")),
+            Event::Socket { address, error } => self.once_said(format!("{address}: {error}")),
+            Event::Opened { exporter } if self.debug => {
+                self.say(format_args!("{}: connected", SocketAddr::from(exporter)));
+            }
+            Event::Refused { exporter, reason } => {
+                self.connection(exporter, reason.name(), format_args!("connection refused: {reason}"));
+            }
+            Event::Closed { exporter, reason, messages } if self.debug || !reason.is_regular() => {
+                let after = count(messages, "message");
+                let name = reason.name();
+                self.connection(exporter, name, format_args!("connection closed after {after}: {reason}"));
+            }
             _ => {}
+        }
+    }
+
+    /// Says what became of a connection, once for each address and reason.
+    fn connection(&mut self, exporter: Exporter, reason: &str, message: impl std::fmt::Display) {
+        if self.is_new(format!("{} {reason}", exporter.address)) {
+            self.say(format_args!("{}: {message}", SocketAddr::from(exporter)));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use netflow_collector::{Collector, Config, Event, Inlet, Output, Source};
+use netflow_collector::{Collector, Config, Event, Inlet, Listen, Output, Source};
 use netflow_doctor::{Diagnosis, Doctor};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
@@ -22,13 +22,13 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Listens as long as it is told to, or until a signal comes.
 pub(super) fn listen(args: &args::Doctor) -> anyhow::Result<Diagnosis> {
-    let mut config = Config::new(Source::Udp(addresses(args)?));
+    let mut config = Config::new(Source::Listen(addresses(args)?.into_iter().map(Listen::udp).collect()));
     config.session = input::session_config(&args.decoding)?;
     let stop = signals::stop_flag().context("cannot handle signals")?;
-    let inlet = Inlet::open(&config).map_err(explain_start)?;
+    let inlet = Inlet::open(&config).map_err(|error| explain_start(error, "-p"))?;
     let doctor = Arc::new(Mutex::new(Doctor::new()));
     let collector = Collector::start(&config, inlet, vec![Patient(Arc::clone(&doctor))]);
-    let collector = collector.map_err(explain_start)?;
+    let collector = collector.map_err(|error| explain_start(error, "-p"))?;
     let addresses: Vec<_> = collector.addresses().iter().map(ToString::to_string).collect();
     output::note(format_args!(
         "listening on {} (UDP) for {} s; Ctrl-C ends",

@@ -39,7 +39,8 @@ impl MessageSink for ToldBefore {
 impl Session {
     /// Says all that the session has learned, in the order in which another session is to take it with
     /// [`restore`](Self::restore): what options data said, with the elements that exporters described, as IPFIX
-    /// messages; templates, those that were not sent for longest first; data sets that wait. How many octets these
+    /// messages; templates, those that were not sent for longest first; data sets that wait. What ends with a
+    /// [connection](super::StreamId) is left out. How many octets these
     /// take is bounded by [`Limits`](super::Limits), as what is kept is.
     pub fn snapshot(&self, mut each: impl FnMut(SnapshotPacket<'_>)) {
         self.options.say_again(|address, octets| {

@@ -1,0 +1,213 @@
+//! One connection: octets in, messages out.
+
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+use netflow_templates::StreamId;
+use rustls::ServerConnection;
+
+use super::ending::{Closing, Refusal};
+use super::framing::Framer;
+use super::tls;
+
+/// Octets that are read at once: as many as an SCTP message has at most, or a shorter read would split it.
+pub(super) const READ: usize = 64 << 10;
+/// Reads in one turn, after which other connections have theirs.
+const READS: usize = 4;
+
+/// How a turn of a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There may be more to read.
+    More,
+    /// There is no more until the system says so.
+    Empty,
+}
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(super) enum Over {
+    Refused(Refusal),
+    Closed(Closing),
+}
+
+impl From<Closing> for Over {
+    fn from(closing: Closing) -> Self {
+        Self::Closed(closing)
+    }
+}
+
+/// One connection, of any transport: its socket does not block.
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    pub(super) tls: Option<Box<ServerConnection>>,
+    framer: Framer,
+    pub(super) peer: SocketAddr,
+    pub(super) stream: StreamId,
+    pub(super) shard: usize,
+    pub(super) opened: Instant,
+    /// When the last message was whole.
+    pub(super) heard: Instant,
+    /// When the octets that are no whole message yet began to come.
+    pub(super) partial_since: Option<Instant>,
+    pub(super) messages: u64,
+    /// Whether it waits for its turn.
+    pub(super) is_ready: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        socket: TcpStream,
+        tls: Option<ServerConnection>,
+        peer: SocketAddr,
+        stream: StreamId,
+        shard: usize,
+        now: Instant,
+    ) -> Self {
+        Self {
+            socket,
+            tls: tls.map(Box::new),
+            framer: Framer::default(),
+            peer,
+            stream,
+            shard,
+            opened: now,
+            heard: now,
+            partial_since: None,
+            messages: 0,
+            is_ready: false,
+        }
+    }
+
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Octets of a message that is not whole.
+    pub(super) fn partial(&self) -> usize {
+        self.framer.partial()
+    }
+
+    /// Reads what there is, for some time, and hands each whole message on.
+    pub(super) fn turn(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        mut message: impl FnMut(&[u8]),
+    ) -> Result<Turn, Over> {
+        for _ in 0..READS {
+            let read = match self.tls {
+                Some(_) => self.read_tls(scratch, now, &mut message)?,
+                None => match self.socket.read(scratch) {
+                    Ok(0) => return Err(self.ended().into()),
+                    Ok(octets) => {
+                        self.take(&scratch[..octets], now, &mut message)?;
+                        true
+                    }
+                    Err(error) => read_again(error, false)?,
+                },
+            };
+            if !read {
+                return Ok(Turn::Empty);
+            }
+        }
+        Ok(Turn::More)
+    }
+
+    /// Takes octets from the socket to TLS, and what is in them from TLS; false when there are none.
+    fn read_tls(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        message: &mut impl FnMut(&[u8]),
+    ) -> Result<bool, Over> {
+        let Some(tls) = &mut self.tls else { return Ok(false) };
+        let handshaking = tls.is_handshaking();
+        let read = match tls.read_tls(&mut self.socket) {
+            Ok(0) => None,
+            Ok(_) => Some(true),
+            Err(error) => Some(read_again(error, handshaking)?),
+        };
+        let processed = tls.process_new_packets();
+        // The handshake's next part, or an alert that says why this is the end.
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.socket) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if would_block(&error) => break,
+                Err(_) if processed.is_err() => break,
+                Err(error) => return Err(failed(handshaking, error)),
+            }
+        }
+        if let Err(error) = processed {
+            return Err(match handshaking {
+                true => Over::Refused(tls::refusal(error)),
+                false => Closing::Tls(error.to_string()).into(),
+            });
+        }
+        loop {
+            let Some(tls) = &mut self.tls else { return Ok(false) };
+            match tls.reader().read(scratch) {
+                // The exporter said that this is the end.
+                Ok(0) => return Err(self.ended().into()),
+                Ok(octets) => self.take(&scratch[..octets], now, message)?,
+                Err(error) if would_block(&error) => break,
+                // It did not, but there is no more.
+                Err(_) => break,
+            }
+        }
+        match read {
+            Some(read) => Ok(read),
+            None if handshaking => {
+                Err(Over::Refused(Refusal::Handshake("the exporter closed the connection".into())))
+            }
+            None => Err(self.ended().into()),
+        }
+    }
+
+    fn take(&mut self, octets: &[u8], now: Instant, message: &mut impl FnMut(&[u8])) -> Result<(), Closing> {
+        let before = self.messages;
+        let pushed = self.framer.push(octets, |octets| {
+            self.messages += 1;
+            message(octets);
+        });
+        let whole = self.messages > before;
+        if whole {
+            self.heard = now;
+        }
+        self.partial_since = match self.framer.partial() {
+            0 => None,
+            _ if whole => Some(now),
+            _ => self.partial_since.or(Some(now)),
+        };
+        Ok(pushed?)
+    }
+
+    fn ended(&self) -> Closing {
+        match self.framer.partial() {
+            0 => Closing::Exporter,
+            octets => Closing::CutOff(octets),
+        }
+    }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Whether to read again; false when there is nothing.
+fn read_again(error: io::Error, handshaking: bool) -> Result<bool, Over> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(false),
+        io::ErrorKind::Interrupted => Ok(true),
+        _ => Err(failed(handshaking, error)),
+    }
+}
+
+fn failed(handshaking: bool, error: io::Error) -> Over {
+    match handshaking {
+        true => Over::Refused(Refusal::Handshake(error.to_string())),
+        false => Closing::Failed(error).into(),
+    }
+}
