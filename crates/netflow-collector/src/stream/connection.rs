@@ -211,3 +211,79 @@ fn failed(handshaking: bool, error: io::Error) -> Over {
         false => Closing::Failed(error).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+
+    use netflow_wire::ipfix;
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    fn message(length: u16) -> Vec<u8> {
+        let mut message = vec![7; length.into()];
+        message[..2].copy_from_slice(&ipfix::VERSION.to_be_bytes());
+        message[2..4].copy_from_slice(&length.to_be_bytes());
+        message
+    }
+
+    /// A connection of a kind of socket, and the exporter's end of it.
+    fn pair(kind: Type) -> (Connection, Socket) {
+        let (ours, theirs) = Socket::pair(Domain::UNIX, kind, None).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let peer = "192.0.2.1:4739".parse().unwrap();
+        let socket = OwnedFd::from(ours).into();
+        (Connection::new(socket, None, peer, StreamId::FIRST, 0, Instant::now()), theirs)
+    }
+
+    /// Lengths of all messages that have come, and how that ended.
+    fn turns(connection: &mut Connection) -> (Vec<usize>, Result<Turn, Over>) {
+        let (mut scratch, mut lengths) = (vec![0; READ], Vec::new());
+        loop {
+            match connection.turn(&mut scratch, Instant::now(), |message| lengths.push(message.len())) {
+                Ok(Turn::More) => {}
+                end => return (lengths, end),
+            }
+        }
+    }
+
+    #[test]
+    fn sockets_that_keep_messages_apart_give_the_same_as_those_that_do_not() {
+        // What SCTP gives: a read takes octets of one message, the longest included, and no more.
+        for kind in [Type::SEQPACKET, Type::STREAM] {
+            let (mut connection, mut exporter) = pair(kind);
+            for length in [16, 1_400, 65_535, 17] {
+                exporter.write_all(&message(length)).unwrap();
+            }
+            let (lengths, end) = turns(&mut connection);
+            assert_eq!((&lengths[..], end.unwrap()), (&[16, 1_400, 65_535, 17][..], Turn::Empty), "{kind:?}");
+            // A message in pieces.
+            for octets in message(300).chunks(90) {
+                exporter.write_all(octets).unwrap();
+            }
+            drop(exporter);
+            let (lengths, end) = turns(&mut connection);
+            assert_eq!(lengths, [300]);
+            assert!(matches!(end, Err(Over::Closed(Closing::Exporter))), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_is_remembered_by_its_first_octet() {
+        let (mut connection, mut exporter) = pair(Type::STREAM);
+        exporter.write_all(&message(40)[..10]).unwrap();
+        let _ = turns(&mut connection);
+        let begun = connection.partial_since.unwrap();
+        exporter.write_all(&message(40)[10..39]).unwrap();
+        let _ = turns(&mut connection);
+        assert_eq!((connection.partial_since, connection.partial()), (Some(begun), 39));
+        exporter.write_all(&[[7].to_vec(), message(16)].concat()).unwrap();
+        assert_eq!(turns(&mut connection).0, [40, 16]);
+        assert_eq!((connection.partial_since, connection.messages), (None, 2));
+        exporter.write_all(&message(16)[..3]).unwrap();
+        drop(exporter);
+        assert!(matches!(turns(&mut connection).1, Err(Over::Closed(Closing::CutOff(3)))));
+    }
+}
