@@ -189,8 +189,10 @@ impl Domain {
 }
 
 fn trackers(domains: &Domains) -> impl Iterator<Item = (DomainKey, &SequenceTracker)> {
-    // Those of connections end with them.
-    let of_datagrams = domains.iter().filter(|(_, domain)| domain.tracker.totals().packets > 0);
+    // Those of connections end with them. One that was restored has seen no packet yet, either.
+    let is_of_streams =
+        |domain: &Domain| domain.tracker.totals().packets == 0 && domain.streams.totals.packets > 0;
+    let of_datagrams = domains.iter().filter(move |(_, domain)| !is_of_streams(domain));
     of_datagrams.map(|(&key, domain)| (key, &domain.tracker))
 }
 

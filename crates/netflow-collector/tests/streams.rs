@@ -1,6 +1,6 @@
 //! Connections, from the side of exporters.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -93,20 +93,27 @@ impl Watch {
                 self.say(format_args!("{}: connected", SocketAddr::from(exporter)));
             }
             Event::Refused { exporter, reason } => {
-                self.connection(exporter, reason.name(), format_args!("connection refused: {reason}"));
+                let of = if reason.is_of_all() { None } else { Some(exporter) };
+                self.connection(exporter, of, reason.name(), format_args!("connection refused: {reason}"));
             }
             Event::Closed { exporter, reason, messages } if self.debug || !reason.is_regular() => {
                 let after = count(messages, "message");
-                let name = reason.name();
-                self.connection(exporter, name, format_args!("connection closed after {after}: {reason}"));
+                let (of, name) = (if reason.is_of_all() { None } else { Some(exporter) }, reason.name());
+                self.connection(exporter, of, name, format_args!("connection closed after {after}: {reason}"));
             }
             _ => {}
         }
     }
 
-    /// Says what became of a connection, once for each address and reason.
-    fn connection(&mut self, exporter: Exporter, reason: &str, message: impl std::fmt::Display) {
-        if self.is_new(format!("{} {reason}", exporter.address)) {
+    /// Says what became of a connection: once for each reason and address, or once for all addresses.
+    fn connection(
+        &mut self,
+        exporter: Exporter,
+        of: Option<Exporter>,
+        reason: &str,
+        message: impl std::fmt::Display,
+    ) {
+        if self.is_new(format!("{:?} {reason}", of.map(|exporter| exporter.address))) {
             self.say(format_args!("{}: {message}", SocketAddr::from(exporter)));
         }
     }

@@ -80,6 +80,11 @@ impl Refusal {
             Self::SlowHandshake(_) => "TLS handshake too slow",
         }
     }
+
+    /// Whether it is for what others do, and not for anything of this exporter.
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, Self::Connections(_))
+    }
 }
 
 impl Closing {
@@ -96,6 +101,11 @@ impl Closing {
             Self::MadeRoom => "silent, to make room",
             Self::Stopped => "collector ended",
         }
+    }
+
+    /// Whether it is for what others do, and not for anything of this exporter.
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, Self::MadeRoom)
     }
 
     /// Whether it is nothing to worry about.
