@@ -33,12 +33,16 @@ pub(crate) use tls::TlsServer;
 
 /// How often it is looked for connections whose time is over, and whether to stop.
 const TICK: Duration = Duration::from_millis(100);
+/// A look that is so late was held up by a shard, or the machine: no exporter is to blame for the time that passed.
+const LATE: Duration = Duration::from_secs(1);
 /// How long octets gather after a look at the connections that found some: reading many at once is cheaper.
 const NAP: Duration = Duration::from_millis(1);
+/// Octets of a batch that messages read at once may take: the shortest take six times their own.
+const ROOM: usize = 6 * READ;
 /// Connections taken from a socket in a row.
 const ACCEPTS: usize = 256;
 /// Turns of a connection when the collector stops: its receive buffer holds less.
-const LAST_TURNS: usize = 256;
+const LAST_TURNS: usize = 1_024;
 
 /// Takes connections from sockets, messages from these, and gives each message to the shard of its exporter. When
 /// that is busy it reads no more, and so the exporter has to wait: nothing is dropped.
@@ -132,12 +136,13 @@ impl StreamReceiver {
             }
             read = self.read_all(&mut scratch, now);
             self.hand_on();
-            if now.saturating_duration_since(looked) >= TICK {
+            let since = now.saturating_duration_since(looked);
+            if since >= TICK {
                 looked = now;
                 if std::mem::take(&mut self.is_refused) {
                     waiting.fill(true);
                 }
-                self.close_overdue(now);
+                self.close_overdue(now, since);
             }
             if read && self.ready.is_empty() {
                 std::thread::sleep(NAP);
@@ -234,19 +239,25 @@ impl StreamReceiver {
             let Some(Some(connection)) = self.connections.get_mut(place) else { continue };
             connection.is_ready = false;
             let shard = connection.shard;
-            if !self.batches[shard].has_room(READ) {
-                self.shards.try_send(shard, &mut self.batches[shard]);
-            }
-            if self.batches[shard].has_room(READ) {
+            if self.has_room(shard) {
                 read = true;
                 if self.turn(place, scratch, now) == Turn::More {
                     self.wake(place);
                 }
-            } else {
+            } else if let Some(Some(connection)) = self.connections.get_mut(place) {
+                connection.held_up(now);
                 self.wake(place);
             }
         }
         read
+    }
+
+    /// Whether the batch of a shard takes all that is read at once, after it was handed on if need be.
+    fn has_room(&mut self, shard: usize) -> bool {
+        if !self.batches[shard].has_room(ROOM) {
+            self.shards.try_send(shard, &mut self.batches[shard]);
+        }
+        self.batches[shard].has_room(ROOM)
     }
 
     /// One turn of a connection. What it completes goes to the batch of its shard.
@@ -260,7 +271,6 @@ impl StreamReceiver {
         let turn = connection.turn(scratch, now, |message| {
             messages += 1;
             octets += message.len();
-            // There was room for what is read at once, but short messages take more than their octets.
             push(shards, shard, batch, counters, peer, arrival, message);
         });
         Counters::add(&self.counters.received, messages);
@@ -282,6 +292,7 @@ impl StreamReceiver {
         let Some(mut connection) = self.connections.get_mut(place).and_then(Option::take) else { return };
         let Connection { peer, shard, stream, messages, .. } = connection;
         let _ = self.poll.registry().deregister(&mut SourceFd(&connection.socket.as_raw_fd()));
+        connection.say_goodbye();
         // With something left to read the system would reset the connection, and an alert of TLS would be lost.
         let _ = connection.socket.read(&mut [0; 4_096]);
         let _ = connection.socket.shutdown(Shutdown::Write);
@@ -325,7 +336,10 @@ impl StreamReceiver {
         }
     }
 
-    fn close_overdue(&mut self, now: Instant) {
+    fn close_overdue(&mut self, now: Instant, since: Duration) {
+        if since > LATE {
+            self.connections.iter_mut().flatten().for_each(|connection| connection.held_up(now));
+        }
         for place in 0..self.connections.len() {
             let Some(connection) = &self.connections[place] else { continue };
             if let Some(over) = overdue(connection, &self.limits, now) {

@@ -31,10 +31,19 @@ fn listen(limits: StreamLimits) -> (PacketListener, SocketAddr) {
 
 /// A message of one record, with or without its template.
 fn message(sequence_number: u32, template: bool) -> Vec<u8> {
+    message_with(sequence_number, template, 0)
+}
+
+/// The same, with so many octets more in the record.
+fn message_with(sequence_number: u32, template: bool, more: u16) -> Vec<u8> {
     let mut message =
         MessageEncoder::new(Header::Ipfix(ipfix::Header { sequence_number, ..ipfix::Header::default() }));
     if template {
-        let fields = vec![FieldSpecifier::iana(1, 4)];
+        let mut fields = vec![FieldSpecifier::iana(1, 4)];
+        if more > 0 {
+            // ipHeaderPacketSection
+            fields.push(FieldSpecifier::iana(313, more));
+        }
         message.template(&TemplateDefinition {
             template_id: 256,
             scope_count: 0,
@@ -43,7 +52,7 @@ fn message(sequence_number: u32, template: bool) -> Vec<u8> {
             offset: 0,
         });
     }
-    message.begin_set(256).octets(&sequence_number.to_be_bytes());
+    message.begin_set(256).octets(&sequence_number.to_be_bytes()).octets(&vec![7; more.into()]);
     message.finish()
 }
 
@@ -225,26 +234,35 @@ fn an_address_has_so_many_connections_and_no_more() {
     assert!(report.streams.refused["too many of one address"] >= 1);
 }
 
-#[test]
-fn who_sends_faster_than_is_decoded_waits_and_nothing_is_dropped() {
-    const MESSAGES: u32 = 60_000;
-    let config = Config { queue: 1, ..config(Transport::Tcp, StreamLimits::default()) };
+/// An exporter that sends messages with so many octets more, and a collector that is slow to decode any.
+fn send_to_a_slow_collector(messages: u32, more: u16) {
+    // Messages are cut wherever reading stops; that is no fault of the exporter's.
+    let limits = StreamLimits { message: Duration::from_secs(1), ..StreamLimits::default() };
+    let config = Config { queue: 1, ..config(Transport::Tcp, limits) };
     let mut listener = PacketListener::start(&config).unwrap();
     let address = listener.addresses()[0];
     let exporter = thread::spawn(move || {
         let mut connection = TcpStream::connect(address).unwrap();
-        for number in 0..MESSAGES {
-            connection.write_all(&message(number, number == 0)).unwrap();
+        let octets: Vec<u8> =
+            (0..messages).flat_map(|number| message_with(number, number == 0, more)).collect();
+        for piece in octets.chunks(10_007) {
+            connection.write_all(piece).unwrap();
         }
     });
     // Queues fill.
-    thread::sleep(Duration::from_millis(300));
-    for number in 0..MESSAGES {
+    thread::sleep(Duration::from_secs(3));
+    for number in 0..messages {
         assert_eq!(next(&mut listener).flows[0].bytes_raw, u64::from(number));
     }
     exporter.join().unwrap();
     let report = listener.stop();
-    assert_eq!((report.received, report.dropped), (MESSAGES.into(), 0));
+    assert_eq!((report.received, report.dropped), (messages.into(), 0));
+}
+
+#[test]
+fn who_sends_faster_than_is_decoded_waits_and_nothing_is_dropped() {
+    send_to_a_slow_collector(60_000, 0);
+    send_to_a_slow_collector(6_000, 1_200);
 }
 
 /// Counts nothing.

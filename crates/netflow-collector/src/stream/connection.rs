@@ -13,8 +13,6 @@ use super::tls;
 
 /// Octets that are read at once: as many as an SCTP message has at most, or a shorter read would split it.
 pub(super) const READ: usize = 64 << 10;
-/// Reads in one turn, after which other connections have theirs.
-const READS: usize = 4;
 
 /// How a turn of a connection ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,30 +87,39 @@ impl Connection {
         self.framer.partial()
     }
 
-    /// Reads what there is, for some time, and hands each whole message on.
+    /// The collector did not read from it: its times begin anew.
+    pub(super) fn held_up(&mut self, now: Instant) {
+        (self.opened, self.heard) = (now, now);
+        self.partial_since = self.partial_since.map(|_| now);
+    }
+
+    /// Tells TLS's other side that this is the end, if it takes that at once.
+    pub(super) fn say_goodbye(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = tls.write_tls(&mut self.socket);
+        }
+    }
+
+    /// Reads once, and hands each whole message on.
     pub(super) fn turn(
         &mut self,
         scratch: &mut [u8],
         now: Instant,
         mut message: impl FnMut(&[u8]),
     ) -> Result<Turn, Over> {
-        for _ in 0..READS {
-            let read = match self.tls {
-                Some(_) => self.read_tls(scratch, now, &mut message)?,
-                None => match self.socket.read(scratch) {
-                    Ok(0) => return Err(self.ended().into()),
-                    Ok(octets) => {
-                        self.take(&scratch[..octets], now, &mut message)?;
-                        true
-                    }
-                    Err(error) => read_again(error, false)?,
-                },
-            };
-            if !read {
-                return Ok(Turn::Empty);
-            }
-        }
-        Ok(Turn::More)
+        let read = match self.tls {
+            Some(_) => self.read_tls(scratch, now, &mut message)?,
+            None => match self.socket.read(scratch) {
+                Ok(0) => return Err(self.ended().into()),
+                Ok(octets) => {
+                    self.take(&scratch[..octets], now, &mut message)?;
+                    true
+                }
+                Err(error) => read_again(error, false)?,
+            },
+        };
+        Ok(if read { Turn::More } else { Turn::Empty })
     }
 
     /// Takes octets from the socket to TLS, and what is in them from TLS; false when there are none.
