@@ -12,6 +12,8 @@ use collectors::{COLLECTORS, Collector};
 use search::{Highest, Patience, Tried, highest};
 use table::Row;
 
+pub(crate) use cost::cpu_of_children;
+
 mod attempt;
 mod collectors;
 mod cost;

@@ -11,6 +11,7 @@ mod codegen;
 mod documented;
 mod fixtures;
 mod fuzz;
+mod generate_bench;
 mod interop;
 mod load;
 mod programs;
@@ -34,6 +35,8 @@ enum Task {
     Fixtures(fixtures::Args),
     /// Feeds nf hostile input: fuzzing, mutated packets, worst cases.
     Fuzz(fuzz::Args),
+    /// Measures how many packets nf generate sends from one core, beside nfreplay.
+    GenerateBench(generate_bench::Args),
     /// Exchanges files with PyPI `netflow`, and compares the connections that both find.
     Interop(interop::Args),
     /// Finds the highest rates without loss of nf, nfcapd and nfacctd, and what a flow costs each.
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Task::Codegen(args) => codegen::run(&args),
         Task::Fixtures(args) => fixtures::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::GenerateBench(args) => generate_bench::run(&args),
         Task::Interop(args) => interop::run(&args),
         Task::Load(args) => load::run(&args),
     }

@@ -32,7 +32,7 @@ impl Meter {
     pub(super) fn begin() -> anyhow::Result<Self> {
         // What outlives the program that started it is ours to wait for.
         set_child_subreaper(Some(Pid::INIT))?;
-        Ok(Self { before: of_children()?, memory: 0 })
+        Ok(Self { before: cpu_of_children()?, memory: 0 })
     }
 
     /// Notes the memory that a program has taken so far.
@@ -44,7 +44,7 @@ impl Meter {
 
     /// Leaves out what programs took that have ended meanwhile, such as the sender.
     pub(super) fn leave_out_ended(&mut self) -> anyhow::Result<()> {
-        self.before = of_children()?;
+        self.before = cpu_of_children()?;
         Ok(())
     }
 
@@ -63,7 +63,7 @@ impl Meter {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Cost { cpu: of_children()?.saturating_sub(self.before), memory: self.memory })
+        Ok(Cost { cpu: cpu_of_children()?.saturating_sub(self.before), memory: self.memory })
     }
 }
 
@@ -83,7 +83,7 @@ fn kill_children() {
 }
 
 /// Processor time of all children that have ended.
-fn of_children() -> anyhow::Result<Duration> {
+pub(crate) fn cpu_of_children() -> anyhow::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(micros.try_into()?))
