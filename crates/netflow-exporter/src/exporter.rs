@@ -23,6 +23,7 @@ mod template;
 pub use config::{ConfigError, ExporterConfig, Refresh};
 pub use habits::{Announcement, Count, Grouping, Habits, HeaderClock, OptionsFrom, Padding, Sequence};
 pub use options::{OptionsTable, SAMPLER_ID, SamplingStyle};
+use template::Choice;
 pub(crate) use template::fields;
 pub use template::{FlowTemplate, Takes};
 
@@ -77,7 +78,7 @@ pub struct ExporterStatistics {
     /// Flows that no template takes (IPv6 in the fixed versions), or whose record is too long for a packet: these
     /// were not exported.
     pub left_out: u64,
-    /// Records with a value that did not fit its field, which has the nearest that does.
+    /// Records, of options too, with a value that did not fit its field, which has the nearest that does.
     pub cut: u64,
 }
 
@@ -106,7 +107,7 @@ pub enum Source {
 #[derive(Debug)]
 struct Compiled {
     id: u16,
-    takes: Takes,
+    takes: Choice,
     plan: EncodePlan,
     /// The template record.
     announcement: Vec<u8>,
@@ -120,7 +121,8 @@ struct Compiled {
 struct CompiledOptions {
     id: u16,
     announcement: Vec<u8>,
-    records: Vec<Vec<u8>>,
+    /// Each with whether all of its values fit.
+    records: Vec<(Vec<u8>, bool)>,
 }
 
 /// What was sent under one observation domain.

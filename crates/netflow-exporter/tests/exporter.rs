@@ -229,6 +229,23 @@ fn options_data_are_joined_with_the_flows() {
 }
 
 #[test]
+fn long_names_in_options_data_are_whole_in_ipfix_and_cut_and_counted_in_v9() {
+    let name = "n".repeat(300);
+    for (version, kept, cut) in [(Version::Ipfix, 300, 0), (Version::V9, 32, 1)] {
+        let options = vec![OptionsTable::interfaces(version, 301, [(1, name.clone()), (2, "eth0".into())])];
+        let mut exporter = Exporter::new(ExporterConfig { options, ..config(version) }).unwrap();
+        exporter.announce(NOW);
+        let packet = exporter.next_packet().unwrap().octets.to_vec();
+        let names: Vec<_> = packet.split(|&octet| octet != b'n').map(<[u8]>::len).collect();
+        assert_eq!(names.into_iter().max(), Some(kept));
+        assert_eq!(exporter.statistics().cut, cut);
+    }
+    let options = vec![OptionsTable::interfaces(Version::Ipfix, 301, [(1, "n".repeat(1_500))])];
+    let error = Exporter::new(ExporterConfig { options, ..config(Version::Ipfix) }).unwrap_err();
+    assert!(matches!(error, ConfigError::TooLong { id: 301, .. }), "{error}");
+}
+
+#[test]
 fn v5_says_its_sampling_rate_in_the_header() {
     let read = one(ExporterConfig { sampling: 100, ..config(Version::V5) }, &flow(0, NOW));
     assert_eq!((read.sampling_rate, read.sampling_source), (100, SamplingSource::Header));

@@ -55,13 +55,14 @@ impl Exporter {
             self.put_template(id, |out| out.extend_from_slice(octets), octets.len());
         }
         for table in &options {
-            for record in &table.records {
+            for (record, fits) in &table.records {
                 let set = self.room(table.id, Content::Options, record.len());
                 let set = self.draft.set(set);
                 set.octets.extend_from_slice(record);
                 set.records += 1;
                 self.draft.length += record.len();
                 self.draft.options += 1;
+                self.statistics.cut += u64::from(!fits);
             }
         }
         self.options = options;

@@ -9,6 +9,7 @@ use netflow_wire::{FieldSpecifier, TemplateDefinition, element_id as ie, enterpr
 
 use super::draft::SET_HEADER;
 use super::habits::Padding;
+use super::template::Choice;
 use super::{Compiled, CompiledOptions, ConfigError, ExporterConfig, FlowTemplate, Takes};
 use crate::Version;
 
@@ -51,7 +52,7 @@ pub(super) fn all(
         definition.append_to(ipfix, &mut announcement);
         check_length(config, table.id, announcement.len())?;
         let records: Vec<_> = table.rows.iter().map(|row| table.record(registry, row)).collect();
-        for record in &records {
+        for (record, _) in &records {
             check_length(config, table.id, record.len())?;
         }
         options.push(CompiledOptions { id: table.id, announcement, records });
@@ -91,7 +92,7 @@ fn fixed(version: Version, registry: &Registry) -> Result<Compiled, ConfigError>
     let takes = if layout.fields.iter().any(is_address) { Takes::IPV4 } else { Takes::ALL };
     Ok(Compiled {
         id: 0,
-        takes,
+        takes: Choice::new(takes),
         plan: EncodePlan::compile(registry, layout.fields),
         announcement: Vec::new(),
         announced: true,
@@ -121,7 +122,7 @@ fn flows(
     let mut announcement = Vec::new();
     definition.append_to(config.version == Version::Ipfix, &mut announcement);
     check_length(config, id, announcement.len())?;
-    Ok(Compiled { id, takes, plan, announcement, announced: false, set: (0, 0) })
+    Ok(Compiled { id, takes: Choice::new(takes), plan, announcement, announced: false, set: (0, 0) })
 }
 
 fn check_fields(

@@ -121,29 +121,34 @@ impl OptionsTable {
         }
     }
 
-    /// The octets of a record.
-    pub(crate) fn record(&self, registry: &Registry, row: &[Value<'static>]) -> Vec<u8> {
-        let mut record = Vec::new();
+    /// The octets of a record, and whether all values fit their fields; one that does not is cut.
+    pub(crate) fn record(&self, registry: &Registry, row: &[Value<'static>]) -> (Vec<u8>, bool) {
+        let (mut record, mut fits) = (Vec::new(), true);
         for (place, field) in self.scopes.iter().chain(&*self.fields).enumerate() {
             let value = row.get(place).unwrap_or(&Value::Absent);
             let data_type = registry.element(field.enterprise, field.id).data_type;
             let length = if field.length == VARIABLE_LENGTH {
                 let length = match value {
-                    Value::String(text) => text.len().min(254),
-                    Value::Octets(octets) => octets.len().min(254),
+                    Value::String(text) => text.len(),
+                    Value::Octets(octets) => octets.len(),
                     Value::Absent => 0,
                     _ => usize::from(data_type.full_length()).min(254),
                 };
-                record.push(length as u8);
+                // RFC 7011, section 7. More than that has no place in a packet anyway.
+                let length = length.min(usize::from(u16::MAX));
+                match u8::try_from(length) {
+                    Ok(short @ ..=254) => record.push(short),
+                    _ => record.extend([255, (length >> 8) as u8, length as u8]),
+                }
                 length
             } else {
                 field.length.into()
             };
             let start = record.len();
             record.resize(start + length, 0);
-            data_type.encode(value, &mut record[start..]);
+            fits &= data_type.encode(value, &mut record[start..]);
         }
-        record
+        (record, fits)
     }
 }
 

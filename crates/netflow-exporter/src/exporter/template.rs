@@ -147,22 +147,38 @@ impl Takes {
     pub const fn event(self) -> Self {
         Self { event: Some(true), ..self }
     }
+}
+
+/// [`Takes`], with the columns that it asks for found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    takes: Takes,
+    reverse: [Option<&'static Column>; 2],
+    event: [Option<&'static Column>; 2],
+}
+
+impl Choice {
+    pub(super) fn new(takes: Takes) -> Self {
+        let reverse = ["reverse_bytes", "reverse_packets"].map(column);
+        let event = ["fw_event", "nat_event"].map(column);
+        Self { takes, reverse, event }
+    }
 
     /// Whether a flow is one of these.
     #[inline]
-    pub(crate) fn takes(&self, flow: &FlowRef<'_>) -> bool {
-        self.family.is_none_or(|family| flow.ip_family() == family)
-            && self.icmp.is_none_or(|icmp| matches!(flow.proto(), 1 | 58) == icmp)
-            && self.direction.is_none_or(|direction| flow.direction().unwrap_or(0) == direction)
-            && self.reverse.is_none_or(|reverse| has(flow, &["reverse_bytes", "reverse_packets"]) == reverse)
-            && self.event.is_none_or(|event| has(flow, &["fw_event", "nat_event"]) == event)
+    pub(super) fn takes(&self, flow: &FlowRef<'_>) -> bool {
+        let Takes { family, icmp, direction, reverse, event } = self.takes;
+        family.is_none_or(|family| flow.ip_family() == family)
+            && icmp.is_none_or(|icmp| matches!(flow.proto(), 1 | 58) == icmp)
+            && direction.is_none_or(|direction| flow.direction().unwrap_or(0) == direction)
+            && reverse.is_none_or(|reverse| has(flow, &self.reverse) == reverse)
+            && event.is_none_or(|event| has(flow, &self.event) == event)
     }
 }
 
 /// Whether one of some columns has a value, which are all rare ones.
-fn has(flow: &FlowRef<'_>, columns: &[&str]) -> bool {
-    let has = |name: &&str| column(name).is_some_and(|column| column.get(*flow) != Cell::Null);
-    flow.has_rare() && columns.iter().any(has)
+fn has(flow: &FlowRef<'_>, columns: &[Option<&'static Column>]) -> bool {
+    flow.has_rare() && columns.iter().flatten().any(|column| column.get(*flow) != Cell::Null)
 }
 
 /// Templates of flows whose exporter does not say which.
@@ -185,7 +201,7 @@ const V9_IPV4: &[FieldSpecifier] = fields!(
     FLOW_START_SYS_UP_TIME 4, FLOW_END_SYS_UP_TIME 4, SOURCE_TRANSPORT_PORT 2, DESTINATION_TRANSPORT_PORT 2,
     BGP_SOURCE_AS_NUMBER 4, BGP_DESTINATION_AS_NUMBER 4,
     SOURCE_IPV4_PREFIX_LENGTH 1, DESTINATION_IPV4_PREFIX_LENGTH 1, TCP_CONTROL_BITS 1,
-    PROTOCOL_IDENTIFIER 1, IP_CLASS_OF_SERVICE 1, FLOW_DIRECTION 1, IP_VERSION 1,
+    PROTOCOL_IDENTIFIER 1, IP_CLASS_OF_SERVICE 1, FLOW_DIRECTION 1, IP_VERSION 1, ICMP_TYPE_CODE_IPV4 2,
 );
 
 const V9_IPV6: &[FieldSpecifier] = fields!(
@@ -194,7 +210,7 @@ const V9_IPV6: &[FieldSpecifier] = fields!(
     FLOW_START_SYS_UP_TIME 4, FLOW_END_SYS_UP_TIME 4, SOURCE_TRANSPORT_PORT 2, DESTINATION_TRANSPORT_PORT 2,
     BGP_SOURCE_AS_NUMBER 4, BGP_DESTINATION_AS_NUMBER 4,
     SOURCE_IPV6_PREFIX_LENGTH 1, DESTINATION_IPV6_PREFIX_LENGTH 1, TCP_CONTROL_BITS 1,
-    PROTOCOL_IDENTIFIER 1, IP_CLASS_OF_SERVICE 1, FLOW_DIRECTION 1, IP_VERSION 1,
+    PROTOCOL_IDENTIFIER 1, IP_CLASS_OF_SERVICE 1, FLOW_DIRECTION 1, IP_VERSION 1, ICMP_TYPE_CODE_IPV6 2,
 );
 
 macro_rules! ipfix_fields {

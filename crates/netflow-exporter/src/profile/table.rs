@@ -290,7 +290,7 @@ pub static PROFILES: &[Profile] = &[
         habits: habits! { options: OptionsFrom::OtherDomain(1) },
         domain: 256,
         sampling: 512,
-        findings: &["icmp_in_port", "sampling_other_domain", "template_every_packet"],
+        findings: &["sampling_other_domain", "template_every_packet"],
         ..Profile::STANDARD
     },
     Profile {
