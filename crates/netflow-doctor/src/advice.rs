@@ -168,6 +168,11 @@ impl Finding {
                 "Find out why it started again (log, power, memory); what it had in its cache is lost each time.",
                 &[],
             ),
+            Kind::UptimeWrapped { .. } => advice(
+                "Nothing here: times are right. Other collectors may take it for a restart, and date the flows around \
+                 it by 49.7 days wrongly.",
+                &[],
+            ),
             Kind::SamplingContradiction { second, .. } if second.source == SamplingSource::Header => advice(
                 "Set one sampling rate for everything that the exporter exports; until then believe one of them \
                  (`--sampling N`).",

@@ -165,6 +165,9 @@ impl Clocks {
         if self.restarts > 0 {
             found(Severity::Warning, Kind::Restarted { times: self.restarts });
         }
+        if self.wraps > 0 {
+            found(Severity::Notice, Kind::UptimeWrapped { times: self.wraps });
+        }
         let drift = self.export - self.uptime;
         if drift.abs() <= DRIFT + self.export.abs() / DRIFT_PART || self.export < LEAST_EXPORT {
             return;
@@ -206,7 +209,7 @@ mod tests {
         let packets: Vec<_> =
             (0..20).map(|n| (n * 1_000, (u32::MAX - 9_500).wrapping_add(n as u32 * 1_000))).collect();
         let (kinds, clocks) = findings(&packets, false);
-        assert_eq!(kinds, []);
+        assert_eq!(kinds, [Kind::UptimeWrapped { times: 1 }]);
         assert_eq!(clocks.facts().wraps, 1);
     }
 

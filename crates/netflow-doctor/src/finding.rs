@@ -145,6 +145,11 @@ pub enum Kind {
         /// How often.
         times: u64,
     },
+    /// The exporter's uptime ran over, which it does after 49.7 days: that is no restart.
+    UptimeWrapped {
+        /// How often.
+        times: u64,
+    },
     /// Packets of several exporters come from one address, with one observation domain.
     SharedAddress {
         /// Exporters that can be told apart by when they started.

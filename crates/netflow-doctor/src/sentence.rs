@@ -69,6 +69,12 @@ impl fmt::Display for Kind {
                 write!(f, "{} had come before; they are counted once.", Share(*packets, *of, "packet"))
             }
             Self::Restarted { times } => write!(f, "The exporter started again {}.", Times(*times)),
+            Self::UptimeWrapped { times } => write!(
+                f,
+                "The exporter's uptime ran over {}: of 32 bits, in milliseconds, it does every 49.7 days. It did not \
+                 start again.",
+                Times(*times)
+            ),
             Self::SharedAddress { sources } => write!(
                 f,
                 "Packets of {sources} exporters come from this address and domain, as their uptimes alternate: \
