@@ -167,6 +167,9 @@ pub(crate) trait ColumnValue: Sized {
         false
     }
 
+    /// Appends the value alone to those gathered, whose rows the caller counts.
+    fn put_into(&self, _gathered: &mut Gathered) {}
+
     /// Resets to absent, keeping memory where there is some.
     fn clear(&mut self) {
         *self = Self::ABSENT;

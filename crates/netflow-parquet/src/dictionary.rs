@@ -10,23 +10,64 @@ use std::net::{IpAddr, Ipv4Addr};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+/// Places for keys that were asked for lately.
+const RECENT: usize = 1 << 12;
+/// The id of a place that is empty.
+const NONE: u32 = u32::MAX;
+
+/// What has ids.
+trait Key: Copy + Eq + Hash + Default {
+    /// A number whose highest bits differ for keys that differ a little. Not keyed: who knows it makes keys that
+    /// take each other's place, and are looked up in the table then.
+    fn spread(self) -> u64;
+}
+
+macro_rules! keys {
+    ($($type:ty: $fold:expr),*) => { $(
+        impl Key for $type {
+            #[inline]
+            fn spread(self) -> u64 {
+                let fold: fn($type) -> u64 = $fold;
+                fold(self).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            }
+        }
+    )* };
+}
+
+keys!(u32: |key| key.into(), u64: |key| key, i64: |key| key as u64, u128: |key| key as u64 ^ (key >> 64) as u64);
+
 /// Ids of keys.
 #[derive(Debug)]
 struct Ids<K> {
+    /// What is asked for often is found at its only place here, without a keyed hash and a large table.
+    recent: Vec<(K, u32)>,
     table: HashTable<(K, u32)>,
     state: RandomState,
 }
 
 impl<K> Default for Ids<K> {
     fn default() -> Self {
-        Self { table: HashTable::new(), state: RandomState::default() }
+        Self { recent: Vec::new(), table: HashTable::new(), state: RandomState::default() }
     }
 }
 
-impl<K: Copy + Eq + Hash> Ids<K> {
+impl<K: Key> Ids<K> {
     /// The id of a key; that of a new one is `next`, and the flag says so.
     #[inline]
     fn id(&mut self, key: K, next: u32) -> (u32, bool) {
+        let place = (key.spread() >> (u64::BITS - RECENT.ilog2())) as usize;
+        match self.recent.get(place) {
+            Some(&(known, id)) if known == key && id != NONE => return (id, false),
+            Some(_) => {}
+            None => self.recent.resize(RECENT, (K::default(), NONE)),
+        }
+        let (id, new) = self.id_in_table(key, next);
+        self.recent[place] = (key, id);
+        (id, new)
+    }
+
+    #[inline]
+    fn id_in_table(&mut self, key: K, next: u32) -> (u32, bool) {
         let hash = |key: &K| self.state.hash_one(key);
         let entry = self.table.entry(hash(&key), |(other, _)| *other == key, |(other, _)| hash(other));
         match entry {
@@ -39,7 +80,12 @@ impl<K: Copy + Eq + Hash> Ids<K> {
     }
 
     fn memory(&self) -> usize {
-        self.table.capacity() * (size_of::<(K, u32)>() + 1)
+        self.recent.capacity() * size_of::<(K, u32)>() + self.table.capacity() * (size_of::<(K, u32)>() + 1)
+    }
+
+    fn clear(&mut self) {
+        self.recent.clear();
+        self.table.clear();
     }
 }
 
@@ -80,6 +126,13 @@ impl Numbers {
         id
     }
 
+    /// The id of a small number that is known.
+    #[inline]
+    pub(crate) fn id_of_small(&self, number: i64) -> Option<u32> {
+        let id = *usize::try_from(number).ok().and_then(|number| self.small.get(number))?;
+        id.checked_sub(1)
+    }
+
     pub(crate) fn values(&self) -> &[i64] {
         &self.values
     }
@@ -90,7 +143,7 @@ impl Numbers {
 
     pub(crate) fn clear(&mut self) {
         self.small = [0; SMALL];
-        self.ids.table.clear();
+        self.ids.clear();
         self.values.clear();
     }
 }
@@ -110,7 +163,6 @@ pub(crate) struct Texts {
     /// The first octets of each text, as a number of the same order.
     beginnings: Vec<u64>,
     /// What was asked for last.
-    last_address: Option<(IpAddr, u32)>,
     last_text: Option<u32>,
 }
 
@@ -118,10 +170,6 @@ impl Texts {
     /// The id of an address, whose text is the canonical one.
     #[inline]
     pub(crate) fn address(&mut self, address: IpAddr) -> u32 {
-        match self.last_address {
-            Some((last, id)) if last == address => return id,
-            _ => {}
-        }
         let next = self.len();
         let (id, new) = match address {
             IpAddr::V4(address) => self.v4.id(address.to_bits(), next),
@@ -133,7 +181,6 @@ impl Texts {
                 IpAddr::V6(address) => display(address, out),
             });
         }
-        self.last_address = Some((address, id));
         id
     }
 
@@ -196,14 +243,14 @@ impl Texts {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.v4.table.clear();
-        self.v6.table.clear();
-        self.numbers.table.clear();
+        self.v4.clear();
+        self.v6.clear();
+        self.numbers.clear();
         self.texts.clear();
         self.octets.clear();
         self.ends.clear();
         self.beginnings.clear();
-        (self.last_address, self.last_text) = (None, None);
+        self.last_text = None;
     }
 
     fn push(&mut self, text: impl FnOnce(&mut Vec<u8>)) {

@@ -18,17 +18,18 @@ pub(crate) fn id_width(count: u32) -> u8 {
 /// Appends numbers of `width` bits.
 pub(crate) fn encode(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     let (mut packed, mut at) = (0, 0);
-    while at < numbers.len() {
-        let number = numbers[at];
-        let run = numbers[at..].iter().take_while(|&&other| other == number).count();
-        // What is packed comes in eights: the run completes them.
-        let pad = (8 - (at - packed) % 8) % 8;
-        if run >= pad + 8 {
-            pack(&numbers[packed..at + pad], width, out);
-            append_run(number, run - pad, width, out);
-            packed = at + run;
+    // What is packed comes in eights, so that only where one begins a run can.
+    while let Some(eight) = numbers.get(at..at + 8) {
+        let number = eight[0];
+        if eight[7] != number || eight.iter().any(|&other| other != number) {
+            at += 8;
+            continue;
         }
-        at += run;
+        let more = numbers[at + 8..].iter().take_while(|&&other| other == number).count();
+        pack(&numbers[packed..at], width, out);
+        append_run(number, 8 + more, width, out);
+        at += 8 + more;
+        packed = at;
     }
     pack(&numbers[packed..], width, out);
 }
@@ -48,6 +49,17 @@ fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     varint((groups as u64) << 1 | 1, out);
     let end = out.len() + groups * usize::from(width);
     out.reserve(groups * usize::from(width) + 8);
+    match width {
+        8 => out.extend(numbers.iter().map(|&number| number as u8)),
+        16 => out.extend(numbers.iter().flat_map(|&number| (number as u16).to_le_bytes())),
+        24 => numbers.iter().for_each(|&number| out.extend_from_slice(&number.to_le_bytes()[..3])),
+        _ => pack_bits(numbers, width, out),
+    }
+    out.resize(end, 0);
+}
+
+/// Appends packed numbers of any width.
+fn pack_bits(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     let (mut bits, mut count) = (0_u64, 0);
     for &number in numbers {
         bits |= u64::from(number) << count;
@@ -59,7 +71,6 @@ fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&bits.to_le_bytes()[..usize::from(count.div_ceil(8))]);
-    out.resize(end, 0);
 }
 
 fn varint(mut number: u64, out: &mut Vec<u8>) {

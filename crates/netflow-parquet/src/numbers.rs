@@ -94,14 +94,23 @@ impl NumberColumn {
             let runs = self.pending.runs().iter().map(|&(present, rows)| (u32::from(present), rows));
             write_levels(runs, 1, &mut scratch.octets);
         }
-        scratch.numbers.clear();
-        let numbers = self.pending.numbers.iter();
-        match self.kind {
-            Kind::Time => scratch.numbers.extend(numbers.map(|&nanos| (nanos as i64).div_euclid(1000))),
-            // Whoever gathered them marked the flows where this changes something.
-            _ => scratch.numbers.extend(numbers.map(|&number| number.min(i64::MAX as u64) as i64)),
-        }
-        let (encoding, bounds) = self.values.write(Storage::of(self.kind), Use::of(self.kind), scratch);
+        let numbers = &self.pending.numbers;
+        let (encoding, bounds) = match numbers.first() {
+            // Most columns of most traffic are so.
+            Some(&first) if are_same(numbers) => {
+                self.values.write_run(signed(self.kind, first), numbers.len(), &mut scratch.octets)
+            }
+            _ => {
+                scratch.numbers.clear();
+                match self.kind {
+                    Kind::Time => {
+                        scratch.numbers.extend(numbers.iter().map(|&nanos| signed(Kind::Time, nanos)))
+                    }
+                    kind => scratch.numbers.extend(numbers.iter().map(|&number| signed(kind, number))),
+                }
+                self.values.write(Storage::of(self.kind), Use::of(self.kind), scratch)
+            }
+        };
         let rows = self.pending.rows();
         let nulls = rows - self.pending.values();
         let page = DataPage { octets: &scratch.octets, encoding, rows, levels: rows, nulls, bounds };
@@ -137,11 +146,8 @@ impl Values {
     ) -> (Encoding, Option<Bounds>) {
         let Scratch { numbers, ids, octets, .. } = scratch;
         let Some(&first) = numbers.first() else { return (Encoding::PLAIN, None) };
-        if numbers.iter().all(|&number| number == first) {
-            let id = self.dictionary.id(first);
-            octets.push(self.id_width());
-            hybrid::append_run(id, numbers.len(), self.id_width(), octets);
-            return (Encoding::RLE_DICTIONARY, Some(Bounds::Numbers(first, first)));
+        if are_same(numbers) {
+            return self.write_run(first, numbers.len(), octets);
         }
         let (least, greatest) = numbers
             .iter()
@@ -156,11 +162,17 @@ impl Values {
             plain(numbers, storage, octets);
             return (Encoding::PLAIN, bounds);
         }
-        match storage {
-            Storage::Int32 => split::<4>(numbers, octets),
-            _ => split::<8>(numbers, octets),
-        }
+        let octets_of_one = if storage == Storage::Int32 { 4 } else { 8 };
+        split(numbers, octets_of_one, octets_for(least, greatest), octets);
         (Encoding::BYTE_STREAM_SPLIT, bounds)
+    }
+
+    /// Appends one number, so many times.
+    fn write_run(&mut self, number: i64, times: usize, octets: &mut Vec<u8>) -> (Encoding, Option<Bounds>) {
+        let id = self.dictionary.id(number);
+        octets.push(self.id_width());
+        hybrid::append_run(id, times, self.id_width(), octets);
+        (Encoding::RLE_DICTIONARY, Some(Bounds::Numbers(number, number)))
     }
 
     /// Finds the ids of numbers; false when they are too many for a dictionary.
@@ -170,6 +182,10 @@ impl Values {
         ids.clear();
         let mut last = (numbers[0], self.dictionary.id(numbers[0]));
         for &number in numbers {
+            if let Some(id) = self.dictionary.id_of_small(number) {
+                ids.push(id);
+                continue;
+            }
             if number != last.0 {
                 last = (number, self.dictionary.id(number));
                 if self.dictionary.values().len() > most && before == 0 {
@@ -218,9 +234,33 @@ fn plain(numbers: &[i64], storage: Storage, out: &mut Vec<u8>) {
     }
 }
 
-/// The lowest octets of all numbers, then the next ones.
-fn split<const OCTETS: usize>(numbers: &[i64], out: &mut Vec<u8>) {
-    for octet in 0..OCTETS {
+/// The lowest octets of all numbers, then the next ones, of which those after `used` are zeros.
+fn split(numbers: &[i64], octets_of_one: usize, used: usize, out: &mut Vec<u8>) {
+    let end = out.len() + numbers.len() * octets_of_one;
+    out.reserve(numbers.len() * octets_of_one);
+    for octet in 0..used.min(octets_of_one) {
         out.extend(numbers.iter().map(|&number| (number >> (8 * octet)) as u8));
     }
+    out.resize(end, 0);
+}
+
+/// Octets that numbers between these two have, without the highest ones where all have zeros.
+fn octets_for(least: i64, greatest: i64) -> usize {
+    if least < 0 { 8 } else { (i64::BITS - greatest.leading_zeros()).div_ceil(8) as usize }
+}
+
+/// What is written of a number, or of the nanoseconds of a time.
+#[inline]
+fn signed(kind: Kind, number: u64) -> i64 {
+    match kind {
+        Kind::Time => (number as i64).div_euclid(1000),
+        // Whoever gathered them marked the flows where this changes something.
+        _ => number.min(i64::MAX as u64) as i64,
+    }
+}
+
+/// Whether all are the same; found out for many at a time.
+fn are_same<T: Copy + PartialEq>(numbers: &[T]) -> bool {
+    let Some(&first) = numbers.first() else { return false };
+    numbers.chunks(64).all(|some| some.iter().fold(true, |same, &number| same & (number == first)))
 }

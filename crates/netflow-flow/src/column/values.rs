@@ -32,10 +32,19 @@ macro_rules! gather_present {
     ($type:ty) => {
         #[inline]
         fn gather(values: impl ExactSizeIterator<Item = impl Borrow<Self>>, gathered: &mut Gathered) -> bool {
-            values.for_each(|value| match value.borrow() {
-                Some(value) => _ = <$type>::gather(std::iter::once(value), gathered),
-                None => gathered.append(false, 1),
+            let (mut present, mut rows) = (true, 0);
+            values.for_each(|value| {
+                let value = value.borrow();
+                if value.is_some() != present {
+                    gathered.append(present, rows);
+                    (present, rows) = (!present, 0);
+                }
+                rows += 1;
+                if let Some(value) = value {
+                    value.put_into(gathered);
+                }
             });
+            gathered.append(present, rows);
             true
         }
     };
@@ -87,6 +96,11 @@ macro_rules! number_column {
                 gathered.append(true, values.len());
                 gathered.numbers.extend(values.map(|value| u64::from(*value.borrow())));
                 true
+            }
+
+            #[inline]
+            fn put_into(&self, gathered: &mut Gathered) {
+                gathered.numbers.push(u64::from(*self));
             }
 
             #[inline]
@@ -210,6 +224,11 @@ macro_rules! parsed_column {
                 gathered.append(true, values.len());
                 gathered.$vector.extend(values.map(|value| $gathered(*value.borrow())));
                 true
+            }
+
+            #[inline]
+            fn put_into(&self, gathered: &mut Gathered) {
+                gathered.$vector.push($gathered(*self));
             }
         }
     };
