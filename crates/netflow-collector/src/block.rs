@@ -29,7 +29,7 @@ impl Block {
     pub(crate) fn octets(&self) -> u64 {
         match &self.body {
             Body::Text(text) => text.len() as u64,
-            Body::RowGroup(group) => group.octets().len() as u64,
+            Body::RowGroup(group) => group.length() as u64,
             Body::Failed(_) => 0,
         }
     }

@@ -236,6 +236,8 @@ impl Store<Vec<u32>> for Lists {
 #[derive(Debug, Default)]
 pub(crate) struct ExtrasColumns {
     fields: Vec<ExtrasField>,
+    /// The place of each row's first field; where a row has none, that of one behind it.
+    firsts: Vec<u32>,
     names: String,
     octets: Vec<u8>,
     /// Where each value ends; it starts where the one before ends.
@@ -282,12 +284,15 @@ impl ExtrasColumns {
         let start = self.names.len();
         repeated_name(&mut self.names, name, repeat);
         let (name, end) = (start..self.names.len(), self.ends.len());
+        if self.firsts.len() < rows.end {
+            self.firsts.resize(rows.end, self.fields.len() as u32);
+        }
         self.fields.push(ExtrasField { name, data_type, rows, start: self.octets.len(), end });
     }
 
     /// Names, types and octets of a row.
     pub(crate) fn raw(&self, row: usize) -> impl Iterator<Item = (&str, DataType, &[u8])> {
-        let first = self.fields.partition_point(|field| field.rows.end <= row);
+        let first = self.firsts.get(row).map_or(self.fields.len(), |&first| first as usize);
         self.fields[first..].iter().take_while(move |field| field.rows.start <= row).map(move |field| {
             let at = field.end + row - field.rows.start;
             let start = if row == field.rows.start { field.start } else { self.ends[at - 1] };
@@ -320,6 +325,7 @@ impl Store<Extras> for ExtrasColumns {
 
     fn clear(&mut self) {
         self.fields.clear();
+        self.firsts.clear();
         self.names.clear();
         self.octets.clear();
         self.ends.clear();

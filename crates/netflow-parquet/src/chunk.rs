@@ -11,6 +11,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+use zstd::zstd_safe::CParameter;
 
 use crate::error::Error;
 
@@ -24,7 +25,10 @@ pub(crate) struct Compressor(zstd::bulk::Compressor<'static>);
 
 impl Compressor {
     pub(crate) fn new() -> Result<Self, Error> {
-        Ok(Self(zstd::bulk::Compressor::new(ZSTD_LEVEL)?))
+        let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        // What repeats here are numbers of eight octets: shorter matches cost more than they spare.
+        compressor.set_parameter(CParameter::MinMatch(7))?;
+        Ok(Self(compressor))
     }
 }
 
@@ -73,6 +77,24 @@ pub(crate) struct Chunk {
     pages: Vec<Written>,
 }
 
+/// Octets of a row group, in pieces: so that none of them are copied together.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) parts: Vec<Vec<u8>>,
+    length: usize,
+}
+
+impl Parts {
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    fn push(&mut self, part: Vec<u8>) {
+        self.length += part.len();
+        self.parts.push(part);
+    }
+}
+
 /// A column chunk within its row group; places count from the row group's start.
 #[derive(Debug)]
 pub(crate) struct EncodedChunk {
@@ -116,13 +138,13 @@ impl Chunk {
         &mut self,
         descriptor: ColumnDescPtr,
         dictionary: Option<(&[u8], u32)>,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         compressor: &mut Compressor,
     ) -> Result<EncodedChunk, Error> {
         let Self { octets, pages } = std::mem::take(self);
         let uncompressed = pages.iter().map(|page| page.uncompressed).sum::<usize>();
         let levels = pages.iter().map(|page| page.levels).sum::<usize>();
-        let start = out.len();
+        let start = out.length();
         let mut dictionary_size = 0;
         if let Some((values, count)) = dictionary {
             let page = Page::DictionaryPage {
@@ -131,10 +153,12 @@ impl Chunk {
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
-            dictionary_size = write(out, page, values.len())?.1;
+            let mut part = Vec::new();
+            dictionary_size = write(&mut part, page, values.len())?.1;
+            out.push(part);
         }
-        let data_start = out.len();
-        out.extend_from_slice(&octets);
+        let data_start = out.length();
+        out.push(octets);
         let physical = descriptor.physical_type();
         let nulls = pages.iter().map(|page| page.nulls).sum::<usize>();
         let bounds = pages.iter().filter_map(|page| page.bounds.clone()).reduce(union);
@@ -145,7 +169,7 @@ impl Chunk {
             .set_encodings(encodings(&pages, dictionary.is_some()))
             .set_page_encoding_stats(encoding_stats(&pages, dictionary.is_some()))
             .set_num_values(levels as i64)
-            .set_total_compressed_size((out.len() - start) as i64)
+            .set_total_compressed_size((out.length() - start) as i64)
             .set_total_uncompressed_size((uncompressed + dictionary_size) as i64)
             .set_data_page_offset(data_start as i64)
             .set_dictionary_page_offset(dictionary.map(|_| start as i64))

@@ -164,15 +164,17 @@ impl<W: Write> ParquetFile<W> {
         if !self.has_our_columns() {
             return Err(Error::Unsupported("it has the columns of another version".into()));
         }
-        let note = note::note(&footer_of_one(group)?, &group.octets);
+        let note = note::note(&footer_of_one(group)?, &group.parts);
         let start = self.length + note.len() as u64;
         let (columns, indexes) =
             place(&self.schema, group.rows, &group.chunks, start, self.row_groups.len())?;
         self.out.write_all(&note)?;
-        self.out.write_all(&group.octets)?;
+        for part in &group.parts.parts {
+            self.out.write_all(part)?;
+        }
         self.row_groups.push(columns);
         self.indexes.push(indexes);
-        self.length = start + group.octets.len() as u64;
+        self.length = start + group.length() as u64;
         self.rows += group.rows as u64;
         Ok(())
     }

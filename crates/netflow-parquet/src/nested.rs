@@ -1,11 +1,11 @@
 //! Columns of which a flow has several values: lists of numbers, and maps of texts.
 
-use netflow_flow::{Cell, Column, Flows, Gathered};
+use netflow_flow::{Cell, Column, Flows, Gathered, Value};
 use parquet::schema::types::ColumnDescPtr;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::chunk::{DataPage, EncodedChunk};
+use crate::chunk::{DataPage, EncodedChunk, Parts};
 use crate::error::Error;
 use crate::leaf::{Levels, Scratch};
 use crate::schema::Storage;
@@ -104,7 +104,7 @@ impl ListColumn {
     pub(crate) fn finish(
         &mut self,
         descriptor: ColumnDescPtr,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, Error> {
         self.values.finish(Storage::Int64, descriptor, out, scratch)
@@ -148,9 +148,15 @@ impl MapColumn {
             for (name, value) in extras.iter() {
                 length += 1;
                 self.keys.ids.push(self.keys.dictionary.text(name));
-                self.text.clear();
-                write!(self.text, "{value}").expect("a string takes every text");
-                self.values.ids.push(self.values.dictionary.text(&self.text));
+                let id = match &value {
+                    Value::String(text) => self.values.dictionary.text(text),
+                    other => {
+                        self.text.clear();
+                        write!(self.text, "{other}").expect("a string takes every text");
+                        self.values.dictionary.text(&self.text)
+                    }
+                };
+                self.values.ids.push(id);
             }
             self.shape.list(length);
         }
@@ -174,7 +180,7 @@ impl MapColumn {
     pub(crate) fn finish(
         &mut self,
         descriptors: [ColumnDescPtr; 2],
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         scratch: &mut Scratch,
     ) -> Result<[EncodedChunk; 2], Error> {
         let [keys, values] = descriptors;

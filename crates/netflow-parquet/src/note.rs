@@ -12,7 +12,7 @@ use flate2::Crc;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescPtr;
 
-use crate::chunk::EncodedChunk;
+use crate::chunk::{EncodedChunk, Parts};
 use crate::error::Error;
 use crate::schema::MAGIC;
 
@@ -38,21 +38,21 @@ pub(crate) struct Noted {
 }
 
 /// A note: `footer` is that of a file with nothing but the row group.
-pub(crate) fn note(footer: &[u8], group: &[u8]) -> Vec<u8> {
+pub(crate) fn note(footer: &[u8], group: &Parts) -> Vec<u8> {
     let footer = footer.strip_suffix(MAGIC).unwrap_or(footer);
     let mut note = Vec::with_capacity(HEAD + footer.len());
     note.extend(START);
     note.extend((footer.len() as u32).to_le_bytes());
-    note.extend((group.len() as u64).to_le_bytes());
-    note.extend(checksum(footer).to_le_bytes());
-    note.extend(checksum(group).to_le_bytes());
+    note.extend((group.length() as u64).to_le_bytes());
+    note.extend(checksum([footer]).to_le_bytes());
+    note.extend(checksum(group.parts.iter().map(Vec::as_slice)).to_le_bytes());
     note.extend(footer);
     note
 }
 
-fn checksum(octets: &[u8]) -> u32 {
+fn checksum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u32 {
     let mut crc = Crc::new();
-    crc.update(octets);
+    parts.into_iter().for_each(|part| crc.update(part));
     crc.sum()
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn read(input: &mut impl Read, left: u64) -> Result<Next, Error> {
         return Ok(Next::Torn);
     }
     let footer = up_to(input, footer_length.into())?;
-    if checksum(&footer) != footer_sum || !matches(input, group, group_sum)? {
+    if checksum([&footer[..]]) != footer_sum || !matches(input, group, group_sum)? {
         return Ok(Next::Torn);
     }
     let (rows, schema, chunks) = chunks(footer)?;

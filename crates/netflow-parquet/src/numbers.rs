@@ -9,7 +9,7 @@ use netflow_flow::{Column, Gathered, Kind};
 use parquet::basic::Encoding;
 use parquet::schema::types::ColumnDescPtr;
 
-use crate::chunk::{Bounds, Chunk, DataPage, EncodedChunk};
+use crate::chunk::{Bounds, Chunk, DataPage, EncodedChunk, Parts};
 use crate::dictionary;
 use crate::error::Error;
 use crate::hybrid;
@@ -125,7 +125,7 @@ impl NumberColumn {
     pub(crate) fn finish(
         &mut self,
         descriptor: ColumnDescPtr,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, Error> {
         self.values.finish(Storage::of(self.kind), descriptor, out, scratch)
@@ -209,7 +209,7 @@ impl Values {
         &mut self,
         storage: Storage,
         descriptor: ColumnDescPtr,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, Error> {
         let values = self.dictionary.values();

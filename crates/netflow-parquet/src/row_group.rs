@@ -5,7 +5,7 @@ use std::ops::Range;
 use netflow_flow::{COLUMNS, Cell, Column, Flows, Kind, Quality};
 use parquet::schema::types::SchemaDescPtr;
 
-use crate::chunk::EncodedChunk;
+use crate::chunk::{EncodedChunk, Parts};
 use crate::error::Error;
 use crate::leaf::Scratch;
 use crate::nested::{ListColumn, MapColumn};
@@ -47,15 +47,15 @@ enum Writer {
 /// A row group as it is in a file, wherever that begins.
 #[derive(Debug)]
 pub struct EncodedRowGroup {
-    pub(crate) octets: Vec<u8>,
+    pub(crate) parts: Parts,
     pub(crate) rows: usize,
     pub(crate) chunks: Vec<EncodedChunk>,
 }
 
 impl EncodedRowGroup {
-    /// Its octets in the file.
-    pub fn octets(&self) -> &[u8] {
-        &self.octets
+    /// Octets that it takes in the file.
+    pub fn length(&self) -> usize {
+        self.parts.length()
     }
 
     /// How many flows it has.
@@ -163,7 +163,7 @@ impl RowGroup {
 
     /// What goes to the file; the next flows are for another row group.
     pub fn finish(&mut self) -> Result<EncodedRowGroup, Error> {
-        let mut octets = Vec::new();
+        let mut parts = Parts::default();
         let mut chunks = Vec::with_capacity(self.schema.num_columns());
         for at in 0..self.columns.len() {
             if self.columns[at].rows() > 0 {
@@ -175,17 +175,17 @@ impl RowGroup {
             let leaf = |leaf: usize| self.schema.column(leaf);
             let at = chunks.len();
             match column {
-                Writer::Numbers(_, numbers) => chunks.push(numbers.finish(leaf(at), &mut octets, scratch)?),
-                Writer::Texts(texts) => chunks.push(texts.finish(leaf(at), &mut octets, scratch)?),
-                Writer::List(lists) => chunks.push(lists.finish(leaf(at), &mut octets, scratch)?),
+                Writer::Numbers(_, numbers) => chunks.push(numbers.finish(leaf(at), &mut parts, scratch)?),
+                Writer::Texts(texts) => chunks.push(texts.finish(leaf(at), &mut parts, scratch)?),
+                Writer::List(lists) => chunks.push(lists.finish(leaf(at), &mut parts, scratch)?),
                 Writer::Map(maps) => {
-                    chunks.extend(maps.finish([leaf(at), leaf(at + 1)], &mut octets, scratch)?)
+                    chunks.extend(maps.finish([leaf(at), leaf(at + 1)], &mut parts, scratch)?)
                 }
             }
         }
         let rows = std::mem::take(&mut self.rows);
         self.pending = 0;
-        Ok(EncodedRowGroup { octets, rows, chunks })
+        Ok(EncodedRowGroup { parts, rows, chunks })
     }
 }
 

@@ -5,7 +5,7 @@ use parquet::basic::Encoding;
 use parquet::schema::types::ColumnDescPtr;
 use std::ops::Range;
 
-use crate::chunk::{Bounds, Chunk, DataPage, EncodedChunk};
+use crate::chunk::{Bounds, Chunk, DataPage, EncodedChunk, Parts};
 use crate::dictionary::Texts;
 use crate::error::Error;
 use crate::hybrid;
@@ -83,7 +83,7 @@ impl TextColumn {
     pub(crate) fn finish(
         &mut self,
         descriptor: ColumnDescPtr,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, Error> {
         self.values.finish(descriptor, out, scratch)
@@ -155,7 +155,7 @@ impl Values {
     pub(crate) fn finish(
         &mut self,
         descriptor: ColumnDescPtr,
-        out: &mut Vec<u8>,
+        out: &mut Parts,
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, Error> {
         let texts = &self.dictionary;

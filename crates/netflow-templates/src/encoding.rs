@@ -115,7 +115,8 @@ impl DataType {
 /// UTF-8 text without trailing NULs.
 fn text(octets: &[u8]) -> Cow<'_, str> {
     let end = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
-    String::from_utf8_lossy(&octets[..end])
+    let octets = &octets[..end];
+    std::str::from_utf8(octets).map_or_else(|_| String::from_utf8_lossy(octets), Cow::Borrowed)
 }
 
 /// As people read it: a MAC address with colons, octets as hex, times in RFC 3339, nothing for an absent value.
