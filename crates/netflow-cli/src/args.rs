@@ -10,8 +10,10 @@ use netflow_exporter::Version;
 use netflow_flow::Format;
 
 mod generate;
+mod operation;
 
 pub(crate) use generate::{Generate, Rate, SummaryFormat};
+pub(crate) use operation::Operation;
 
 /// Of every command but the doctor, which has findings beside.
 const EXIT_STATUS: &str = "Exit status: 0 done, also when whoever read the output had enough; 1 done, but some input was \
@@ -27,7 +29,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Collect(Collect),
+    Collect(Box<Collect>),
     Analyze(Analyze),
     Decode(Decode),
     Doctor(Doctor),
@@ -41,8 +43,8 @@ pub(crate) enum Command {
 /// Receive export packets and write them to a file
 ///
 /// NetFlow v1, v5, v7, v8, v9 and IPFIX are told apart by themselves, on one UDP port. Ends on Ctrl-C (SIGINT)
-/// or SIGTERM: what was received is written, and what was lost is reported. IPFIX comes over TCP, TLS and SCTP too:
-/// see --listen.
+/// or SIGTERM: what was received is written, and what was lost is reported. SIGHUP reads the configuration again and
+/// opens files again, without losing a packet. IPFIX comes over TCP, TLS and SCTP too: see --listen.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Collect {
@@ -149,6 +151,9 @@ pub(crate) struct Collect {
     /// until it is sent again [default: for ever, as some exporters send theirs only once]
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     pub(crate) template_lifetime: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) operation: Operation,
 
     #[command(flatten)]
     pub(crate) decoding: Decoding,

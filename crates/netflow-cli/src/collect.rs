@@ -4,19 +4,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use netflow_collector::{Collector, CollectorError, Config, Inlet, Report, Source, Transport, WriterReport};
 
 use crate::Outcome;
 use crate::args::Collect;
+use crate::configuration::Setting;
 use crate::input;
 use crate::output;
 use crate::signals;
 
+mod check;
 mod listen;
 mod outputs;
+mod reload;
+mod serve;
 mod state;
 mod summary;
 mod watch;
@@ -31,7 +35,10 @@ pub(crate) const PORT: u16 = 2055;
 /// Octets of receive buffer that Linux takes at most, in `setsockopt` and in `sysctl`: both are an `int`.
 const MAX_RECEIVE_BUFFER: usize = i32::MAX as usize;
 
-pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
+pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<Outcome> {
+    if args.operation.check_config {
+        return check::run(args, &settings);
+    }
     let source = match &args.read {
         Some(path) => Source::Capture(path.clone()),
         None => Source::Listen(listen::places(args)?),
@@ -39,28 +46,45 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
     let mut config = Config::new(source);
     config.session = input::session_config(&args.decoding)?;
     listen::configure(&mut config, args)?;
+    config.rules = reload::rules(args);
+    config.session.limits = config.rules.limits;
+    config.list_templates = args.operation.metrics.is_some();
     config.receive_buffer = receive_buffer(args.buffer);
-    // Each format waits as long as is good for it: this is how often they are asked.
-    config.flush_interval = Duration::from_secs(args.flush.unwrap_or(1).clamp(1, 60));
-    config.session.limits.template_lifetime = args.template_lifetime;
+    // Each format waits as long as is good for it: this is how often they are asked, and metrics told.
+    let flush = args.flush.filter(|_| args.operation.metrics.is_none());
+    config.flush_interval = Duration::from_secs(flush.unwrap_or(1).clamp(1, 60));
     config.state = args.state.clone();
     config.packets = args.count;
     config.packet_events = args.debug;
 
     let stop = signals::stop_flag().context("cannot handle signals")?;
+    let hangup = signals::reload_flag().context("cannot handle signals")?;
     // First the port: one that is in use must not leave an empty file behind.
     let inlet = Inlet::open(&config).map_err(|error| explain_start(error, listen::flag(args)))?;
+    let listener = args.operation.metrics.as_deref().map(serve::bind).transpose()?;
     let mut outputs = Outputs::open(args)?;
     outputs::warn_about_unused(args, &outputs);
     let shards = outputs.shards(threads(args), args.decoding.sampling)?;
     let collector =
         Collector::start(&config, inlet, shards).map_err(|error| explain_start(error, listen::flag(args)))?;
     greet(args, &config, &collector, &outputs);
+    let server = match listener {
+        Some(listener) => {
+            output::note(format_args!("serving http://{}/metrics", listener.local_addr()?));
+            let (observer, outputs) = (collector.observer().clone(), outputs.states());
+            let facts = serve::Facts { observer, outputs, started: SystemTime::now() };
+            Some(serve::Server::start(listener, facts)?)
+        }
+        None => None,
+    };
 
     let mut watch = Watch::new(args);
     while !collector.is_stopping() {
         if stop.load(Ordering::Relaxed) {
             collector.request_stop();
+        }
+        if hangup.swap(false, Ordering::Relaxed) {
+            reload::reload(&mut settings, &collector, &outputs, &watch);
         }
         watch.events(&collector);
         for event in outputs.events() {
@@ -72,8 +96,9 @@ pub(crate) fn run(args: &Collect) -> anyhow::Result<Outcome> {
                 false => {}
             }
         }
-        watch.status(&collector);
+        watch.status(&collector, &outputs);
     }
+    drop(server);
     let events = collector.events().clone();
     let report = collector.stop();
     for event in events.try_iter() {

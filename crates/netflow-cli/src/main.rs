@@ -5,12 +5,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 mod analyze;
 mod args;
 mod collect;
 mod completions;
+mod configuration;
 mod decode;
 mod doctor;
 mod endpoint;
@@ -24,7 +23,8 @@ mod replay;
 mod signals;
 mod target;
 
-use args::{Args, Command};
+use args::Command;
+use configuration::{LoadError, Loaded};
 
 /// How a command ended that did what it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,16 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let Loaded { args, settings } = match configuration::load() {
+        Ok(loaded) => loaded,
+        Err(LoadError::Usage(error)) => error.exit(),
+        Err(LoadError::Configuration(error)) => {
+            output::error(format_args!("{error:#}"));
+            return ExitCode::from(2);
+        }
+    };
     let result = match args.command {
-        Command::Collect(args) => collect::run(&args),
+        Command::Collect(args) => collect::run(&args, settings),
         Command::Analyze(args) => analyze::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Doctor(args) => doctor::run(&args),

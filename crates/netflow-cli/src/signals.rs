@@ -1,10 +1,11 @@
-//! SIGINT and SIGTERM: a request to end in order. SIGUSR1: one to say how it goes.
+//! SIGINT and SIGTERM: a request to end in order. SIGUSR1: one to say how it goes. SIGHUP: one to
+//! read the configuration again.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGUSR1, TERM_SIGNALS};
+use signal_hook::consts::{SIGHUP, SIGUSR1, TERM_SIGNALS};
 
 /// A flag that is set by the first SIGINT, SIGTERM or SIGQUIT. The second ends the process at once, for when
 /// ending in order takes too long.
@@ -15,6 +16,13 @@ pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+/// A flag that is set by SIGHUP.
+pub(crate) fn reload_flag() -> io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&asked))?;
+    Ok(asked)
 }
 
 /// A flag that is set by SIGUSR1.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use netflow_templates::SessionConfig;
 
+use crate::admission::Rules;
 use crate::stream::TlsFiles;
 
 /// Where export packets come from.
@@ -121,6 +122,10 @@ pub struct Config {
     pub state_interval: Duration,
     /// End after so many export packets.
     pub packets: Option<u64>,
+    /// Who may send how much. Their `limits` are those of `session` when the collector starts.
+    pub rules: Rules,
+    /// Keep a list of the templates: see [`Observer::templates`](crate::Observer::templates).
+    pub list_templates: bool,
     /// Tell about every packet: see [`Event::Packet`](crate::Event::Packet).
     pub packet_events: bool,
 }
@@ -139,6 +144,8 @@ impl Config {
             state: None,
             state_interval: Duration::from_secs(30),
             packets: None,
+            rules: Rules::default(),
+            list_templates: false,
             packet_events: false,
         }
     }

@@ -26,7 +26,7 @@ use crate::flow_file::{FlowFile, Target};
 use crate::output::{Branch, Way};
 use crate::report::Account;
 use crate::rotation::{Rotation, Window};
-use crate::writer::{OutputEvent, QUEUE, Teller, WriteFailure, WriterReport};
+use crate::writer::{OutputEvent, QUEUE, SharedState, Teller, WriteFailure, WriterReport, WriterState};
 
 mod closer;
 mod command;
@@ -77,6 +77,8 @@ pub struct DirectoryWriter {
     shards: usize,
     messages: Sender<Message>,
     events: Receiver<OutputEvent>,
+    writing: SharedState,
+    closing: SharedState,
     thread: JoinHandle<WriterReport>,
 }
 
@@ -113,7 +115,8 @@ impl DirectoryWriter {
         writable(&config.path).map_err(failure)?;
         let (teller, events) = Teller::new();
         let (closing, closed) = bounded(CLOSING);
-        let closer = Closer::new(Arc::clone(&config), leftovers, teller.clone());
+        let (writing, completing) = (SharedState::default(), SharedState::default());
+        let closer = Closer::new(Arc::clone(&config), leftovers, teller.clone(), completing.clone());
         let closer = spawn("closer", move || closer.run(&closed)).map_err(failure)?;
         let (messages, receiver) = bounded(QUEUE);
         let windows = Windows {
@@ -122,11 +125,13 @@ impl DirectoryWriter {
             open: BTreeMap::new(),
             closing: Some(closing),
             teller,
+            state: writing.clone(),
             report: WriterReport::default(),
         };
         let thread = spawn("writer", move || windows.run(&receiver, closer)).map_err(failure)?;
         let rotation = Rotation::new(config.window);
-        Ok(Self { encoding: config.encoding, rotation, shards: 0, messages, events, thread })
+        let encoding = config.encoding;
+        Ok(Self { encoding, rotation, shards: 0, messages, events, writing, closing: completing, thread })
     }
 
     /// The way to this directory for one more shard. All ways are to be made before the first shard starts.
@@ -140,6 +145,11 @@ impl DirectoryWriter {
         // The writer runs as long as this does.
         let _ = messages.send(Message { shard, what: What::Came });
         Ok(Branch { encoder, way: Way::Directory { shard, messages, rotation, next: None } })
+    }
+
+    /// How it goes, for any thread to look at: of the thread that writes, and of the one that completes files.
+    pub fn states(&self) -> [SharedState; 2] {
+        [self.writing.clone(), self.closing.clone()]
     }
 
     /// What happens.
@@ -205,6 +215,7 @@ struct Windows {
     open: BTreeMap<Window, Closing>,
     closing: Option<Sender<Closing>>,
     teller: Teller,
+    state: SharedState,
     report: WriterReport,
 }
 
@@ -218,6 +229,8 @@ impl Windows {
                 What::Block(window, block) => self.append(window, block),
                 What::Accounts(window, accounts) => self.window(window).accounts.extend(accounts),
             }
+            let file = self.open.values().rev().find_map(|open| Some(open.file.as_ref()?.path.clone()));
+            self.state.set(WriterState { report: self.report, file, failing: self.teller.is_failing() });
         }
         while let Some((_, closing)) = self.open.pop_first() {
             self.close(closing);

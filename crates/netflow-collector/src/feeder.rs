@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use netflow_capture::{Datagram, PacketFile, PacketFileStatistics};
 use netflow_templates::Timestamp;
 
+use crate::admission::Gate;
 use crate::receiver::{Arrival, Batch, Shards};
 use crate::report::{Counters, Event};
 
@@ -21,6 +22,7 @@ const TELL: u64 = 1_000_000_000;
 pub(crate) struct Feeder {
     pub(crate) file: PacketFile<File>,
     pub(crate) shards: Shards,
+    pub(crate) gate: Gate,
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) events: Sender<Event>,
@@ -42,6 +44,10 @@ impl Feeder {
                     if told.is_none_or(|told: i64| told.abs_diff(time.as_nanos()) >= TELL) {
                         time_passes(&self.shards, &mut batches, &self.counters, &self.handed_on, time);
                         told = Some(time.as_nanos());
+                    }
+                    self.gate.look();
+                    if !self.gate.admits(source, time, &self.counters, &self.events) {
+                        continue;
                     }
                     let shard = self.shards.of(source);
                     let batch = &mut batches[shard];

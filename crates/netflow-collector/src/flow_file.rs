@@ -171,6 +171,15 @@ impl FlowFile {
         }
     }
 
+    /// Whether it can be opened again by its name.
+    pub(crate) fn is_by_name(&self) -> bool {
+        let target = match self {
+            Self::Text(target) => target,
+            Self::Parquet { file, .. } => file.out(),
+        };
+        matches!(target, Target::File(_))
+    }
+
     /// Whether somebody removed the file, so that what is written to it is for nobody.
     pub(crate) fn is_removed(&self) -> bool {
         let target = match self {

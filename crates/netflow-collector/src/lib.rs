@@ -16,10 +16,12 @@ mod directory;
 
 mod listener;
 
+mod admission;
 mod block;
 mod config;
 mod feeder;
 mod flow_file;
+mod observer;
 mod report;
 mod rotation;
 mod state;
@@ -28,10 +30,13 @@ mod tail;
 
 pub use netflow_templates::sequence;
 
+pub use admission::{Denial, Rules};
 pub use block::Encoding;
 pub use config::{Config, Listen, Source, StreamLimits, Transport};
 pub use directory::{BadCommand, DirectoryConfig, DirectoryWriter, Expiry, FileCommand, Layout};
 pub use listener::{PacketListener, ReceivedPacket};
+pub use netflow_socket::forward::{Prefix, PrefixError};
+pub use observer::{KnownTemplate, Observer, Snapshot, SocketState};
 pub use output::{Branch, FlowOutput};
 pub use pipeline::{Collector, CollectorError, Inlet};
 pub use report::{Account, DomainReport, Event, Report};
@@ -39,4 +44,4 @@ pub use rotation::{Rotation, Window};
 pub use shard::{Output, Time};
 pub use state::{StateError, StateEvent};
 pub use stream::{Closing, FrameError, Refusal, StreamReport, TlsError, TlsFiles};
-pub use writer::{FileWriter, OutputEvent, WriteFailure, WriterReport};
+pub use writer::{FileWriter, OutputEvent, SharedState, WriteFailure, WriterReport, WriterState};

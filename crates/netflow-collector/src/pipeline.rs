@@ -12,8 +12,10 @@ use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
 use netflow_socket::{ReceiverOptions, UdpReceiver};
 
+use crate::admission::{Gate, Rules, SharedRules};
 use crate::config::{Config, Listen, Source, Transport};
 use crate::feeder::Feeder;
+use crate::observer::{Board, Observer};
 use crate::receiver::{Pool, Receiver, Shards};
 use crate::report::{Counters, Event, Report};
 use crate::shard::{Clock, Limit, NO_TIME, Output, Shard, ShardReport, StreamTrackers};
@@ -99,6 +101,8 @@ pub struct Collector {
     events: ChannelReceiver<Event>,
     addresses: Vec<SocketAddr>,
     receive_buffers: Vec<usize>,
+    rules: Arc<SharedRules>,
+    observer: Observer,
     receivers: Vec<JoinHandle<Option<u64>>>,
     streams: Option<JoinHandle<()>>,
     feeder: Option<JoinHandle<(PacketFileStatistics, bool)>>,
@@ -192,14 +196,19 @@ impl Collector {
         let pool = Pool::new(POOL);
         let handed_on = Arc::new(AtomicI64::new(NO_TIME));
         let clock = if file.is_some() { Clock::File(Arc::clone(&handed_on)) } else { Clock::Wall };
+        let rules = Arc::new(SharedRules::new(config.rules.clone()));
+        let boards: Vec<Arc<Board>> = outputs.iter().map(|_| Arc::default()).collect();
+        let mut alive = Vec::new();
         let mut shards = Vec::new();
         let (senders, queues): (Vec<_>, Vec<_>) = outputs.iter().map(|_| bounded(config.queue)).unzip();
-        let ways = Shards::new(senders, pool.clone());
+        let ways = Shards::new(senders, pool.clone(), boards.clone());
         let (starts, state_writer) = match state {
             Some(state) => state.begin(config, &ways, outputs.len(), &event_sender)?,
             None => (Start::from_nothing(&config.session, outputs.len()), None),
         };
         for (number, ((output, batches), start)) in outputs.into_iter().zip(queues).zip(starts).enumerate() {
+            let (board, living) = (Arc::clone(&boards[number]), Arc::new(()));
+            alive.push(Arc::downgrade(&living));
             let shard = Shard {
                 session: start.session,
                 output,
@@ -213,15 +222,23 @@ impl Collector {
                 clock: clock.clone(),
                 keeper: start.keeper,
                 trackers: StreamTrackers::default(),
+                board,
+                list_templates: config.list_templates,
+                rules: Arc::clone(&rules),
             };
-            shards.push(spawn(format!("shard-{number}"), move || shard.run())?);
+            let run = move || {
+                let _living = living;
+                shard.run()
+            };
+            shards.push(spawn(format!("shard-{number}"), run)?);
         }
 
         let feeder = match file {
             Some(file) => {
                 let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
                 let (shards, events) = (ways.clone(), event_sender.clone());
-                let feeder = Feeder { file, shards, counters, stop, events, handed_on };
+                let gate = Gate::new(Arc::clone(&rules));
+                let feeder = Feeder { file, shards, gate, counters, stop, events, handed_on };
                 Some(spawn("capture".into(), move || feeder.run())?)
             }
             None => None,
@@ -231,13 +248,18 @@ impl Collector {
             false => {
                 let (shards, counters) = (ways.clone(), Arc::clone(&counters));
                 let (stop, events) = (Arc::clone(&stop), event_sender.clone());
-                let receiver = StreamReceiver::new(streams, config.streams, shards, counters, stop, events);
+                let gate = Gate::new(Arc::clone(&rules));
+                let receiver =
+                    StreamReceiver::new(streams, config.streams, shards, counters, stop, events, gate);
                 let receiver = receiver.map_err(CollectorError::Poll)?;
                 Some(spawn("connections".into(), move || receiver.run())?)
             }
         };
         let (mut receivers, mut receive_buffers) = (Vec::new(), Vec::new());
+        let mut bound = Vec::new();
         for socket in sockets {
+            let socket = Arc::new(socket);
+            bound.push(Arc::downgrade(&socket));
             receive_buffers.push(socket.granted_buffer());
             let receiver = Receiver {
                 socket,
@@ -245,15 +267,20 @@ impl Collector {
                 counters: Arc::clone(&counters),
                 stop: Arc::clone(&stop),
                 events: event_sender.clone(),
+                gate: Gate::new(Arc::clone(&rules)),
             };
             receivers.push(spawn("receiver".into(), move || receiver.run())?);
         }
+        let (counted, queue) = (Arc::clone(&counters), config.queue);
+        let observer = Observer { counters: counted, boards, shards: alive, sockets: bound, queue };
         Ok(Self {
             stop,
             counters,
             events,
             addresses,
             receive_buffers,
+            rules,
+            observer,
             receivers,
             streams,
             feeder,
@@ -282,6 +309,17 @@ impl Collector {
     /// What happens. The channel closes when the collector has come to its end.
     pub fn events(&self) -> &ChannelReceiver<Event> {
         &self.events
+    }
+
+    /// Says how the collector is doing, also to other threads.
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// Changes who may send how much, and the limits of templates. Nothing is lost by that. Receivers heed it with
+    /// what they receive next, decoding threads within the [flush interval](Config::flush_interval).
+    pub fn change_rules(&self, rules: Rules) {
+        self.rules.set(rules);
     }
 
     /// Export packets decoded and flow records in them, up to now.
@@ -330,21 +368,12 @@ impl Collector {
         }
         for shard in self.shards {
             let Some(shard) = join(shard, &mut report) else { continue };
-            report.add_session(&shard.session);
-            report.waiting_sets += shard.waiting.0 as u64;
-            report.waiting_octets += shard.waiting.1 as u64;
-            report.faulty += shard.faulty;
-            report.untracked_packets += shard.untracked;
-            report.domains.extend(shard.domains);
+            report.add_shard(&shard);
         }
         if let Some(writer) = self.state_writer {
             report.state_failed = join(writer, &mut report) != Some(true);
         }
-        report.domains.sort_by_key(|domain| (domain.exporter, domain.domain, domain.version));
-        report.received = Counters::get(&self.counters.received);
-        report.received_octets = Counters::get(&self.counters.received_octets);
-        report.dropped = Counters::get(&self.counters.dropped);
-        report.malformed = Counters::get(&self.counters.malformed);
+        report.add_counters(&self.counters);
         report
     }
 }

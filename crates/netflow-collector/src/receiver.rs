@@ -11,6 +11,8 @@ use crossbeam_channel::Sender;
 use netflow_socket::{Inbox, UdpReceiver};
 use netflow_templates::{Exporter, StreamId, Timestamp};
 
+use crate::admission::Gate;
+use crate::observer::Board;
 use crate::report::{Counters, Event};
 
 /// How often a receiver that gets nothing looks whether it is to stop.
@@ -49,12 +51,13 @@ pub(crate) type Pool = netflow_socket::Pool<Arrival>;
 pub(crate) struct Shards {
     senders: Vec<Sender<Batch>>,
     pool: Pool,
+    boards: Vec<Arc<Board>>,
     hasher: RandomState,
 }
 
 impl Shards {
-    pub(crate) fn new(senders: Vec<Sender<Batch>>, pool: Pool) -> Self {
-        Self { senders, pool, hasher: RandomState::new() }
+    pub(crate) fn new(senders: Vec<Sender<Batch>>, pool: Pool, boards: Vec<Arc<Board>>) -> Self {
+        Self { senders, pool, boards, hasher: RandomState::new() }
     }
 
     /// One empty batch for each shard.
@@ -80,6 +83,7 @@ impl Shards {
         if let Err(lost) = self.senders[shard].send(batch) {
             counters.count_dropped(lost.0.len(), lost.0.octets());
         }
+        self.note_waiting(shard);
     }
 
     /// Hands a batch on, unless the shard is busy: then it stays.
@@ -88,16 +92,24 @@ impl Shards {
         if let Err(refused) = self.senders[shard].try_send(full) {
             self.pool.give(std::mem::replace(batch, refused.into_inner()));
         }
+        self.note_waiting(shard);
+    }
+
+    fn note_waiting(&self, shard: usize) {
+        if let Some(board) = self.boards.get(shard) {
+            board.waiting.store(self.senders[shard].len(), Ordering::Relaxed);
+        }
     }
 }
 
 /// Takes datagrams from a socket and gives each to the shard of its exporter.
 pub(crate) struct Receiver {
-    pub(crate) socket: UdpReceiver,
+    pub(crate) socket: Arc<UdpReceiver>,
     pub(crate) shards: Shards,
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) events: Sender<Event>,
+    pub(crate) gate: Gate,
 }
 
 impl Receiver {
@@ -105,8 +117,9 @@ impl Receiver {
     ///
     /// While a shard is busy its batch grows, up to [`Batch::MAX_OCTETS`]; what does not fit
     /// is dropped, and counted.
-    pub(crate) fn run(self) -> Option<u64> {
-        let mut inbox = self.socket.inbox();
+    pub(crate) fn run(mut self) -> Option<u64> {
+        let socket = Arc::clone(&self.socket);
+        let mut inbox = socket.inbox();
         let mut batches = self.shards.batches();
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
@@ -125,18 +138,23 @@ impl Receiver {
     }
 
     /// Takes what there is, some dozens at most.
-    fn receive(&self, inbox: &mut Inbox<'_>, batches: &mut [Batch]) -> io::Result<()> {
+    fn receive(&mut self, inbox: &mut Inbox<'_>, batches: &mut [Batch]) -> io::Result<()> {
         let mut octets = 0;
+        self.gate.look();
         let received = inbox.receive(|datagram| {
             let length = datagram.payload.len();
             octets += length;
+            let time = datagram.time.into();
+            if !self.gate.admits(datagram.source, time, &self.counters, &self.events) {
+                return;
+            }
             let shard = self.shards.of(datagram.source);
             let batch = &mut batches[shard];
             if !batch.has_room(length) {
                 self.shards.try_send(shard, batch);
             }
             if batch.has_room(length) {
-                batch.push(datagram.source, Arrival::of_datagram(datagram.time.into()), datagram.payload);
+                batch.push(datagram.source, Arrival::of_datagram(time), datagram.payload);
             } else {
                 self.counters.count_dropped(1, length);
             }
@@ -183,11 +201,12 @@ mod tests {
         let exporter = UdpSocket::bind("127.0.0.1:0").unwrap();
         exporter.connect(socket.local_address().unwrap()).unwrap();
         let receiver = Receiver {
-            socket,
-            shards: Shards::new(vec![sender], Pool::new(1)),
+            socket: Arc::new(socket),
+            shards: Shards::new(vec![sender], Pool::new(1), vec![Arc::default()]),
             counters: Arc::default(),
             stop: Arc::default(),
             events: bounded(1).0,
+            gate: Gate::new(Arc::default()),
         };
         (receiver, batches, exporter)
     }
@@ -195,8 +214,9 @@ mod tests {
     #[test]
     fn what_a_busy_shard_does_not_take_is_kept_up_to_a_bound_and_then_counted() {
         const LENGTH: usize = 10_000;
-        let (receiver, batches, exporter) = receiver(2);
-        let (mut inbox, mut filling) = (receiver.socket.inbox(), receiver.shards.batches());
+        let (mut receiver, batches, exporter) = receiver(2);
+        let socket = Arc::clone(&receiver.socket);
+        let (mut inbox, mut filling) = (socket.inbox(), receiver.shards.batches());
         let rounds = 4 * MAX_OCTETS / LENGTH;
         for _ in 0..rounds {
             exporter.send(&[0; LENGTH]).unwrap();
@@ -222,8 +242,9 @@ mod tests {
 
     #[test]
     fn datagrams_without_octets_are_bounded_too() {
-        let (receiver, _batches, exporter) = receiver(1);
-        let (mut inbox, mut filling) = (receiver.socket.inbox(), receiver.shards.batches());
+        let (mut receiver, _batches, exporter) = receiver(1);
+        let socket = Arc::clone(&receiver.socket);
+        let (mut inbox, mut filling) = (socket.inbox(), receiver.shards.batches());
         let rounds = MAX_OCTETS / 16;
         for _ in 0..rounds {
             exporter.send(&[]).unwrap();

@@ -5,10 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use netflow_capture::{CaptureError, CaptureStatistics, IpfixFileStatistics};
-use netflow_templates::{Exporter, Problem, SessionStatistics};
+use netflow_templates::{Exporter, Problem, SessionStatistics, Timestamp};
 use netflow_wire::WireError;
 
+use crate::admission::Denial;
 use crate::sequence::{Convention, SequenceTotals};
+use crate::shard::ShardReport;
 use crate::state::StateEvent;
 use crate::stream::{Closing, Refusal, StreamReport};
 
@@ -43,6 +45,13 @@ pub enum Event {
         domain: u32,
         /// What was wrong.
         problem: Problem,
+    },
+    /// Datagrams of an exporter are refused by the [`Rules`](crate::Rules).
+    Denied {
+        /// Who sent them.
+        exporter: IpAddr,
+        /// Why.
+        refusal: Denial,
     },
     /// The capture could not be read to its end.
     Capture(CaptureError),
@@ -85,6 +94,8 @@ pub(crate) struct Counters {
     pub(crate) received_octets: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) dropped_octets: AtomicU64,
+    pub(crate) not_allowed: AtomicU64,
+    pub(crate) too_fast: AtomicU64,
     pub(crate) decoded: AtomicU64,
     pub(crate) malformed: AtomicU64,
     pub(crate) flows: AtomicU64,
@@ -123,6 +134,12 @@ pub struct Report {
     pub received_octets: u64,
     /// Datagrams that were dropped since the shards did not keep up, or had failed.
     pub dropped: u64,
+    /// Their octets.
+    pub dropped_octets: u64,
+    /// Datagrams of exporters that are not listened to.
+    pub not_allowed: u64,
+    /// Datagrams of exporters that sent more than they may.
+    pub too_fast: u64,
     /// Datagrams that the kernel dropped since the receive buffer was full; `None` when the system does not
     /// tell.
     pub kernel_dropped: Option<u64>,
@@ -174,6 +191,10 @@ pub struct DomainReport {
     pub sequence: SequenceTotals,
     /// How the exporter counts.
     pub convention: Convention,
+    /// Receive time of the first export packet.
+    pub first_received: Timestamp,
+    /// Receive time of the last one.
+    pub last_received: Timestamp,
 }
 
 /// What was counted of one exporter and observation domain while a window of time was open.
@@ -235,8 +256,30 @@ impl Account {
 }
 
 impl Report {
-    /// Adds the counts of another shard.
-    pub(crate) fn add_session(&mut self, other: &SessionStatistics) {
+    /// Adds what a shard says.
+    pub(crate) fn add_shard(&mut self, shard: &ShardReport) {
+        self.add_session(&shard.session);
+        self.waiting_sets += shard.waiting.0 as u64;
+        self.waiting_octets += shard.waiting.1 as u64;
+        self.faulty += shard.faulty;
+        self.untracked_packets += shard.untracked;
+        self.domains.extend_from_slice(&shard.domains);
+    }
+
+    /// Fills in what is counted for all threads together.
+    pub(crate) fn add_counters(&mut self, counters: &Counters) {
+        self.domains.sort_by_key(|domain| (domain.exporter, domain.domain, domain.version));
+        self.received = Counters::get(&counters.received);
+        self.received_octets = Counters::get(&counters.received_octets);
+        self.dropped = Counters::get(&counters.dropped);
+        self.dropped_octets = Counters::get(&counters.dropped_octets);
+        self.not_allowed = Counters::get(&counters.not_allowed);
+        self.too_fast = Counters::get(&counters.too_fast);
+        self.malformed = Counters::get(&counters.malformed);
+    }
+
+    /// Adds the counts of another shard's session.
+    fn add_session(&mut self, other: &SessionStatistics) {
         let sum = &mut self.session;
         sum.packets += other.packets;
         sum.records += other.records;

@@ -13,6 +13,8 @@ use netflow_templates::{
 
 use netflow_wire::Message;
 
+use crate::admission::SharedRules;
+use crate::observer::{Board, KnownTemplate, MAX_TEMPLATES};
 use crate::receiver::{Arrival, Batch, Pool, Way};
 use crate::report::{Account, Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
@@ -96,7 +98,8 @@ impl Clock {
     }
 }
 
-/// What a shard leaves behind.
+/// What a shard says at its end, and publishes meanwhile.
+#[derive(Debug, Default)]
 pub(crate) struct ShardReport {
     pub(crate) session: SessionStatistics,
     pub(crate) waiting: (usize, usize),
@@ -119,6 +122,9 @@ pub(crate) struct Shard<O> {
     pub(crate) clock: Clock,
     pub(crate) keeper: Option<Keeper>,
     pub(crate) trackers: StreamTrackers,
+    pub(crate) board: Arc<Board>,
+    pub(crate) list_templates: bool,
+    pub(crate) rules: Arc<SharedRules>,
 }
 
 /// Ends the collector after so many packets.
@@ -164,6 +170,8 @@ struct Domain {
     tracker: SequenceTracker,
     /// What the trackers of its connections tell.
     streams: StreamTotals,
+    first: Timestamp,
+    last: Timestamp,
     /// What the last account said.
     told: Option<DomainReport>,
 }
@@ -184,6 +192,8 @@ impl Domain {
                 Some(convention) if self.tracker.totals().packets == 0 => convention,
                 _ => self.tracker.convention(),
             },
+            first_received: self.first,
+            last_received: self.last,
         }
     }
 }
@@ -206,12 +216,23 @@ fn accounts(domains: &mut Domains) -> Vec<Account> {
     accounts.collect()
 }
 
+/// The templates that were listed last: how many were learned then, and how many there were.
+#[derive(Default)]
+struct Listed {
+    changes: (u64, usize),
+    when: Option<Instant>,
+}
+
+/// When templates are listed again that did not change: they may have been sent once more.
+const LIST_AGAIN: Duration = Duration::from_secs(10);
+
 impl<O: Output> Shard<O> {
     /// Decodes until the receivers are gone.
     pub(crate) fn run(mut self) -> ShardReport {
         let mut domains = Domains::new();
         let (mut faulty, mut untracked) = (0, 0);
         let mut flushed = Instant::now();
+        let (mut rules, mut listed) = (1, Listed::default());
         loop {
             let mut wait = self.flush_interval.saturating_sub(flushed.elapsed());
             if let Some(keeper) = &mut self.keeper {
@@ -220,6 +241,7 @@ impl<O: Output> Shard<O> {
             }
             match self.batches.recv_timeout(wait) {
                 Ok(batch) => {
+                    self.board.waiting.store(self.batches.len(), Ordering::Relaxed);
                     for (source, arrival, octets) in batch.iter() {
                         self.time(Time::Received(arrival.time), &mut domains);
                         if let Way::EndOfStream(stream) = arrival.way {
@@ -253,20 +275,55 @@ impl<O: Output> Shard<O> {
             }
             if flushed.elapsed() >= self.flush_interval {
                 self.output.flush();
+                if let Some(rules) = self.rules.changed(&mut rules) {
+                    self.session.set_limits(rules.limits);
+                }
+                self.publish(&domains, faulty, untracked, &mut listed);
                 flushed = Instant::now();
             }
         }
         self.output.end(&accounts(&mut domains));
-        if let Some(keeper) = self.keeper {
+        if let Some(keeper) = self.keeper.take() {
             keeper.finish(&self.session, trackers(&domains));
         }
-        let domains = domains.iter().map(|(&key, domain)| domain.report(key));
+        self.report(&domains, faulty, untracked, Vec::new())
+    }
+
+    /// What was counted so far; `reports` are overwritten.
+    fn report(
+        &self,
+        domains: &Domains,
+        faulty: u64,
+        untracked: u64,
+        mut reports: Vec<DomainReport>,
+    ) -> ShardReport {
+        reports.clear();
+        reports.extend(domains.iter().map(|(&key, domain)| domain.report(key)));
         ShardReport {
             session: self.session.statistics(),
             waiting: self.session.waiting(),
-            domains: domains.collect(),
+            domains: reports,
             faulty,
             untracked,
+        }
+    }
+
+    /// Says how it goes to whoever asks.
+    fn publish(&self, domains: &Domains, faulty: u64, untracked: u64, listed: &mut Listed) {
+        let mut published = self.board.lock();
+        let reports = std::mem::take(&mut published.report.domains);
+        published.report = self.report(domains, faulty, untracked, reports);
+        published.template_count = self.session.templates();
+        published.template_octets = self.session.template_octets();
+        let changes = (published.report.session.templates, published.template_count);
+        let old = listed.when.is_none_or(|when| when.elapsed() >= LIST_AGAIN);
+        if self.list_templates && (changes != listed.changes || old) {
+            *listed = Listed { changes, when: Some(Instant::now()) };
+            let known = self.session.known_templates().map(|(exporter, domain, version, plan, refreshed)| {
+                KnownTemplate { exporter, domain, version, refreshed, plan: Arc::clone(plan) }
+            });
+            published.templates.clear();
+            published.templates.extend(known.take(MAX_TEMPLATES));
         }
     }
 
@@ -322,8 +379,9 @@ impl<O: Output> Shard<O> {
         if domains.len() < MAX_DOMAINS || domains.contains_key(&key) {
             let domain = domains.entry(key).or_insert_with(|| {
                 let tracker = self.keeper.as_mut().map(|keeper| keeper.tracker(key)).unwrap_or_default();
-                Domain { tracker, ..Domain::default() }
+                Domain { tracker, first: received, ..Domain::default() }
             });
+            domain.last = received;
             domain.packets += 1;
             domain.flows += seen.flows + seen.late_flows;
             domain.undecoded_sets += seen.undecoded_sets;

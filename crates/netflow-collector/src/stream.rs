@@ -13,6 +13,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use netflow_templates::{Exporter, StreamId, Timestamp};
 
+use crate::admission::Gate;
 use crate::config::StreamLimits;
 use crate::receiver::{Arrival, Batch, Shards, Way};
 use crate::report::{Counters, Event};
@@ -66,6 +67,7 @@ pub(crate) struct StreamReceiver {
     open: usize,
     /// The system has refused to hand on a connection.
     is_refused: bool,
+    gate: Gate,
 }
 
 impl StreamReceiver {
@@ -76,6 +78,7 @@ impl StreamReceiver {
         counters: Arc<Counters>,
         stop: Arc<AtomicBool>,
         events: Sender<Event>,
+        gate: Gate,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (number, listener) in listeners.iter().enumerate() {
@@ -86,6 +89,7 @@ impl StreamReceiver {
         let batches = shards.batches();
         Ok(Self {
             poll,
+            gate,
             listeners,
             limits,
             shards,
@@ -177,6 +181,10 @@ impl StreamReceiver {
     /// A connection has come.
     fn open(&mut self, number: usize, socket: TcpStream, peer: SocketAddr, now: Instant) {
         self.counters.streams(|report| report.connections += 1);
+        self.gate.look();
+        if !self.gate.allows(peer.ip()) {
+            return self.refused(peer, Refusal::NotAllowed);
+        }
         let of_address = self.of_address.get(&peer.ip()).copied().unwrap_or(0);
         if of_address >= self.limits.connections_per_address {
             return self.refused(peer, Refusal::Address(of_address));

@@ -3,9 +3,12 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use netflow_flow::Format;
 
 use crate::block::{Block, BlockEncoder, Encoding};
@@ -157,6 +160,10 @@ impl Teller {
         (Self { events, failing: false }, receiver)
     }
 
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing
+    }
+
     pub(crate) fn tell(&self, event: OutputEvent) {
         let _ = self.events.try_send(event);
     }
@@ -176,6 +183,39 @@ impl Teller {
     }
 }
 
+/// How a writer is doing.
+#[derive(Debug, Clone, Default)]
+pub struct WriterState {
+    /// What it wrote so far.
+    pub report: WriterReport,
+    /// The file that it writes to; `-` for stdout.
+    pub file: Option<PathBuf>,
+    /// The last that was written failed.
+    pub failing: bool,
+}
+
+/// How a writer is doing, for any thread to look at.
+#[derive(Debug, Clone, Default)]
+pub struct SharedState(Arc<Mutex<WriterState>>);
+
+impl SharedState {
+    pub(crate) fn new(state: WriterState) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    pub(crate) fn set(&self, state: WriterState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// As it was when the last block was written.
+    pub fn now(&self) -> WriterState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How often a writer that has nothing to write looks whether it is to open its file again.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Appends blocks to a file, in a thread of its own.
 ///
 /// A block is appended whole or not at all: when the disk is full, what was written of it is taken back, so
@@ -185,6 +225,8 @@ pub struct FileWriter {
     encoding: Encoding,
     blocks: Sender<Block>,
     events: Receiver<OutputEvent>,
+    state: SharedState,
+    reopen: Arc<AtomicBool>,
     thread: JoinHandle<WriterReport>,
 }
 
@@ -226,11 +268,22 @@ impl FileWriter {
             ..WriterReport::default()
         };
         let (file, closed) = (Some(file), false);
-        let writer = BlockWriter { file, path: path.to_owned(), encoding, report, teller, closed };
+        let first = WriterState { report, file: Some(path.to_owned()), failing: false };
+        let (state, reopen) = (SharedState::new(first), Arc::new(AtomicBool::new(false)));
+        let writer = BlockWriter {
+            file,
+            path: path.to_owned(),
+            encoding,
+            report,
+            teller,
+            closed,
+            state: state.clone(),
+            reopen: Arc::clone(&reopen),
+        };
         let (blocks, receiver) = bounded(QUEUE);
         let thread =
             std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&receiver))?;
-        Ok(Self { encoding, blocks, events, thread })
+        Ok(Self { encoding, blocks, events, state, reopen, thread })
     }
 
     /// The way to this file for one shard.
@@ -240,6 +293,17 @@ impl FileWriter {
     pub fn branch(&self) -> io::Result<Branch> {
         let way = Way::File(self.blocks.clone());
         Ok(Branch { encoder: BlockEncoder::new(self.encoding)?, way })
+    }
+
+    /// How it goes, for any thread to look at.
+    pub fn state(&self) -> SharedState {
+        self.state.clone()
+    }
+
+    /// Completes the file within a second and opens it by its name again, for when somebody renamed it. What cannot be
+    /// opened by name stays as it is.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Relaxed);
     }
 
     /// What happens.
@@ -312,15 +376,23 @@ struct BlockWriter {
     teller: Teller,
     /// Nobody reads what is written, and so it is not lost to anybody.
     closed: bool,
+    state: SharedState,
+    reopen: Arc<AtomicBool>,
 }
 
 impl BlockWriter {
     fn run(mut self, blocks: &Receiver<Block>) -> WriterReport {
-        for block in blocks {
-            let (flows, octets) = (block.flows, block.octets());
-            if self.closed {
-                continue;
+        loop {
+            let block = blocks.recv_timeout(LOOK);
+            if self.reopen.swap(false, Ordering::Relaxed) {
+                self.open_again();
             }
+            let block = match block {
+                Ok(block) if !self.closed => block,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let (flows, octets) = (block.flows, block.octets());
             match self.write(block) {
                 Ok(()) => {
                     self.report.octets += octets;
@@ -338,6 +410,8 @@ impl BlockWriter {
                     self.failed(source);
                 }
             }
+            let failing = self.teller.is_failing();
+            self.state.set(WriterState { report: self.report, file: Some(self.path.clone()), failing });
         }
         if !self.closed
             && let Some(Err(source)) = self.file.take().map(FlowFile::finish)
@@ -360,6 +434,23 @@ impl BlockWriter {
         // Without it the file can be mended, but not yet read. What has no room will be told of the next block.
         let _ = file.checkpoint();
         Ok(())
+    }
+
+    /// Completes the file; the next block opens it again, and at once, so that there is one of that name.
+    fn open_again(&mut self) {
+        if self.closed || !self.file.as_ref().is_some_and(FlowFile::is_by_name) {
+            return;
+        }
+        if let Some(Err(source)) = self.file.take().map(FlowFile::finish) {
+            self.failed(source);
+        }
+        match open(&self.path, self.encoding) {
+            Ok((file, opened)) => {
+                self.report.octets += opened.octets;
+                self.file = Some(file);
+            }
+            Err(source) => self.failed(source),
+        }
     }
 
     fn failed(&mut self, source: io::Error) {

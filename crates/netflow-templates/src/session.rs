@@ -292,6 +292,17 @@ impl Session {
         self.table.octets()
     }
 
+    /// All templates that are known, in no order: address of the exporter, observation domain (0 where templates are
+    /// valid for all), version, the plan, and when it was last sent.
+    pub fn known_templates(&self) -> impl Iterator<Item = (IpAddr, u32, u16, &Arc<Plan>, Timestamp)> {
+        self.table.iter()
+    }
+
+    /// Other limits, for what comes from now on; what is known stays. Those of options data stay as they were.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.config.limits = limits;
+    }
+
     /// What options data said so far.
     pub fn options(&self) -> &Options {
         &self.options

@@ -192,6 +192,15 @@ impl TemplateTable {
         self.octets
     }
 
+    /// All templates, in no order: exporter, domain, version, plan, when it was last sent.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, u32, u16, &Arc<Plan>, Timestamp)> {
+        self.domains.iter().flat_map(|(key, domain)| {
+            let templates = domain.templates.values();
+            templates
+                .map(|template| (key.address, key.domain, key.version, &template.plan, template.refreshed))
+        })
+    }
+
     /// A template, unless it has outlived `lifetime`. Those of a stream are valid as long as it is.
     #[inline]
     pub(crate) fn find(

@@ -12,6 +12,7 @@ use netflow_collector::{
 use netflow_flow::{Format, SamplingOverride};
 use netflow_templates::Timestamp;
 
+use super::serve::OutputState;
 use crate::args::{Collect, FileFormat, Partition};
 use crate::output;
 
@@ -92,6 +93,24 @@ impl Outputs {
         Ok(outputs)
     }
 
+    /// How they are doing, for other threads.
+    pub(super) fn states(&self) -> Vec<OutputState> {
+        let files = self.files.iter().map(|file| vec![file.state()]);
+        let states = files.chain(self.directory.iter().map(|directory| directory.states().to_vec()));
+        let names = self.names.iter().cloned();
+        names.zip(states).map(|(name, states)| OutputState { name, states }).collect()
+    }
+
+    /// The file that is written, of the last output that has one.
+    pub(super) fn current_file(&self) -> Option<PathBuf> {
+        self.directory.iter().find_map(|directory| directory.states()[0].now().file)
+    }
+
+    /// Opens files again. Those of a directory are opened by themselves.
+    pub(super) fn reopen(&self) {
+        self.files.iter().for_each(FileWriter::reopen);
+    }
+
     /// What happened since the last call.
     pub(super) fn events(&self) -> impl Iterator<Item = OutputEvent> {
         let channels = self.files.iter().map(FileWriter::events);
@@ -110,6 +129,15 @@ impl Outputs {
         }
         (sum, all)
     }
+}
+
+/// What would be opened.
+pub(super) fn planned(args: &Collect) -> anyhow::Result<Vec<String>> {
+    let targets = targets(args)?;
+    let directory = directory(args, &targets)?;
+    let mut names: Vec<_> = targets.iter().map(|target| name(&target.path)).collect();
+    names.extend(directory.iter().map(|config| format!("files in {}", config.path.display())));
+    Ok(names)
 }
 
 fn name(path: &Path) -> String {

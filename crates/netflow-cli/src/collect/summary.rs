@@ -19,11 +19,26 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
         count(written.octets, "octet"),
     )];
     let mut add = |line: String| lines.push(line);
-    let beyond = report.received.saturating_sub(report.session.packets + report.malformed + report.dropped);
+    let beyond = report
+        .received
+        .saturating_sub(report.session.packets + report.malformed + report.dropped)
+        .saturating_sub(report.not_allowed + report.too_fast);
     if beyond > 0 && !report.failed_threads.is_empty() {
         add(format!("{} went to a thread that failed", count(beyond, "packet")));
     } else if beyond > 0 {
         add(format!("{} came after the last that was asked for, and were left out", count(beyond, "packet")));
+    }
+    if report.not_allowed > 0 {
+        add(format!(
+            "{} of exporters that are not allowed (--allow) refused",
+            count(report.not_allowed, "packet")
+        ));
+    }
+    if report.too_fast > 0 {
+        add(format!(
+            "{} refused: more than an exporter may send (--rate-limit)",
+            count(report.too_fast, "packet")
+        ));
     }
     if report.malformed > 0 {
         add(format!("{} were no export packets, or cut off in the header", report.malformed));

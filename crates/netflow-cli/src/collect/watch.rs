@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 use indicatif::{ProgressBar, ProgressStyle};
-use netflow_collector::{Collector, Event, OutputEvent, WriteFailure};
+use netflow_collector::{Collector, Denial, Event, OutputEvent, Snapshot, WriteFailure};
 use netflow_templates::{Exporter, Problem};
 
-use super::outputs::explain_write;
+use super::outputs::{Outputs, explain_write};
 use super::state;
 use crate::args::Collect;
 use crate::output::{self, count};
@@ -26,7 +27,8 @@ pub(super) struct Watch {
     seen: HashSet<String>,
     silenced: bool,
     pub(super) bar: ProgressBar,
-    started: Instant,
+    /// When flows were counted last, and how many there were.
+    measured: (Instant, u64),
     pub(super) closed_pipe: bool,
 }
 
@@ -41,7 +43,7 @@ impl Watch {
             ProgressBar::hidden()
         };
         let (debug, seen, silenced) = (args.debug, HashSet::new(), false);
-        Self { debug, seen, silenced, bar, started: Instant::now(), closed_pipe: false }
+        Self { debug, seen, silenced, bar, measured: (Instant::now(), 0), closed_pipe: false }
     }
 
     /// Takes events for one tick.
@@ -85,6 +87,13 @@ impl Watch {
                 if self.is_new(key) {
                     self.say(format_args!("{} (domain {domain}): {problem}", SocketAddr::from(exporter)));
                 }
+            }
+            Event::Denied { exporter, refusal } => {
+                let why = match refusal {
+                    Denial::TooFast => "sends more than --rate-limit lets it; the rest is counted",
+                    _ => "is not among those of --allow; what it sends is counted",
+                };
+                self.once_said(format!("{exporter} {why}"));
             }
             Event::State(event) => self.say(state::sentence(event)),
             Event::Capture(error) => self.say(format_args!("{:#}", anyhow::Error::from(error))),
@@ -188,15 +197,46 @@ impl Watch {
         }
     }
 
-    pub(super) fn status(&self, collector: &Collector) {
-        let (packets, flows) = collector.progress();
-        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
-        self.bar
-            .set_message(format!("{packets} packets, {flows} flows ({:.0} flows/s)", flows as f64 / seconds));
+    /// Renews the line of status, now and then.
+    pub(super) fn status(&mut self, collector: &Collector, outputs: &Outputs) {
+        if self.bar.is_hidden() {
+            return;
+        }
         self.bar.tick();
+        let (before, flows_before) = self.measured;
+        let seconds = before.elapsed().as_secs_f64();
+        if seconds < 1.0 {
+            return;
+        }
+        let snapshot = collector.observer().snapshot();
+        self.measured = (Instant::now(), snapshot.flows);
+        let rate = snapshot.flows.saturating_sub(flows_before) as f64 / seconds;
+        self.bar.set_message(status_line(&snapshot, rate, outputs.current_file().as_deref()));
     }
 
     pub(super) fn say(&self, message: impl std::fmt::Display) {
         self.bar.suspend(|| output::note(message));
     }
+}
+
+/// How it goes, in a line.
+fn status_line(snapshot: &Snapshot, rate: f64, file: Option<&Path>) -> String {
+    let report = &snapshot.report;
+    let exporters = report.domains.chunk_by(|one, other| one.exporter == other.exporter).count() as u64;
+    let mut line = format!(
+        "{} packets, {} flows ({rate:.0} flows/s), {}",
+        snapshot.decoded,
+        snapshot.flows,
+        count(exporters, "exporter")
+    );
+    let dropped = report.dropped + report.kernel_dropped.unwrap_or(0);
+    for (number, what) in [(dropped, "dropped"), (report.not_allowed + report.too_fast, "refused")] {
+        if number > 0 {
+            line += &format!(", {number} {what}");
+        }
+    }
+    if let Some(name) = file.and_then(Path::file_name) {
+        line += &format!(", {}", name.to_string_lossy());
+    }
+    line
 }

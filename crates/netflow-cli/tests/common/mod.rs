@@ -39,6 +39,9 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 pub(crate) fn nf<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nf"));
     command.args(arguments).env("TZ", "UTC").env("NO_COLOR", "1");
+    let settings = std::env::vars_os().map(|(name, _)| name);
+    let settings = settings.filter(|name| name.to_string_lossy().starts_with("NF_"));
+    settings.for_each(|name| _ = command.env_remove(name));
     command
 }
 

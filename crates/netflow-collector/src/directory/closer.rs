@@ -17,7 +17,7 @@ use super::leftovers::{self, Leftover};
 use super::{Closing, DirectoryConfig, MOST_ALIKE, Unfinished, loss};
 use crate::flow_file::Target;
 use crate::rotation::Window;
-use crate::writer::{OutputEvent, Teller, WriteFailure, WriterReport};
+use crate::writer::{OutputEvent, SharedState, Teller, WriteFailure, WriterReport, WriterState};
 
 /// How often the commands are looked after.
 const TICK: Duration = Duration::from_millis(200);
@@ -36,14 +36,20 @@ pub(super) struct Closer {
     expiry: Instant,
     teller: Teller,
     report: WriterReport,
+    state: SharedState,
 }
 
 impl Closer {
-    pub(super) fn new(config: Arc<DirectoryConfig>, leftovers: Vec<Leftover>, teller: Teller) -> Self {
+    pub(super) fn new(
+        config: Arc<DirectoryConfig>,
+        leftovers: Vec<Leftover>,
+        teller: Teller,
+        state: SharedState,
+    ) -> Self {
         let commands = config.command.clone().map(Commands::new);
         let (leftovers, now) = (leftovers.into(), Instant::now());
         let report = WriterReport::default();
-        Self { config, leftovers, tried: now, commands, expiry: now, teller, report }
+        Self { config, leftovers, tried: now, commands, expiry: now, teller, report, state }
     }
 
     pub(super) fn run(mut self, closed: &Receiver<Closing>) -> WriterReport {
@@ -58,6 +64,8 @@ impl Closer {
                 self.finish_leftovers();
             }
             self.look_after_commands();
+            let failing = self.teller.is_failing();
+            self.state.set(WriterState { report: self.report, file: None, failing });
         }
         self.finish_leftovers();
         self.report.unfinished_files = self.leftovers.len() as u64;

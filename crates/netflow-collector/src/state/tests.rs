@@ -46,7 +46,7 @@ fn data(id: u16) -> Vec<u8> {
 }
 
 fn ways(shards: usize) -> Shards {
-    Shards::new((0..shards).map(|_| bounded(1).0).collect(), Pool::new(1))
+    Shards::new((0..shards).map(|_| bounded(1).0).collect(), Pool::new(1), Vec::new())
 }
 
 /// What one shard knows that has heard some exporters: a template, a set that waits, a position.

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// As many as one address may have are open.
     #[error("{0} connections from its address are open already, and no more may be")]
     Address(usize),
+    /// Its address is none of those that are listened to.
+    #[error("its address is not among those that are allowed")]
+    NotAllowed,
     /// A certificate is asked for, and it sent none.
     #[error("it sent no certificate, and one is asked for")]
     NoCertificate,
@@ -74,6 +77,7 @@ impl Refusal {
         match self {
             Self::Connections(_) => "too many connections",
             Self::Address(_) => "too many of one address",
+            Self::NotAllowed => "not allowed",
             Self::NoCertificate => "no certificate",
             Self::Certificate(_) => "certificate not accepted",
             Self::Handshake(_) => "TLS handshake failed",
