@@ -47,8 +47,8 @@ pub(crate) struct Args {
     buffer: Option<u64>,
     /// What a flow costs of a capture instead: nf reads it, the others are sent it slowly. Without a file one is
     /// made
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
-    read: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    read: Option<Option<PathBuf>>,
     /// Flows of the capture that is made
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     flows: u64,
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     println!("{}, {cores} cores, which sender and collector share", nf.display());
     let collectors = installed(&args.collectors)?;
     if let Some(file) = &args.read {
-        return reading::run(&nf, file, args.flows, &collectors);
+        return reading::run(&nf, file.as_deref(), args.flows, &collectors);
     }
     println!("{}", buffers(args.buffer));
     for version in &args.versions {
@@ -106,7 +106,8 @@ fn rate_of(
     highest(patience, |rate| {
         let load = Load::Made { version, rate, seconds, exporters: args.exporters };
         let result = attempt(nf, collector, args.buffer.map(|mebibytes| mebibytes << 20), &load)?;
-        let tried = Tried { rate: result.rate(), arrived: result.arrived(), result };
+        let tried =
+            Tried { rate: result.rate(), arrived: result.arrived().context("nothing was counted")?, result };
         eprintln!("  {:.0} packets/s: {:.2} % arrived", tried.rate, tried.arrived * 100.0);
         Ok(tried)
     })

@@ -53,10 +53,10 @@ impl Attempt {
         self.sent.flows.unwrap_or(0)
     }
 
-    /// Part of what was sent that is in the files, 1 when nothing is missing.
-    pub(super) fn arrived(&self) -> f64 {
+    /// Part of what was sent that is in the files, 1 when nothing is missing; `None` when they cannot be compared.
+    pub(super) fn arrived(&self) -> Option<f64> {
         let of = |sent: Option<u64>, found: Option<u64>| Some(found? as f64 / sent?.max(1) as f64);
-        of(self.sent.flows, self.found.flows).or(of(self.sent.octets, self.found.octets)).unwrap_or(0.0)
+        of(self.sent.flows, self.found.flows).or(of(self.sent.octets, self.found.octets))
     }
 }
 
