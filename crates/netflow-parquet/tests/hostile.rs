@@ -82,7 +82,7 @@ fn another_file_is_told_from_a_damaged_one() {
 fn a_damaged_row_group_does_not_take_the_next_one_along() {
     let mut octets = file();
     let middle = octets.len() / 4;
-    let harmed = (4..middle).find(|&at| {
+    let harmed = (4..middle).step_by(5).find(|&at| {
         let before = std::mem::replace(&mut octets[at], 0xff);
         let (count, error) = read(&octets);
         octets[at] = before;
@@ -92,7 +92,7 @@ fn a_damaged_row_group_does_not_take_the_next_one_along() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn changed_octets_are_survived(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
