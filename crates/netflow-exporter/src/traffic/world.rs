@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::alias::Alias;
 use super::service::{SERVICES, Service};
 
-/// Most hosts that [`World`] has addresses for.
+/// Most hosts that there are addresses for.
 pub const MAX_HOSTS: u32 = 1 << 17;
 /// Interfaces towards the network's hosts, from ifIndex 1.
 const ACCESS_INTERFACES: u32 = 24;
