@@ -31,8 +31,8 @@ impl<'a> DataSet<'a> {
     /// `spans` is scratch memory, so that nothing is allocated for each set. What does not make up a whole
     /// record is reported to `problem`; the records before it are in the view.
     ///
-    /// Records of zeros at the end of a set, behind one that is not, are padding (Nexus 7700) when no flow can be
-    /// so: its template counts octets or packets, or has both addresses ([`Plan::has_no_flow_of_zeros`]). Where one
+    /// Records of zeros at the end of a set, behind one that is not, are padding (Nexus 7700) when they are of 40 octets
+    /// at most, and no flow can be so: its template counts octets or packets, or has both addresses ([`Plan::has_no_flow_of_zeros`]). Where one
     /// could be, or nothing else is in the set, they stay in the view. Either way it is reported.
     pub fn lay(
         plan: &'a Plan,
@@ -67,8 +67,7 @@ impl<'a> DataSet<'a> {
                 length: rest.len(),
                 record: plan.shortest_record(),
             });
-        } else if plan.template_id() != 0 && octets.last() == Some(&0) {
-            // Fixed versions, whose template has no id, say how many records they have.
+        } else if may_be_padded(plan, rest) && octets.last() == Some(&0) {
             let padding = zeros_at_the_end(plan, octets, offset, spans, len, end, problem);
             (len, end) = (len - padding, end - padding * plan.shortest_record());
             spans.truncate(len * spans_width(plan));
@@ -187,6 +186,15 @@ fn append(into: &mut Vec<u8>, octets: &[u8], place: Range<usize>) {
 /// Sets may be padded so that the next one starts at a multiple of four octets, or of so many (RFC 7011, section
 /// 3.3.1).
 const ALIGNMENT: usize = 8;
+
+/// The longest padding known is of 36 octets (Nexus 7700): longer records of zeros are records.
+const LONGEST_PADDING: usize = 40;
+
+/// Whether zeros at the end of a set can be padding. Looking at its last octet takes time: nobody else needs it yet.
+fn may_be_padded(plan: &Plan, rest: &[u8]) -> bool {
+    // Fixed versions, whose template has no id, say how many records they have.
+    plan.template_id() != 0 && (!rest.is_empty() || plan.shortest_record() <= LONGEST_PADDING)
+}
 
 /// Tells zeros at the end of a set whose `len` records end at `end`; returns how many of these are padding.
 fn zeros_at_the_end(
