@@ -192,7 +192,8 @@ impl<R: Read> Window<R> {
         }
         let mut text = vec![0; TRIED];
         let mut length = 0;
-        let mut member = GzDecoder::new(&mut *self);
+        // No more than is kept, or it could not be gone back to.
+        let mut member = GzDecoder::new(Read::take(&mut *self, KEPT as u64));
         let good = loop {
             match member.read(&mut text[length..]) {
                 // The end of the member, or enough of it.
@@ -362,6 +363,21 @@ mod tests {
         let (text, damages, _) = read(&file);
         assert_eq!(damages.len(), 1, "{damages:?}");
         assert!(text.ends_with(&lines(2)));
+    }
+
+    #[test]
+    fn a_member_of_much_and_of_no_text_is_none() {
+        let (good, starts) = file(2);
+        let mut hostile = good[..starts[1]].to_vec();
+        hostile[500] ^= 0x55;
+        hostile.extend([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+        // Stored blocks without an octet.
+        hostile.extend([0, 0, 0, 0xff, 0xff].repeat((9 << 20) / 5));
+        hostile.extend(&good[starts[1]..]);
+        let (text, damages, end) = read(&hostile);
+        assert_eq!((damages.len(), end), (1, None), "{damages:?}");
+        assert_eq!(damages[0].to, Some((hostile.len() - (good.len() - starts[1])) as u64));
+        assert!(text.ends_with(&lines(1)));
     }
 
     #[test]
