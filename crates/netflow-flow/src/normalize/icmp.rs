@@ -30,17 +30,30 @@ pub(super) fn takes(field: &Field) -> bool {
     field.element().enterprise == pen::IANA && lengths.contains(&field.length())
 }
 
-/// Takes a field that says type or code.
+/// Takes a field that says type or code. Where a template has those of both versions of IP, the one that is not zero
+/// counts, as with addresses.
 pub(super) const FILL: Fill = |[column, _], _, target| match column.field().element().id {
     ie::ICMP_TYPE_CODE_IPV4 | ie::ICMP_TYPE_CODE_IPV6 => column.zip_unsigned(target.flows, |flow, number| {
-        flow.icmp_type = Some((number >> 8) as u8);
-        flow.icmp_code = Some(number as u8);
+        // Both or none: a code of zero belongs to its type.
+        if flow.icmp_type.unwrap_or(0) == 0 && flow.icmp_code.unwrap_or(0) == 0 {
+            (flow.icmp_type, flow.icmp_code) = (Some((number >> 8) as u8), Some(number as u8));
+        } else {
+            flow.icmp_type.get_or_insert((number >> 8) as u8);
+            flow.icmp_code.get_or_insert(number as u8);
+        }
     }),
     ie::ICMP_TYPE_IPV4 | ie::ICMP_TYPE_IPV6 => {
-        column.zip_unsigned(target.flows, |flow, number| flow.icmp_type = Some(number as u8))
+        column.zip_unsigned(target.flows, |flow, number| take(&mut flow.icmp_type, number))
     }
-    _ => column.zip_unsigned(target.flows, |flow, number| flow.icmp_code = Some(number as u8)),
+    _ => column.zip_unsigned(target.flows, |flow, number| take(&mut flow.icmp_code, number)),
 };
+
+/// Takes a number, unless there is one already that says more.
+fn take(slot: &mut Option<u8>, number: u64) {
+    if slot.unwrap_or(0) == 0 {
+        *slot = Some(number as u8);
+    }
+}
 
 /// Elements that are there for ICMP only, by protocol.
 const ONLY_ICMP: [(u8, [u16; 3]); 2] = [

@@ -519,6 +519,31 @@ fn the_user_is_believed_before_everyone() {
 }
 
 #[test]
+fn icmp_type_and_code_of_one_version_of_ip_are_not_lost_to_zeros_of_the_other() {
+    let icmp = |proto: u8, fields: [FieldValue<'_>; 2]| {
+        let flow = flow_of(&[&[iana(ie::PROTOCOL_IDENTIFIER, &[proto])], &fields[..]].concat());
+        (flow.icmp_type, flow.icmp_code)
+    };
+    let (v4, v6) = (ie::ICMP_TYPE_CODE_IPV4, ie::ICMP_TYPE_CODE_IPV6);
+    for (proto, said, zero) in [(1, v4, v6), (58, v6, v4)] {
+        let both = [iana(said, &[3, 1]), iana(zero, &[0, 0])];
+        for fields in [both, [both[1], both[0]]] {
+            assert_eq!(icmp(proto, fields), (Some(3), Some(1)));
+        }
+        assert_eq!(icmp(proto, [iana(said, &[0, 0]), iana(zero, &[0, 0])]), (Some(0), Some(0)));
+    }
+    let (types, codes) = ([ie::ICMP_TYPE_IPV4, ie::ICMP_TYPE_IPV6], [ie::ICMP_CODE_IPV4, ie::ICMP_CODE_IPV6]);
+    for [said, zero] in [[0, 1], [1, 0]] {
+        assert_eq!(icmp(1, [iana(types[said], &[3]), iana(types[zero], &[0])]), (Some(3), None));
+        assert_eq!(icmp(1, [iana(codes[said], &[1]), iana(codes[zero], &[0])]), (None, Some(1)));
+    }
+    // What is said of one of them completes the other.
+    for fields in [[iana(codes[0], &[1]), iana(v4, &[3, 1])], [iana(v4, &[3, 1]), iana(codes[0], &[1])]] {
+        assert_eq!(icmp(1, fields), (Some(3), Some(1)));
+    }
+}
+
+#[test]
 fn icmp_type_and_code_from_every_place() {
     let proto = iana(ie::PROTOCOL_IDENTIFIER, &[1]);
     let icmp = |fields: &[FieldValue<'_>]| {
