@@ -99,6 +99,7 @@ impl Normalizer {
                 Header::V9(_) | Header::Ipfix(_) => Quality::ICMP_FROM_PORT,
                 _ => Quality::default(),
             };
+            let note = program.ports.then_some(note);
             target.flows.iter_mut().for_each(|flow| icmp::complete(flow, note));
         }
         if context.options.knows(context.exporter.address) {

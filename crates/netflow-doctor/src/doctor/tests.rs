@@ -374,6 +374,11 @@ fn icmp_in_ports_is_counted_by_flows() {
     }
     let seen = quirks(&diagnose([(0, packet.finish())]));
     assert!(seen.contains(&("icmp_in_port", 2, 3)), "{seen:?}");
+    let mut packet = v9(0, 0, 2);
+    let without = [(ie::PROTOCOL_IDENTIFIER, 1), (ie::OCTET_DELTA_COUNT, 4)];
+    packet.template(&template(256, 0, &without)).begin_set(256).octets(&[1, 0, 0, 0, 84, 0, 0, 0]);
+    let seen = quirks(&diagnose([(0, packet.finish())]));
+    assert!(seen.iter().all(|(name, ..)| *name != "icmp_in_port"), "{seen:?}");
 }
 
 #[test]

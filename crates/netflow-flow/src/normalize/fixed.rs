@@ -75,7 +75,7 @@ fn begin<L: FixedRecord>(set: &DataSet<'_>, common: &Flow, clock: &Clock, flows:
     if let Some((proto, _)) = const { place(L::TEMPLATE, PROTO, &[1]) } {
         let icmp = flows[start..].iter_mut().zip(records).filter(|(_, record)| icmp::is_icmp(record[proto]));
         // Older versions have no other place for it.
-        icmp.for_each(|(flow, _)| icmp::complete(flow, Quality::default()));
+        icmp.for_each(|(flow, _)| icmp::complete(flow, Some(Quality::default())));
     }
 }
 

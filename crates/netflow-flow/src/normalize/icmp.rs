@@ -70,22 +70,37 @@ pub(super) fn implied_proto(plan: &Plan) -> Option<u8> {
     implied.map(|&(proto, _)| proto)
 }
 
+/// Elements that fill the columns of ports.
+const PORTS: [u16; 6] = [
+    ie::SOURCE_TRANSPORT_PORT,
+    ie::DESTINATION_TRANSPORT_PORT,
+    ie::UDP_SOURCE_PORT,
+    ie::UDP_DESTINATION_PORT,
+    ie::TCP_SOURCE_PORT,
+    ie::TCP_DESTINATION_PORT,
+];
+
+/// Whether a template has a port, in which type and code may be.
+pub(super) fn has_ports(plan: &Plan) -> bool {
+    PORTS.iter().any(|&id| plan.has(pen::IANA, id))
+}
+
 /// Whether a protocol is ICMP or ICMPv6.
 #[inline]
 pub(crate) fn is_icmp(proto: u8) -> bool {
     proto == ICMP || proto == ICMP_V6
 }
 
-/// Completes what the fields leave open: type and code where they are in the ports, which gets a note, and none of
-/// either for other protocols.
+/// Completes what the fields leave open: type and code where they are in the ports, which gets `note`, and none of
+/// either for other protocols. Without ports, `note` is none.
 #[inline]
-pub(super) fn complete(flow: &mut Flow, note: Quality) {
+pub(super) fn complete(flow: &mut Flow, note: Option<Quality>) {
     if !is_icmp(flow.proto) {
         // Exporters with one template for all protocols send zeros for the others.
         if flow.icmp_type.is_some() || flow.icmp_code.is_some() {
             (flow.icmp_type, flow.icmp_code) = (None, None);
         }
-    } else if flow.icmp_type.is_none() && flow.icmp_code.is_none() {
+    } else if let (None, None, Some(note)) = (flow.icmp_type, flow.icmp_code, note) {
         // type * 256 + code stands in the destination port, or (Cisco) in the source port.
         let number = if flow.dst_port == 0 { flow.src_port } else { flow.dst_port };
         flow.icmp_type = Some((number >> 8) as u8);

@@ -33,6 +33,8 @@ pub(super) struct Program {
     pub(super) ip_version: u8,
     /// The protocol, where templates for ICMP leave it out.
     pub(super) implied_proto: Option<u8>,
+    /// Whether there are ports, in which ICMP type and code may be.
+    pub(super) ports: bool,
     /// What is to be noted of every flow.
     pub(super) quality: Quality,
     /// Whether there is a direction, which some exporters send wrong.
@@ -83,6 +85,7 @@ impl Program {
             sampling: Sampling::new(plan),
             ip_version: ip_version(plan),
             implied_proto,
+            ports: icmp::has_ports(plan),
             fractions: times.has_fractions().then(Fractions::default),
             direction: plan.has(pen::IANA, ie::FLOW_DIRECTION),
             time: times,

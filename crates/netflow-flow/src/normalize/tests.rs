@@ -544,6 +544,22 @@ fn icmp_type_and_code_of_one_version_of_ip_are_not_lost_to_zeros_of_the_other() 
 }
 
 #[test]
+fn icmp_without_type_and_code_and_ports_has_neither() {
+    let record = [iana(ie::PROTOCOL_IDENTIFIER, &[1]), iana(ie::OCTET_DELTA_COUNT, &[84])];
+    let v9 = v9::Header { unix_seconds: NOW as u32, ..v9::Header::default() };
+    for packet in [ipfix_packet(7, &[(false, &record)]), packet(Header::V9(v9), &[(false, &record)])] {
+        let [flow] = &decode(&mut Session::new(), packet)[..] else { panic!() };
+        assert_eq!((flow.proto, flow.icmp_type, flow.icmp_code), (1, None, None));
+        assert!(!Quality(flow.quality).contains(Quality::ICMP_FROM_PORT));
+    }
+    // One port is enough.
+    for id in [ie::SOURCE_TRANSPORT_PORT, ie::DESTINATION_TRANSPORT_PORT, ie::UDP_DESTINATION_PORT] {
+        let flow = flow_of(&[record[0], iana(id, &[3, 1])]);
+        assert_eq!((flow.icmp_type, flow.icmp_code), (Some(3), Some(1)));
+    }
+}
+
+#[test]
 fn icmp_type_and_code_from_every_place() {
     let proto = iana(ie::PROTOCOL_IDENTIFIER, &[1]);
     let icmp = |fields: &[FieldValue<'_>]| {
