@@ -109,6 +109,8 @@ pub struct FlowReader<'a> {
     looked_through: u64,
     number: u64,
     done: bool,
+    /// Damage was passed over: the text behind it may begin within a line.
+    lost: bool,
     last_packet: Option<Timestamp>,
 }
 
@@ -154,8 +156,8 @@ impl<'a> FlowReader<'a> {
         };
         let (ahead, error_ahead) = (VecDeque::new(), None);
         let (line, looked_through, number) = (Vec::new(), 0, 0);
-        let (done, last_packet) = (false, None);
-        Ok(Self { input, lines, line, ahead, error_ahead, looked_through, number, done, last_packet })
+        let (done, lost, last_packet) = (false, false, None);
+        Ok(Self { input, lines, line, ahead, error_ahead, looked_through, number, done, lost, last_packet })
     }
 
     /// Replaces the content of `flows` by those of the next line: an export packet's, or one flow. False at
@@ -305,6 +307,7 @@ impl<'a> FlowReader<'a> {
             }
             Err(error) => {
                 let error = self.failed(error);
+                self.lost |= matches!(error, ReadError::Lost { .. });
                 self.done = !error.is_recoverable();
                 if !self.done {
                     // The beginning of a line that was lost.
@@ -364,6 +367,10 @@ impl<'a> FlowReader<'a> {
         }
         if *json {
             return Ok(true);
+        }
+        if self.lost {
+            let reason = "is no flow, and what was before it is lost".into();
+            return Err(ReadError::Line { line: self.number, reason });
         }
         self.done = true;
         let start = line.iter().take(16).map(|octet| format!("{octet:02x}")).collect();

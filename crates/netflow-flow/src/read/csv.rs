@@ -15,9 +15,12 @@ pub(super) struct CsvLines {
 }
 
 impl CsvLines {
-    /// By the heading; `None` when it names no column, or too many.
+    /// By the heading; `None` when it names no column, or too many, or has wrong quotes, as the rest of a line of
+    /// JSON has.
     pub(super) fn new(heading: &[u8]) -> Option<Self> {
-        let heading = std::str::from_utf8(heading).ok()?;
+        let mut quotes = Quotes::default();
+        quotes.read(heading);
+        let heading = std::str::from_utf8(heading).ok().filter(|_| !quotes.are_wrong())?;
         let columns: Vec<_> = cells(heading).take(MAX_COLUMNS + 1).map(|name| column(&name)).collect();
         let good = columns.len() <= MAX_COLUMNS && columns.iter().any(Option::is_some);
         good.then_some(Self { columns })

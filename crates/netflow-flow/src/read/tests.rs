@@ -548,6 +548,22 @@ fn a_bad_first_line_does_not_decide_what_the_file_is() {
 }
 
 #[test]
+fn the_rest_of_a_line_behind_damage_does_not_decide_what_the_file_is() {
+    let mut damaged = GzipBlock::default().compress("{\"src_port\":80}\n".repeat(50).as_bytes()).unwrap();
+    // Its header is whole, its data are not.
+    damaged[10] = 0xff;
+    for format in [Format::Packets, Format::FlowLines] {
+        let (_, good) = written(format, false);
+        let rest = GzipBlock::default().compress(&[b":6,\"dst_port\":80}\n", &good[..]].concat()).unwrap();
+        let (flows, errors) = read(&[&damaged[..], &rest].concat());
+        assert_eq!(flows.len(), 2, "{errors:?}");
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].contains("is lost; behind them it goes on"), "{errors:?}");
+        assert_eq!(errors[1], "line 1: is no flow, and what was before it is lost");
+    }
+}
+
+#[test]
 fn a_bad_line_is_told_and_the_others_are_read() {
     let (_, good) = written(Format::Packets, false);
     let file = [&good[..], b"not json\n", b"\n", &good[..], b"{\"1\": 5}\n", &good[..]].concat();
