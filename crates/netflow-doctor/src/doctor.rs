@@ -310,7 +310,7 @@ impl MessageSink for Doctor {
         let Some(domain) = entry(&mut self.domains, DomainKey::of(context)) else { return };
         domain.templates.data(set.plan().template_id(), set.len(), received, context.late);
         domain.sampling.options(context, &set);
-        domain.ports.options(context.exporter.port);
+        domain.ports.options(context.exporter.port, context.packet);
         if context.late {
             domain.options += set.len() as u64;
         } else if let Some(current) = &mut self.current {

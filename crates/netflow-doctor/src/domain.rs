@@ -1,6 +1,6 @@
 //! All that is kept of one exporter and observation domain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use netflow_templates::Timestamp;
 use netflow_templates::sequence::{Convention, SequenceTracker, Units};
@@ -44,13 +44,19 @@ pub(crate) struct Domain {
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
     data: BTreeSet<u16>,
-    /// Of options data, each with how many sets came from it.
-    options: BTreeMap<u16, u64>,
+    /// Of options data.
+    options: BTreeSet<u16>,
+    /// Packets with options data.
+    packets: u64,
+    /// The latest of them, by number: sets that had to wait come after those of later packets.
+    latest: BTreeSet<u64>,
 }
 
 impl Ports {
     /// Ports that are kept.
     const MOST: usize = 64;
+    /// Packets that are remembered, so that each is counted once.
+    const REMEMBERED: usize = 256;
 
     pub(crate) fn data(&mut self, port: u16) {
         if self.data.len() < Self::MOST {
@@ -58,20 +64,28 @@ impl Ports {
         }
     }
 
-    pub(crate) fn options(&mut self, port: u16) {
-        if self.options.len() < Self::MOST || self.options.contains_key(&port) {
-            *self.options.entry(port).or_default() += 1;
+    /// Takes the port of a set of options data, and the number of its packet.
+    pub(crate) fn options(&mut self, port: u16, packet: u64) {
+        if self.options.len() >= Self::MOST && !self.options.contains(&port) {
+            return;
+        }
+        self.options.insert(port);
+        let full = self.latest.len() >= Self::REMEMBERED;
+        if full && self.latest.first().is_some_and(|&first| packet < first) {
+            return;
+        }
+        if self.latest.insert(packet) {
+            self.packets += 1;
+            if full {
+                self.latest.pop_first();
+            }
         }
     }
 
-    /// Sets of options data, if none of them came from a port that flows come from.
+    /// Packets with options data, if none of them came from a port that flows come from.
     fn apart(&self) -> u64 {
-        let apart = self.options.keys().all(|port| !self.data.contains(port));
-        if self.data.is_empty() || self.data.len() >= Self::MOST || !apart {
-            0
-        } else {
-            self.options.values().sum()
-        }
+        let apart = self.data.is_disjoint(&self.options);
+        if self.data.is_empty() || self.data.len() >= Self::MOST || !apart { 0 } else { self.packets }
     }
 }
 

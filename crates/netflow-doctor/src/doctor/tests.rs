@@ -383,9 +383,11 @@ fn icmp_in_ports_is_counted_by_flows() {
 
 #[test]
 fn options_that_come_from_another_port_than_flows_are_told() {
-    let mut options = v9(0, 0, 2);
+    let mut options = v9(0, 0, 3);
     let fields = [(ie::EXPORTING_PROCESS_ID, 4), (ie::SAMPLING_INTERVAL, 4)];
     options.template(&template(300, 1, &fields)).begin_set(300).octets(&[0, 0, 0, 1, 0, 0, 0, 100]);
+    // A second set of the same packet, which is one packet still.
+    options.begin_set(300).octets(&[0, 0, 0, 2, 0, 0, 0, 100]);
     let (options, data) = (options.finish(), packet(1, 1, true).1);
     let seen = |ports: [u16; 2]| {
         let (mut session, mut doctor) = (Session::new(), Doctor::new());
