@@ -40,6 +40,9 @@ const TIMES: [u16; 16] = [
 const FLOW_SAMPLING: [u16; 3] =
     [ie::FLOW_SELECTOR_ALGORITHM, ie::SAMPLING_FLOW_INTERVAL, ie::SAMPLING_FLOW_SPACING];
 
+/// Elements that say a rate by themselves.
+const RATES: [u16; 2] = [ie::SAMPLING_INTERVAL, ie::SAMPLER_RANDOM_INTERVAL];
+
 /// Addresses of one side, in either version of IP.
 const BOTH_VERSIONS: [[u16; 2]; 2] = [
     [ie::SOURCE_IPV4_ADDRESS, ie::SOURCE_IPV6_ADDRESS],
@@ -58,6 +61,8 @@ pub(super) fn signals(plan: &Plan, version: u16) -> impl Iterator<Item = Signal>
         let uptime = [ie::FLOW_START_SYS_UP_TIME, ie::FLOW_END_SYS_UP_TIME].contains(&element.id);
         element.enterprise == pen::IANA && uptime && field.length() > 4
     };
+    let has_rate = any(&RATES) || (has(ie::SAMPLING_SIZE) && has(ie::SAMPLING_POPULATION));
+    let without_space = has(ie::SAMPLING_PACKET_INTERVAL) && !has(ie::SAMPLING_PACKET_SPACE) && !has_rate;
     let signals = [
         (Signal::RepeatedElement, field(|field| field.occurrence() > 0 && !may_repeat(field))),
         (Signal::EmptyField, field(|field| field.length() == 0)),
@@ -67,7 +72,7 @@ pub(super) fn signals(plan: &Plan, version: u16) -> impl Iterator<Item = Signal>
         (Signal::PhysicalInterfaces, flows && has_only_physical_interfaces(plan)),
         (Signal::BothIpVersions, flows && BOTH_VERSIONS.iter().any(|both| both.iter().all(|&id| has(id)))),
         (Signal::LongUptime, plan.fields().iter().any(long_uptime)),
-        (Signal::IntervalWithoutSpace, has(ie::SAMPLING_PACKET_INTERVAL) && !has(ie::SAMPLING_PACKET_SPACE)),
+        (Signal::IntervalWithoutSpace, without_space),
         (Signal::IcmpWithoutProtocol, flows && any(&ICMP) && !has(ie::PROTOCOL_IDENTIFIER)),
         (Signal::EventWithoutTime, flows && is_of_events(plan) && !any(&TIMES)),
         (Signal::FlowSampling, any(&FLOW_SAMPLING)),
@@ -131,6 +136,24 @@ mod tests {
             (vec![octets, (ie::SAMPLING_PACKET_INTERVAL, 4)], Signal::IntervalWithoutSpace),
         ] {
             assert_eq!(signs(9, false, &fields), [signal]);
+        }
+    }
+
+    #[test]
+    fn an_interval_without_space_matters_only_where_nothing_else_says_a_rate() {
+        let interval = (ie::SAMPLING_PACKET_INTERVAL, 4);
+        let [size, population] = [(ie::SAMPLING_SIZE, 4), (ie::SAMPLING_POPULATION, 4)];
+        for rate in [
+            vec![(ie::SAMPLING_INTERVAL, 4)],
+            vec![(ie::SAMPLER_RANDOM_INTERVAL, 4)],
+            vec![size, population],
+            vec![(ie::SAMPLING_PACKET_SPACE, 4)],
+        ] {
+            let fields = [&[interval], &rate[..]].concat();
+            assert_eq!(signs(10, true, &fields), [], "{rate:?}");
+        }
+        for half in [size, population] {
+            assert_eq!(signs(10, true, &[interval, half]), [Signal::IntervalWithoutSpace]);
         }
     }
 
