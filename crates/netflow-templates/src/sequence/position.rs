@@ -136,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_missed_stays_missed_when_the_version_changes() {
+        let mut tracker = SequenceTracker::new();
+        (0..20).for_each(|packet| _ = observe(&mut tracker, packet, None));
+        let mut next = restarted(&tracker);
+        observe(&mut next, 50, None);
+        assert_eq!(next.totals().missed, 300);
+        let version = if next.position().unwrap().version == 9 { 10 } else { 9 };
+        next.observe(version, 1, None, Timestamp::from_secs(1_700_000_000), None);
+        assert_eq!(next.totals().missed, 300);
+    }
+
+    #[test]
     fn nothing_is_missed_when_the_next_packet_follows() {
         let mut tracker = SequenceTracker::new();
         (0..20).for_each(|packet| _ = observe(&mut tracker, packet, None));

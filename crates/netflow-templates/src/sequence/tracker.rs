@@ -132,7 +132,7 @@ impl SequenceTracker {
         self.totals.uncounted += u64::from(units.is_none());
         let spans = RULES.map(|rule| rule.span(sequence, units));
         let Some((last, last_time, last_units)) = self.last else {
-            self.totals.missed = self.missed(&spans, time, uptime);
+            self.totals.missed += self.missed(&spans, time, uptime);
             self.begin(&spans, time);
             self.remember(sequence, units, time);
             self.uptime = uptime.map(|uptime| (uptime, time));
