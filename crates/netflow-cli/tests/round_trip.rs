@@ -26,7 +26,7 @@ struct Everything {
 
 impl Everything {
     fn new() -> Self {
-        let encoders = FORMATS.iter().map(|&format| FlowEncoder::new(format, None, None)).collect();
+        let encoders = FORMATS.iter().map(|&format| FlowEncoder::new(format, None, None).unwrap()).collect();
         Self { normalizer: Normalizer::new(), flows: Vec::new(), encoders, late: Vec::new() }
     }
 

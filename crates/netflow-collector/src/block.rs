@@ -69,7 +69,10 @@ impl BlockEncoder {
         let Encoding { format, gzip, flush } = encoding;
         let kind = match format {
             Format::Parquet => Kind::Parquet(Box::new(RowGroup::new().map_err(io::Error::other)?)),
-            _ => Kind::Text(Box::new(FlowEncoder::new(format, gzip.then(GzipBlock::default), None))),
+            _ => {
+                let encoder = FlowEncoder::new(format, gzip.then(GzipBlock::default), None);
+                Kind::Text(Box::new(encoder.map_err(io::Error::other)?))
+            }
         };
         Ok(Self { format, flush, kind, flows: 0, failed: None, since: None })
     }

@@ -43,4 +43,4 @@ pub use read::{FlowReader, OptionsProblems, ReadError};
 pub use schema::{COLUMNS, Flow, Rare, column};
 pub use sink::FlowSink;
 pub use value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
-pub use write::{FlowEncoder, PacketWriter, write_csv_flow, write_csv_head, write_flow_line};
+pub use write::{FlowEncoder, NotText, PacketWriter, write_csv_flow, write_csv_head, write_flow_line};

@@ -107,7 +107,7 @@ fn flow_files(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for format in [Format::Packets, Format::FlowLines, Format::Csv] {
         let mut session = Session::new();
-        let mut encoder = FlowEncoder::new(format, None, None);
+        let mut encoder = FlowEncoder::new(format, None, None).expect("it is text");
         let mut file = Vec::new();
         if format == Format::Csv {
             netflow_flow::write_csv_head(&mut file);

@@ -126,7 +126,7 @@ const FORMATS: [Format; 3] = [Format::Packets, Format::FlowLines, Format::Csv];
 
 impl Default for Everything {
     fn default() -> Self {
-        let encoders = FORMATS.map(|format| FlowEncoder::new(format, None, None));
+        let encoders = FORMATS.map(|format| FlowEncoder::new(format, None, None).expect("it is text"));
         Self { encoders, packet: PacketWriter::new(), text: Vec::new() }
     }
 }

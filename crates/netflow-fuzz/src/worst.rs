@@ -130,7 +130,7 @@ fn measured(clock: Clock, octets: usize, work: impl FnOnce() -> usize) -> Cost {
 }
 
 fn encoded(before: &[Sent], then: &[Sent], clock: Clock, format: Format) -> Cost {
-    let mut encoder = FlowEncoder::new(format, None, None);
+    let mut encoder = FlowEncoder::new(format, None, None).expect("it is text");
     packets(before, then, clock, &mut encoder, |encoder| {
         encoder.end_packet();
         encoder.take_block().ok().flatten().map_or(0, |block| block.len())

@@ -118,7 +118,7 @@ fn written_of(packets: &[Vec<u8>], format: Format, gzip: bool) -> (Vec<Flow>, Ve
             self.0.problem(context, problem);
         }
     }
-    let encoder = FlowEncoder::new(format, gzip.then(GzipBlock::default), None);
+    let encoder = FlowEncoder::new(format, gzip.then(GzipBlock::default), None).unwrap();
     let mut sink = Both(encoder, Normalizer::new(), Flows::new());
     let exporter = Exporter { address: "192.0.2.254".parse().unwrap(), port: 4739 };
     let received = Timestamp::from_nanos(i64::from(NOW) * 1_000_000_000 + 250_000_000);

@@ -10,7 +10,7 @@ use crate::flows::Flows;
 use crate::gzip::GzipBlock;
 use crate::normalize::{Normalizer, SamplingOverride};
 
-/// Encodes what a session decodes, in one of the formats of flow files.
+/// Encodes what a session decodes, in one of the formats of flow files that are text.
 ///
 /// A sink: after each export packet [`end_packet`](Self::end_packet) is called, and now and then, also within
 /// packets, for which much may have waited, [`take_block`](Self::take_block), whose octets are to be appended to the file in one piece. Encoders of
@@ -25,26 +25,35 @@ pub struct FlowEncoder {
     text: Vec<u8>,
 }
 
+/// A format that is no text, so that no [`FlowEncoder`] is for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no text, and is not written as such")]
+pub struct NotText(pub Format);
+
 impl FlowEncoder {
-    /// An encoder for a format, compressed with `gzip` if given.
-    pub fn new(format: Format, gzip: Option<GzipBlock>, sampling: SamplingOverride) -> Self {
-        Self {
+    /// An encoder for a format, compressed with `gzip` if given. Parquet is no text, and an error: the crate
+    /// `netflow-parquet` writes it.
+    pub fn new(format: Format, gzip: Option<GzipBlock>, sampling: SamplingOverride) -> Result<Self, NotText> {
+        if format == Format::Parquet {
+            return Err(NotText(format));
+        }
+        Ok(Self {
             format,
             gzip,
             packet: PacketWriter::new(),
             normalizer: Normalizer::with_sampling_override(sampling),
             flows: Flows::new(),
             text: Vec::new(),
-        }
+        })
     }
 
-    /// Appends flows that are normalised already, in a format of flows.
+    /// Appends flows that are normalised already, in a format of flows; those of export packets take none.
     pub fn flows(&mut self, flows: &Flows) {
         match self.format {
             Format::FlowLines => flows.iter().for_each(|flow| write_flow_line(&mut self.text, flow)),
             Format::Csv => flows.iter().for_each(|flow| write_csv_flow(&mut self.text, flow)),
-            // Export packets are no flows, and Parquet is no text.
-            _ => {}
+            // Export packets are no flows; for Parquet there is no encoder.
+            Format::Packets | Format::Parquet => {}
         }
     }
 
@@ -116,5 +125,19 @@ impl MessageSink for FlowEncoder {
         if self.format == Format::Packets {
             self.packet.problem(context, problem);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_formats_that_are_text_have_an_encoder() {
+        for format in [Format::Packets, Format::FlowLines, Format::Csv] {
+            assert_eq!(FlowEncoder::new(format, None, None).unwrap().buffered(), 0);
+        }
+        let error = FlowEncoder::new(Format::Parquet, None, None).unwrap_err();
+        assert_eq!(error.to_string(), "parquet is no text, and is not written as such");
     }
 }
