@@ -51,7 +51,8 @@ impl ParquetFile<File> {
     ///
     /// # Errors
     /// When the file cannot be read or cut; [`Error::NotParquet`], [`Error::Unsupported`] and [`Error::Damaged`] when
-    /// it was not written here, or cannot be gone on with.
+    /// it was not written here, or cannot be gone on with: such as when whole row groups stand behind one that is
+    /// damaged. Then the file stays as it is.
     pub fn resume(mut out: File) -> Result<(Self, u64), Error> {
         let end = out.seek(SeekFrom::End(0))?;
         out.seek(SeekFrom::Start(0))?;
@@ -75,6 +76,7 @@ impl ParquetFile<File> {
             }
         };
         let rest = end - file.length;
+        file.refuse_good_groups_behind(torn, end)?;
         if torn {
             file.out.set_len(file.length)?;
         } else if file.row_groups.is_empty() && rest > 0 {
@@ -86,6 +88,25 @@ impl ParquetFile<File> {
         }
         file.out.seek(SeekFrom::Start(file.length))?;
         Ok((file, if torn { rest } else { 0 }))
+    }
+
+    /// Whether what is behind the row groups that were read can be cut off: not when others follow that are good.
+    fn refuse_good_groups_behind(&mut self, torn: bool, end: u64) -> Result<(), Error> {
+        if self.length == end {
+            return Ok(());
+        }
+        let listed = ParquetMetaDataReader::new().parse_and_finish(&self.out);
+        let listed = listed.map_or(0, |metadata| metadata.num_row_groups());
+        if !torn && self.row_groups.is_empty() && listed > 0 {
+            // The whole file is of somebody else.
+            return Ok(());
+        }
+        if listed > self.row_groups.len() || note::follows(&mut self.out, self.length, end)? {
+            let reason =
+                format!("behind octet {}, and what follows is not, so nothing is cut off", self.length);
+            return Err(Error::Damaged(reason));
+        }
+        Ok(())
     }
 
     /// Takes a row group that is there.

@@ -5,7 +5,7 @@
 //! that is cut off behind a note must not look like a complete one. Readers of Parquet go where
 //! the footer of the file sends them, and never see a note.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use flate2::Crc;
@@ -24,6 +24,8 @@ const HEAD: usize = 8 + 4 + 8 + 4 + 4;
 const LONGEST: u32 = 64 << 20;
 /// Octets that are read at once.
 const STEP: usize = 1 << 20;
+/// Places that are tried in the search for a note. More look like a note only where somebody wants that.
+const MOST_TRIED: usize = 1_000;
 
 /// What a note says of the row group behind it.
 #[derive(Debug)]
@@ -94,6 +96,31 @@ pub(crate) fn read(input: &mut impl Read, left: u64) -> Result<Next, Error> {
     }
     let (rows, schema, chunks) = chunks(footer)?;
     Ok(Next::Group(Box::new(Noted { length, group, rows, chunks, schema })))
+}
+
+/// Whether a row group that is whole begins somewhere behind octet `from` of a file of `end` octets. Also when there is
+/// too much that looks like one.
+pub(crate) fn follows(file: &mut (impl Read + Seek), from: u64, end: u64) -> Result<bool, Error> {
+    let (mut at, mut tried) = (from + 1, 0);
+    while at < end {
+        file.seek(SeekFrom::Start(at))?;
+        let octets = up_to(file, STEP as u64)?;
+        for place in octets.windows(START.len()).enumerate().filter(|(_, octets)| *octets == START) {
+            let place = at + place.0 as u64;
+            file.seek(SeekFrom::Start(place))?;
+            tried += 1;
+            let whole = matches!(read(&mut BufReader::new(&mut *file), end - place), Ok(Next::Group(_)));
+            if whole || tried > MOST_TRIED {
+                return Ok(true);
+            }
+        }
+        if octets.len() < START.len() {
+            break;
+        }
+        // One may begin in the last of them.
+        at += (octets.len() - START.len() + 1) as u64;
+    }
+    Ok(false)
 }
 
 fn up_to(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {

@@ -92,6 +92,31 @@ fn octets_that_did_not_reach_the_disk_are_cut_off() {
 }
 
 #[test]
+fn a_damaged_row_group_with_good_ones_behind_it_is_not_cut_off() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (path, ends) = written(folder.path());
+    let whole = fs::read(&path).expect("written");
+    let without_footer = &whole[..*ends.last().expect("row groups") as usize];
+    // In the note's first octets, in its lengths, in its text, in the row group.
+    for at in [ends[1], ends[1] + 9, ends[1] + 17, ends[1] + 40, ends[2] - 10] {
+        for content in [&whole[..], without_footer, &whole[..whole.len() - 1]] {
+            let mut damaged = content.to_vec();
+            damaged[at as usize] ^= 1;
+            fs::write(&path, &damaged).expect("room");
+            let error = ParquetFile::resume(open(&path)).expect_err("a good row group follows").to_string();
+            assert!(error.contains(&format!("behind octet {}", ends[1])), "{error}");
+            assert!(fs::read(&path).expect("still there") == damaged, "{at}");
+        }
+    }
+    // With the last row group nothing good is lost, unless a footer still says where it is.
+    let mut damaged = without_footer.to_vec();
+    damaged[ends[2] as usize + 40] ^= 1;
+    fs::write(&path, &damaged).expect("room");
+    let (file, torn) = ParquetFile::resume(open(&path)).expect("a file that can be gone on with");
+    assert_eq!((file.row_groups(), torn), (2, ends[3] - ends[2]));
+}
+
+#[test]
 fn a_file_can_be_read_between_footers() {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("flows.parquet");
