@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -113,7 +113,7 @@ impl Closer {
                 self.teller.failed(failure);
             }
         }
-        self.expire(window.start);
+        self.expire(window.start, SystemTime::now());
     }
 
     fn completed(&mut self, path: &Path, name: &Name, start: i64, flows: u64) {
@@ -176,12 +176,13 @@ impl Closer {
         named.map(drop).map_err(failure).inspect_err(|_| _ = fs::remove_file(&temporary))
     }
 
-    fn expire(&mut self, newest: i64) {
+    fn expire(&mut self, newest: i64, now: SystemTime) {
         if Instant::now() < self.expiry {
             return;
         }
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
         let began = Instant::now();
-        let removed = self.config.expiry.run(&self.config.path, newest);
+        let removed = self.config.expiry.run(&self.config.path, newest, now);
         self.report.expired_files += removed.files;
         self.report.expired_octets += removed.octets;
         if let Some(failure) = removed.failure {
