@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use netflow_flow::Format;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::block::{Block, BlockEncoder, Encoding};
 use crate::flow_file::{FlowFile, Target};
@@ -239,7 +241,8 @@ impl FileWriter {
     ///
     /// # Errors
     /// When the file cannot be opened, read or written; of the kind `InvalidData` when it holds something else
-    /// than this format, or is damaged so that what is appended could not be read.
+    /// than this format, or is damaged so that what is appended could not be read; `WouldBlock` when another writer
+    /// has it open.
     pub fn open(path: &Path, encoding: Encoding) -> Result<Self, WriteFailure> {
         let failure = |source| WriteFailure { target: path.to_owned(), source };
         let (file, opened) = open(path, encoding).map_err(failure)?;
@@ -345,7 +348,12 @@ fn open(path: &Path, encoding: Encoding) -> io::Result<(FlowFile, Opened)> {
     if !metadata.is_file() {
         return begin(Target::Stream(Box::new(file)), encoding);
     }
-    if metadata.len() == 0 {
+    // Two that append to one file would cut off what the other wrote.
+    if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, "another collector writes to it"));
+    }
+    // Only now nobody else changes it.
+    if file.metadata()?.len() == 0 {
         return begin(Target::File(file), encoding);
     }
     if format != Format::Parquet
@@ -457,3 +465,6 @@ impl BlockWriter {
         self.teller.failed(WriteFailure { target: self.path.clone(), source });
     }
 }
+
+#[cfg(test)]
+mod tests;
