@@ -1,9 +1,10 @@
 //! A flow file that is being written: blocks are appended whole or not at all.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use netflow_flow::{Format, GzipBlock, write_csv_head};
 use netflow_parquet::ParquetFile;
@@ -57,11 +58,16 @@ impl Target {
 #[derive(Debug)]
 pub(crate) enum FlowFile {
     Text(Target),
-    Parquet {
-        file: ParquetFile<Target>,
-        /// A footer follows what was appended, and is cut off before more is.
-        footer: bool,
-    },
+    Parquet { file: ParquetFile<Target>, footer: Footer },
+}
+
+/// What follows what was appended. It is cut off before more is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Footer {
+    None,
+    /// Something that may be a footer, or a part of one.
+    Unsure,
+    Whole,
 }
 
 impl FlowFile {
@@ -71,7 +77,7 @@ impl FlowFile {
             Format::Parquet => {
                 let file = ParquetFile::new(target).map_err(io_error)?;
                 let length = file.length();
-                Ok((Self::Parquet { file, footer: false }, length))
+                Ok((Self::Parquet { file, footer: Footer::None }, length))
             }
             Format::Csv => {
                 let mut head = Vec::new();
@@ -94,7 +100,7 @@ impl FlowFile {
             let file = file.map_out(Target::File);
             let mended = Mended { cut: torn, ..Mended::default() };
             // A footer is no loss: it is written again.
-            return Ok((Self::Parquet { file, footer: true }, mended));
+            return Ok((Self::Parquet { file, footer: Footer::Unsure }, mended));
         }
         let mended = tail::mend(&mut file, format, gzip.then(GzipBlock::default))?;
         Ok((Self::Text(Target::File(file)), mended))
@@ -127,7 +133,7 @@ impl FlowFile {
 
     fn cut_footer(&mut self) {
         if let Self::Parquet { file, footer } = self
-            && std::mem::take(footer)
+            && std::mem::replace(footer, Footer::None) != Footer::None
         {
             let length = file.length();
             file.out_mut().cut(length);
@@ -138,15 +144,20 @@ impl FlowFile {
     pub(crate) fn checkpoint(&mut self) -> io::Result<()> {
         match self {
             Self::Parquet { file, footer } if matches!(file.out(), Target::File(_)) => {
-                *footer = true;
-                file.write_footer().map_err(io_error)
+                *footer = Footer::Unsure;
+                file.write_footer().map_err(io_error)?;
+                *footer = Footer::Whole;
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    /// Completes the file.
+    /// Completes the file. What is complete already is not written again: there might be no room.
     pub(crate) fn finish(mut self) -> io::Result<Target> {
+        if let Self::Parquet { file, footer: Footer::Whole } = self {
+            return Ok(file.into_out());
+        }
         self.cut_footer();
         match self {
             Self::Text(target) => Ok(target),
@@ -173,20 +184,26 @@ impl FlowFile {
 
     /// Whether it can be opened again by its name.
     pub(crate) fn is_by_name(&self) -> bool {
-        let target = match self {
+        matches!(self.target(), Target::File(_))
+    }
+
+    /// Whether `path` names this file.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let Target::File(file) = self.target() else { return false };
+        let same = |(one, other): (Metadata, Metadata)| (one.dev(), one.ino()) == (other.dev(), other.ino());
+        file.metadata().and_then(|open| Ok((open, fs::metadata(path)?))).is_ok_and(same)
+    }
+
+    fn target(&self) -> &Target {
+        match self {
             Self::Text(target) => target,
             Self::Parquet { file, .. } => file.out(),
-        };
-        matches!(target, Target::File(_))
+        }
     }
 
     /// Whether somebody removed the file, so that what is written to it is for nobody.
     pub(crate) fn is_removed(&self) -> bool {
-        let target = match self {
-            Self::Text(target) => target,
-            Self::Parquet { file, .. } => file.out(),
-        };
-        match target {
+        match self.target() {
             Target::File(file) => file.metadata().is_ok_and(|metadata| metadata.nlink() == 0),
             _ => false,
         }

@@ -101,7 +101,7 @@ pub struct WriterReport {
     pub files: u64,
     /// Those of them that an earlier writer left unfinished.
     pub mended_files: u64,
-    /// Files that could not be completed: they will be when somebody writes to the directory again.
+    /// Files that could not be completed: they will be when somebody writes to the directory, or the file, again.
     pub unfinished_files: u64,
     /// Loss files that could not be written.
     pub lost_accounts: u64,
@@ -262,14 +262,8 @@ impl FileWriter {
 
     fn start(file: FlowFile, opened: &Opened, path: &Path, encoding: Encoding) -> io::Result<Self> {
         let (teller, events) = Teller::new();
-        let report = WriterReport {
-            octets: opened.octets,
-            cut_octets: opened.mended.cut,
-            saved_lines: opened.mended.saved_lines,
-            lost_text: opened.mended.lost_text,
-            open_line: opened.mended.open_line,
-            ..WriterReport::default()
-        };
+        let mut report = WriterReport::default();
+        opened.count(&mut report);
         let (file, closed) = (Some(file), false);
         let first = WriterState { report, file: Some(path.to_owned()), failing: false };
         let (state, reopen) = (SharedState::new(first), Arc::new(AtomicBool::new(false)));
@@ -303,7 +297,7 @@ impl FileWriter {
         self.state.clone()
     }
 
-    /// Completes the file within a second and opens it by its name again, for when somebody renamed it. What cannot be
+    /// Completes the file within a second and opens it by its name again, if somebody renamed it. What cannot be
     /// opened by name stays as it is.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Relaxed);
@@ -330,6 +324,16 @@ struct Opened {
     /// Octets that were written to it.
     octets: u64,
     mended: Mended,
+}
+
+impl Opened {
+    fn count(&self, report: &mut WriterReport) {
+        report.octets += self.octets;
+        report.cut_octets += self.mended.cut;
+        report.saved_lines += self.mended.saved_lines;
+        report.lost_text += self.mended.lost_text;
+        report.open_line += self.mended.open_line;
+    }
 }
 
 fn begin(target: Target, encoding: Encoding) -> io::Result<(FlowFile, Opened)> {
@@ -421,10 +425,8 @@ impl BlockWriter {
             let failing = self.teller.is_failing();
             self.state.set(WriterState { report: self.report, file: Some(self.path.clone()), failing });
         }
-        if !self.closed
-            && let Some(Err(source)) = self.file.take().map(FlowFile::finish)
-        {
-            self.failed(source);
+        if !self.closed {
+            self.complete();
         }
         self.report
     }
@@ -433,9 +435,7 @@ impl BlockWriter {
         // Somebody removed the file: what comes is for a new one.
         self.file.take_if(|file| file.is_removed());
         if self.file.is_none() {
-            let (file, opened) = open(&self.path, self.encoding)?;
-            self.report.octets += opened.octets;
-            self.file = Some(file);
+            self.open()?;
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         file.append(block)?;
@@ -444,20 +444,29 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Completes the file; the next block opens it again, and at once, so that there is one of that name.
+    /// Completes the file and opens it again by its name, unless it still has that name.
     fn open_again(&mut self) {
-        if self.closed || !self.file.as_ref().is_some_and(FlowFile::is_by_name) {
+        if self.closed || !self.file.as_ref().is_some_and(|file| file.is_by_name() && !file.is_at(&self.path))
+        {
             return;
         }
-        if let Some(Err(source)) = self.file.take().map(FlowFile::finish) {
+        self.complete();
+        if let Err(source) = self.open() {
             self.failed(source);
         }
-        match open(&self.path, self.encoding) {
-            Ok((file, opened)) => {
-                self.report.octets += opened.octets;
-                self.file = Some(file);
-            }
-            Err(source) => self.failed(source),
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        let (file, opened) = open(&self.path, self.encoding)?;
+        opened.count(&mut self.report);
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn complete(&mut self) {
+        if let Some(Err(source)) = self.file.take().map(FlowFile::finish) {
+            self.report.unfinished_files += 1;
+            self.failed(source);
         }
     }
 

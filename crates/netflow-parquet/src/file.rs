@@ -147,6 +147,11 @@ impl<W> ParquetFile<W> {
         &mut self.out
     }
 
+    /// What it is written to, without a footer behind what was appended, or with the one that was written.
+    pub fn into_out(self) -> W {
+        self.out
+    }
+
     /// The same file, written to something made of what it was written to.
     pub fn map_out<T>(self, into: impl FnOnce(W) -> T) -> ParquetFile<T> {
         let Self { out, length, rows, schema, row_groups, indexes, metadata } = self;

@@ -133,7 +133,7 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
     }
     if written.unfinished_files > 0 {
         add(format!(
-            "{} could not be completed: the next `nf collect -w` to this directory does it",
+            "{} could not be completed: the next `nf collect` that writes there does it",
             count(written.unfinished_files, "file")
         ));
     }
