@@ -66,7 +66,7 @@ pub(crate) struct Collect {
     pub(crate) connections: Connections,
 
     /// File to write, appended to if it is there; by its ending: .gz, .json, .json.gz (export packets), .ndjson,
-    /// .csv (flows), each also with .gz, .parquet (flows); `-` for stdout. May be repeated, and go together with -w.
+    /// .csv (flows), each also with .gz, .parquet (flows; for long runs take -w); `-` for stdout. May be repeated, and go together with -w.
     /// Default, and format of any other ending: `UNIX-SECONDS.gz`
     #[arg(short = 'o', long = "file", visible_alias = "output", value_name = "PATH")]
     pub(crate) file: Vec<PathBuf>,

@@ -58,8 +58,29 @@ impl Target {
 #[derive(Debug)]
 pub(crate) enum FlowFile {
     Text(Target),
-    Parquet { file: ParquetFile<Target>, footer: Footer },
+    Parquet { file: ParquetFile<Target>, footer: Footer, last: Checkpoint },
 }
+
+/// The last footer that was written while the file grew.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Checkpoint {
+    /// Octets of the file that it was behind.
+    length: u64,
+    /// Octets of the footer.
+    octets: u64,
+}
+
+impl Checkpoint {
+    /// A footer is longer with every row group: written behind each, footers would be most of what is written.
+    fn is_worth_another(self, length: u64) -> bool {
+        self.octets < CHEAP || length.saturating_sub(self.length) / DATA_PER_FOOTER >= self.octets
+    }
+}
+
+/// Octets of a footer that is written behind every row group.
+const CHEAP: u64 = 1 << 20;
+/// Octets of flows for each octet of longer footers.
+const DATA_PER_FOOTER: u64 = 8;
 
 /// What follows what was appended. It is cut off before more is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +98,7 @@ impl FlowFile {
             Format::Parquet => {
                 let file = ParquetFile::new(target).map_err(io_error)?;
                 let length = file.length();
-                Ok((Self::Parquet { file, footer: Footer::None }, length))
+                Ok((Self::Parquet { file, footer: Footer::None, last: Checkpoint::default() }, length))
             }
             Format::Csv => {
                 let mut head = Vec::new();
@@ -100,7 +121,7 @@ impl FlowFile {
             let file = file.map_out(Target::File);
             let mended = Mended { cut: torn, ..Mended::default() };
             // A footer is no loss: it is written again.
-            return Ok((Self::Parquet { file, footer: Footer::Unsure }, mended));
+            return Ok((Self::Parquet { file, footer: Footer::Unsure, last: Checkpoint::default() }, mended));
         }
         let mended = tail::mend(&mut file, format, gzip.then(GzipBlock::default))?;
         Ok((Self::Text(Target::File(file)), mended))
@@ -132,7 +153,7 @@ impl FlowFile {
     }
 
     fn cut_footer(&mut self) {
-        if let Self::Parquet { file, footer } = self
+        if let Self::Parquet { file, footer, .. } = self
             && std::mem::replace(footer, Footer::None) != Footer::None
         {
             let length = file.length();
@@ -140,12 +161,15 @@ impl FlowFile {
         }
     }
 
-    /// Makes a file that can be read now, and goes on behind that.
+    /// Makes a file that can be read now, and goes on behind that; not where that costs too much.
     pub(crate) fn checkpoint(&mut self) -> io::Result<()> {
         match self {
-            Self::Parquet { file, footer } if matches!(file.out(), Target::File(_)) => {
+            Self::Parquet { file, footer, last }
+                if matches!(file.out(), Target::File(_)) && last.is_worth_another(file.length()) =>
+            {
                 *footer = Footer::Unsure;
-                file.write_footer().map_err(io_error)?;
+                let octets = file.write_footer().map_err(io_error)?;
+                *last = Checkpoint { length: file.length(), octets };
                 *footer = Footer::Whole;
                 Ok(())
             }
@@ -155,7 +179,7 @@ impl FlowFile {
 
     /// Completes the file. What is complete already is not written again: there might be no room.
     pub(crate) fn finish(mut self) -> io::Result<Target> {
-        if let Self::Parquet { file, footer: Footer::Whole } = self {
+        if let Self::Parquet { file, footer: Footer::Whole, .. } = self {
             return Ok(file.into_out());
         }
         self.cut_footer();
@@ -214,6 +238,28 @@ impl FlowFile {
 fn io_error(error: netflow_parquet::Error) -> io::Error {
     match error {
         netflow_parquet::Error::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::InvalidData, format!("it {other}")),
+        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn footers_are_spaced_so_that_they_are_little_of_what_is_written() {
+        // As with many small row groups: each adds to the footer a fifth of what it has itself.
+        let (mut last, mut footers, mut length) = (Checkpoint::default(), 0, 0);
+        for group in 1..=20_000 {
+            length = group * 25_000;
+            if last.is_worth_another(length) {
+                last = Checkpoint { length, octets: group * 5_000 };
+                footers += last.octets;
+            }
+            assert!(last.length == length || last.octets >= CHEAP);
+        }
+        let cheap = CHEAP * CHEAP / 5_000;
+        assert!(footers <= cheap + length / DATA_PER_FOOTER + last.octets, "{footers} of {length}");
+        assert!(last.length > 0);
     }
 }

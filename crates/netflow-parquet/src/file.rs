@@ -220,16 +220,16 @@ impl<W: Write> ParquetFile<W> {
         self.length
     }
 
-    /// Writes a footer, with which what was appended can be read. Before more is appended it is to be cut off, at
-    /// [`length`](Self::length).
-    pub fn write_footer(&mut self) -> Result<(), Error> {
+    /// Writes a footer, with which what was appended can be read, and says how many octets it takes: some kilobytes for
+    /// each row group. Before more is appended it is to be cut off, at [`length`](Self::length).
+    pub fn write_footer(&mut self) -> Result<u64, Error> {
         let pair = |(key, value): &(String, String)| KeyValue::new(key.clone(), value.clone());
         let metadata = Some(self.metadata.iter().map(pair).collect());
         let footer =
             footer(self.length, &self.schema, metadata, self.row_groups.clone(), self.indexes.clone())?;
         self.out.write_all(&footer)?;
         self.out.flush()?;
-        Ok(())
+        Ok(footer.len() as u64)
     }
 
     /// Writes the footer, with which the file is complete, and gives back what it was written to. A file without

@@ -100,9 +100,9 @@ fn a_file_that_cannot_be_completed_is_counted_and_one_that_is_complete_is_left_a
     writer.write(row_group()).unwrap();
     // Nothing can be written to it any more.
     let reading = |file: FlowFile, footer| match file {
-        FlowFile::Parquet { file, .. } => {
+        FlowFile::Parquet { file, last, .. } => {
             let file = file.map_out(|_| Target::File(fs::File::open(&path).unwrap()));
-            FlowFile::Parquet { file, footer }
+            FlowFile::Parquet { file, footer, last }
         }
         text => text,
     };
