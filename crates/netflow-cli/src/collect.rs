@@ -51,8 +51,7 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
     config.list_templates = args.operation.metrics.is_some();
     config.receive_buffer = receive_buffer(args.buffer);
     // Each format waits as long as is good for it: this is how often they are asked, and metrics told.
-    let flush = args.flush.filter(|_| args.operation.metrics.is_none());
-    config.flush_interval = Duration::from_secs(flush.unwrap_or(1).clamp(1, 60));
+    config.flush_interval = Duration::from_secs(1);
     config.state = args.state.clone();
     config.packets = args.count;
     config.packet_events = args.debug;

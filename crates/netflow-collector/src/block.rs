@@ -8,6 +8,9 @@ use netflow_parquet::{EncodedRowGroup, RowGroup};
 
 /// Octets of text after which a block is full.
 const TEXT: usize = 256 << 10;
+/// How often encoders are asked whether they are due, as a shard's flush interval usually is: what would wait too long
+/// until the next time is due before.
+const ASKED: Duration = Duration::from_secs(1);
 
 /// Encoded flows: some lines of text, compressed or not, or a row group.
 #[derive(Debug)]
@@ -88,6 +91,7 @@ impl BlockEncoder {
     /// Notes flows that were given to [`packets`](Self::packets).
     pub(crate) fn count(&mut self, flows: usize) {
         self.flows += flows as u64;
+        self.since.get_or_insert_with(Instant::now);
     }
 
     /// Appends flows.
@@ -99,7 +103,6 @@ impl BlockEncoder {
                 if self.failed.is_none() {
                     self.failed = group.push(flows).err().map(io::Error::other);
                 }
-                self.since.get_or_insert_with(Instant::now);
             }
         }
     }
@@ -112,12 +115,15 @@ impl BlockEncoder {
         }
     }
 
-    /// Whether flows have waited long enough to be a block. Text waits from one call of the shard to the next.
+    /// Whether what waits has waited long enough to be a block. Text without flows, as of packets that have none, does
+    /// not wait.
     pub(crate) fn is_due(&self) -> bool {
-        match &self.kind {
-            Kind::Text(_) => true,
-            Kind::Parquet(_) => self.since.is_some_and(|since| since.elapsed() >= self.flush),
-        }
+        self.is_due_at(Instant::now())
+    }
+
+    fn is_due_at(&self, now: Instant) -> bool {
+        let waited = self.since.map(|since| now.saturating_duration_since(since));
+        waited.map_or(matches!(self.kind, Kind::Text(_)), |waited| waited + ASKED > self.flush)
     }
 
     /// What waits, if anything does.
@@ -137,5 +143,37 @@ impl BlockEncoder {
         };
         let body = body.unwrap_or_else(|error| Some(Body::Failed(error)))?;
         Some(Block { flows, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_flow_waits_longer_than_the_flush_time_when_asked_each_second() {
+        let one = || {
+            let mut flows = Flows::new();
+            flows.push(&netflow_flow::Flow::default());
+            flows
+        };
+        for format in [Format::Parquet, Format::Csv] {
+            for seconds in [1, 2, 10] {
+                let flush = Duration::from_secs(seconds);
+                let mut encoder = BlockEncoder::new(Encoding { format, gzip: false, flush }).unwrap();
+                encoder.flows(&one());
+                let since = encoder.since.unwrap();
+                // Asked at any time of a second, it is due the last time before the flush time, and not before that.
+                for offset in [0, 1, 500, 999].map(Duration::from_millis) {
+                    let due =
+                        (0..20).map(|tick| offset + ASKED * tick).find(|&at| encoder.is_due_at(since + at));
+                    let due = due.unwrap();
+                    assert!(due <= flush && due + ASKED > flush, "{format:?} {flush:?} {due:?}");
+                }
+                encoder.take().unwrap();
+                encoder.flows(&one());
+                assert!(encoder.since.unwrap() >= since);
+            }
+        }
     }
 }
