@@ -289,6 +289,9 @@ fn sentences(totals: &Totals, seconds: f64) -> Vec<String> {
             count(totals.cut_records, "record")
         ));
     }
+    if totals.left_out > 0 {
+        lines.push(format!("not exported: {}, which no template takes", count(totals.left_out, "more flow")));
+    }
     let faults = &totals.faults;
     let done = [
         (faults.lost, format!("{} lost ({})", faults.lost, count(faults.lost_flows, "flow"))),

@@ -98,6 +98,8 @@ pub struct Totals {
     pub templates: u64,
     /// Records with a value that did not fit its field, such as an AS number of 32 bits.
     pub cut_records: u64,
+    /// Flows that no template takes, or that are too long for a packet: they are in no sum above.
+    pub left_out: u64,
     /// Observation domains whose sequence numbers and templates began anew.
     pub restarts: u64,
     /// Exporters whose uptime passed 2^32 milliseconds.
@@ -127,6 +129,9 @@ struct Stream {
 
 impl Generator {
     /// A generator that has made nothing yet.
+    ///
+    /// # Errors
+    /// When there can be no such exporter, or it could export nothing of the traffic.
     pub fn new(config: GenerateConfig) -> Result<Self, ConfigError> {
         let streams = setup::streams(&config)?;
         let faults =
@@ -147,6 +152,7 @@ impl Generator {
             totals.options_records += exported.options;
             totals.templates += exported.templates;
             totals.cut_records += exported.cut;
+            totals.left_out += exported.left_out;
         }
         totals.faults = self.faults.as_ref().map(Faults::counts).unwrap_or_default();
         totals
@@ -259,7 +265,7 @@ impl Generator {
         let packets = exporter.statistics().packets;
         let mut left_out = exporter.statistics().left_out;
         // A packet is ready when the flow behind its last one does not fit.
-        for _ in 0..most.div_ceil(records) {
+        for _ in 0..most.div_ceil(records).min(setup::PATIENCE) {
             let flow = traffic.flow(now);
             exporter.add(flow, now);
             let ExporterStatistics { packets: made, left_out: now_left_out, .. } = exporter.statistics();

@@ -82,6 +82,9 @@ pub enum ConfigError {
     /// There is no template of flows.
     #[error("no template says how flows are exported")]
     NoTemplate,
+    /// No template takes any flow of the traffic.
+    #[error("no template takes any of the flows")]
+    NothingTaken,
     /// Ids below 256 are those of template sets.
     #[error("template id {0} is below 256")]
     TemplateId(u16),

@@ -17,6 +17,8 @@ const UPTIME: Duration = Duration::from_secs(10 * 86_400);
 const APART: Duration = Duration::from_secs(3_607);
 /// Often enough for a collector that starts later, and little beside the data.
 const REFRESH: Refresh = Refresh { packets: 100, interval: Duration::from_secs(10) };
+/// Flows without a packet after which no more are tried for now: many times what a packet holds.
+pub(super) const PATIENCE: u64 = 10_000;
 /// Templates of options data; above those of flows.
 const SAMPLING_ID: u16 = 600;
 const INTERFACES_ID: u16 = 601;
@@ -30,6 +32,7 @@ pub fn source_address(exporter: u32) -> IpAddr {
 pub(super) fn streams(config: &GenerateConfig) -> Result<Vec<Stream>, ConfigError> {
     let (exporters, domains) = (config.exporters.max(1), config.domains.max(1));
     let traffic = Traffic::new(&traffic_config(config));
+    can_export(config, traffic.clone())?;
     let mut streams = Vec::new();
     for exporter in 0..exporters {
         let started = started(config, exporter);
@@ -45,6 +48,19 @@ pub(super) fn streams(config: &GenerateConfig) -> Result<Vec<Stream>, ConfigErro
         }
     }
     Ok(streams)
+}
+
+/// Whether the exporter takes any of the first flows.
+fn can_export(config: &GenerateConfig, mut traffic: Traffic) -> Result<(), ConfigError> {
+    let mut exporter = Exporter::new(exporter_config(config, 0, started(config, 0)))?;
+    for _ in 0..PATIENCE {
+        let left_out = exporter.statistics().left_out;
+        exporter.add(traffic.flow(config.start), config.start);
+        if exporter.statistics().left_out == left_out {
+            return Ok(());
+        }
+    }
+    Err(ConfigError::NothingTaken)
 }
 
 fn started(config: &GenerateConfig, exporter: u32) -> Timestamp {
@@ -88,7 +104,11 @@ fn exporter_config(config: &GenerateConfig, domain: u32, started: Timestamp) -> 
 /// The traffic, as far as the exporters can say it.
 fn traffic_config(config: &GenerateConfig) -> TrafficConfig {
     let mut traffic = config.traffic.clone();
-    if !config.version.has_templates() {
+    let takes_ipv6 = config.profile.is_none_or(|profile| {
+        let templates = profile.config(config.start).templates;
+        templates.is_empty() || templates.iter().any(|template| template.takes.family != Some(4))
+    });
+    if !config.version.has_templates() || !takes_ipv6 {
         traffic.ipv6_percent = 0;
     }
     // Records of one template fill packets to the same length, and these go out many at a time. Where packets follow

@@ -131,3 +131,41 @@ fn a_sink_that_fails_ends_it() {
     let error = generator.run(&mut Full, &mut SimulatedClock::default(), &stop, Duration::MAX).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }
+
+#[test]
+fn an_exporter_without_a_template_for_ipv6_has_no_such_traffic() {
+    let profile = Profile::find("juniper-srx", None).unwrap();
+    let traffic = TrafficConfig { ipv6_percent: 100, ..TrafficConfig::default() };
+    let config = GenerateConfig { profile: Some(profile), traffic, ..config(profile.version) };
+    let (_, totals) = made(config);
+    assert_eq!((totals.flows, totals.left_out), (1_000, 0));
+}
+
+/// An exporter that takes ICMP alone.
+fn of_icmp() -> &'static Profile {
+    let usual = Profile::find("juniper-srx", None).unwrap();
+    let mut template = usual.templates[0].clone();
+    template.takes.icmp = Some(true);
+    Box::leak(Box::new(Profile { templates: Box::leak(Box::new([template])), ..*usual }))
+}
+
+#[test]
+fn flows_that_no_template_takes_are_counted() {
+    let profile = of_icmp();
+    let (_, totals) =
+        made(GenerateConfig { profile: Some(profile), flows: Some(10), ..config(profile.version) });
+    assert_eq!(totals.flows, 10);
+    assert!(totals.left_out > 0);
+}
+
+#[test]
+fn an_exporter_that_would_never_export_is_refused() {
+    let usual = of_icmp();
+    let mut template = usual.templates[0].clone();
+    template.takes.family = Some(6);
+    template.takes.icmp = None;
+    let profile = Box::leak(Box::new(Profile { templates: Box::leak(Box::new([template])), ..*usual }));
+    let traffic = TrafficConfig { ipv6_percent: 0, ..TrafficConfig::default() };
+    let config = GenerateConfig { profile: Some(profile), traffic, ..config(profile.version) };
+    assert_eq!(Generator::new(config).unwrap_err(), ConfigError::NothingTaken);
+}
