@@ -199,3 +199,28 @@ fn files_that_cannot_be_used_are_told_by_name() {
     let no_files = Config { tls: None, ..config(good, LONG) };
     assert_eq!(Inlet::open(&no_files).unwrap_err().to_string(), "TLS takes a certificate and its key");
 }
+
+#[test]
+fn messages_before_an_error_of_tls_are_taken() {
+    let authority = Authority::new("ours");
+    authority.sign("collector");
+    let mut listener = PacketListener::start(&config(authority.files(false), LONG)).unwrap();
+    let mut exporter = connect(listener.addresses()[0], &authority, None, &rustls::version::TLS13);
+    exporter.write_all(&message(0)).unwrap();
+    assert_eq!(listener.next_timeout(LONG).unwrap().header.sequence(), Some(0));
+    let mut octets = Vec::new();
+    for number in 1..4 {
+        exporter.conn.writer().write_all(&message(number)).unwrap();
+        exporter.conn.write_tls(&mut octets).unwrap();
+    }
+    // A record of application data that nobody encrypted, in the same segment.
+    octets.extend([23, 3, 3, 0, 40]);
+    octets.extend([7; 40]);
+    exporter.sock.write_all(&octets).unwrap();
+    for number in 1..4 {
+        assert_eq!(listener.next_timeout(LONG).unwrap().header.sequence(), Some(number));
+    }
+    assert!(exporter.read(&mut [0; 10]).is_err());
+    let report = listener.stop();
+    assert_eq!((report.received, report.streams.closed["TLS failed"]), (4, 1));
+}

@@ -132,45 +132,61 @@ impl Connection {
         let Some(tls) = &mut self.tls else { return Ok(false) };
         let handshaking = tls.is_handshaking();
         let read = match tls.read_tls(&mut self.socket) {
-            Ok(0) => None,
-            Ok(_) => Some(true),
-            Err(error) => Some(read_again(error, handshaking)?),
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some(true)),
+            Err(error) => read_again(error, handshaking).map(Some),
         };
         let processed = tls.process_new_packets();
         // The handshake's next part, or an alert that says why this is the end.
+        let mut written = Ok(());
         while tls.wants_write() {
             match tls.write_tls(&mut self.socket) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if would_block(&error) => break,
-                Err(_) if processed.is_err() => break,
-                Err(error) => return Err(failed(handshaking, error)),
+                Err(error) => {
+                    written = Err(failed(handshaking, error));
+                    break;
+                }
             }
         }
+        // Whatever went wrong, what came whole before it is not lost.
+        let is_end = self.take_decrypted(scratch, now, message)?;
         if let Err(error) = processed {
             return Err(match handshaking {
                 true => Over::Refused(tls::refusal(error)),
                 false => Closing::Tls(error.to_string()).into(),
             });
         }
-        loop {
-            let Some(tls) = &mut self.tls else { return Ok(false) };
-            match tls.reader().read(scratch) {
-                // The exporter said that this is the end.
-                Ok(0) => return Err(self.ended().into()),
-                Ok(octets) => self.take(&scratch[..octets], now, message)?,
-                Err(error) if would_block(&error) => break,
-                // It did not, but there is no more.
-                Err(_) => break,
-            }
+        written?;
+        if is_end {
+            return Err(self.ended().into());
         }
-        match read {
+        match read? {
             Some(read) => Ok(read),
             None if handshaking => {
                 Err(Over::Refused(Refusal::Handshake("the exporter closed the connection".into())))
             }
             None => Err(self.ended().into()),
         }
+    }
+
+    /// Takes all that TLS has decrypted; true when the exporter said that this is the end.
+    fn take_decrypted(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        message: &mut impl FnMut(&[u8]),
+    ) -> Result<bool, Closing> {
+        while let Some(tls) = &mut self.tls {
+            match tls.reader().read(scratch) {
+                Ok(0) => return Ok(true),
+                Ok(octets) => self.take(&scratch[..octets], now, message)?,
+                // There is no more for now, or the exporter ended without a word.
+                Err(_) => break,
+            }
+        }
+        Ok(false)
     }
 
     fn take(&mut self, octets: &[u8], now: Instant, message: &mut impl FnMut(&[u8])) -> Result<(), Closing> {
