@@ -348,9 +348,12 @@ impl StreamReceiver {
         if since > LATE {
             self.connections.iter_mut().flatten().for_each(|connection| connection.held_up(now));
         }
+        self.gate.look();
         for place in 0..self.connections.len() {
             let Some(connection) = &self.connections[place] else { continue };
-            if let Some(over) = overdue(connection, &self.limits, now) {
+            if !self.gate.allows(connection.peer.ip()) {
+                self.over(place, Closing::NotAllowed.into());
+            } else if let Some(over) = overdue(connection, &self.limits, now) {
                 self.over(place, over);
             }
         }

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use netflow_collector::{
-    Collector, Config, Inlet, Listen, Output, PacketListener, ReceivedPacket, Report, Source, StreamLimits,
-    Transport,
+    Collector, Config, Inlet, Listen, Output, PacketListener, ReceivedPacket, Report, Rules, Source,
+    StreamLimits, Transport,
 };
 use netflow_templates::{Context, DataSet, MessageSink};
 use netflow_wire::{FieldSpecifier, Header, MessageEncoder, TemplateDefinition, ipfix};
@@ -302,6 +302,28 @@ fn connections_of_one_exporter_count_on_their_own_and_what_has_come_is_decoded_a
     let sequence = domain.sequence;
     assert_eq!((sequence.received, sequence.lost, sequence.restarts), (200, 0, 0));
     assert_eq!(report.streams.closed, counts(&[("collector ended", 2)]));
+}
+
+#[test]
+fn a_connection_ends_when_its_address_is_no_longer_allowed() {
+    let config = config(Transport::Tcp, StreamLimits::default());
+    let collector = Collector::start(&config, Inlet::open(&config).unwrap(), vec![Nothing]).unwrap();
+    let address = collector.addresses()[0];
+    let (kept, ended) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
+    let mut connections = [kept, ended].map(|source| connect_from(source, address));
+    connections[1].write_all(&message(0, true)).unwrap();
+    let until = Instant::now() + LONG;
+    while collector.connections().open < 2 {
+        assert!(Instant::now() < until, "they are not taken");
+        thread::yield_now();
+    }
+    collector.change_rules(Rules { allow: vec!["127.0.0.2".parse().unwrap()], ..Rules::default() });
+    wait_for_the_end(&connections[1]);
+    connections[0].write_all(&message(0, true)).unwrap();
+    let report = collector.stop();
+    assert_all_accounted_for(&report);
+    assert_eq!(report.streams.closed, counts(&[("collector ended", 1), ("no longer allowed", 1)]));
+    assert_eq!(report.received, 2);
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub(crate) struct Operation {
     #[arg(long, value_name = "PREFIX")]
     pub(crate) allow: Vec<Prefix>,
 
-    /// Take so many packets a second of one exporter at most; what is more is counted
+    /// Take so many packets a second of one exporter by UDP at most; what is more is counted. It does not apply to
+    /// connections
     #[arg(long, value_name = "PACKETS")]
     pub(crate) rate_limit: Option<NonZeroU32>,
 

@@ -66,6 +66,9 @@ pub enum Closing {
     /// It had not sent a message yet, and others needed its place.
     #[error("it had sent nothing, and another one needed its place")]
     MadeRoom,
+    /// Its address was allowed when it came, and is not any more.
+    #[error("its address is no longer among those that are allowed")]
+    NotAllowed,
     /// The collector was stopped.
     #[error("the collector ends")]
     Stopped,
@@ -103,6 +106,7 @@ impl Closing {
             Self::Slow { .. } => "message too slow",
             Self::Idle(_) => "idle",
             Self::MadeRoom => "silent, to make room",
+            Self::NotAllowed => "no longer allowed",
             Self::Stopped => "collector ended",
         }
     }
