@@ -94,10 +94,12 @@ impl Draft {
             if is_data {
                 out.resize(out.len() + usize::from(habits.more_padding), 0);
             }
-            let unaligned = (out.len() - start) % 4;
+            let padding = (start.wrapping_sub(out.len())) % 4;
+            // As much as a record would be taken for one (RFC 7011, section 3.3.1).
+            let record = set.octets.len() / usize::from(set.records.max(1));
             match habits.padding {
-                Padding::Zeros if unaligned > 0 => out.resize(out.len() + 4 - unaligned, 0),
-                Padding::Octet(octet) if unaligned > 0 => out.resize(out.len() + 4 - unaligned, octet),
+                Padding::Zeros if padding < record => out.resize(out.len() + padding, 0),
+                Padding::Octet(octet) if padding < record => out.resize(out.len() + padding, octet),
                 _ => {}
             }
             let SetHeader { id, length } = SetHeader { id: set.id, length: (out.len() - start) as u16 };
@@ -106,6 +108,24 @@ impl Draft {
             if is_data {
                 out.extend_from_slice(habits.behind_sets);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_is_shorter_than_a_record() {
+        for (record, octets) in [(1, 7), (2, 10), (3, 13), (5, 20)] {
+            let mut draft = Draft::new();
+            let set = draft.begin_set(256, Content::Flows(0), SET_HEADER + 3);
+            draft.set(set).octets.resize(3 * record, 1);
+            draft.set(set).records = 3;
+            let mut out = Vec::new();
+            draft.append_to(&Habits { padding: Padding::Zeros, ..Habits::STANDARD }, &mut out);
+            assert_eq!(out.len(), octets, "records of {record}");
         }
     }
 }
