@@ -54,6 +54,10 @@ fn config(args: &Generate, target: Option<&Target>) -> anyhow::Result<GenerateCo
     let own_addresses = target
         .is_none_or(|target| matches!(target, Target::Udp(SocketAddr::V4(to)) if to.ip().is_loopback()));
     ensure!(!tcp || version == Version::Ipfix, "only IPFIX goes over TCP: --version ipfix");
+    ensure!(
+        !tcp || args.corrupt == 0.0,
+        "--corrupt does not go over TCP, where the lengths of messages tell where the next begins: use UDP"
+    );
     ensure!(!args.biflow || version == Version::Ipfix, "only IPFIX has biflows: --version ipfix");
     let has_domains = !matches!(version, Version::V1 | Version::V7);
     ensure!(args.domains == 1 || has_domains, "NetFlow v{version} has no observation domains");

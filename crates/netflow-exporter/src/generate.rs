@@ -316,7 +316,9 @@ impl Generator {
             self.streams[number].exporter.flush(now);
             self.deliver(number, now, sink)?;
             self.settle(number, now, sink)?;
-            let Stream { exporter, traffic } = &mut self.streams[number];
+        }
+        sink.restart()?;
+        for Stream { exporter, traffic } in &mut self.streams {
             exporter.restart(now);
             traffic.router_started(now);
             self.totals.restarts += 1;

@@ -112,7 +112,7 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "PART", value_parser = parse_part, default_value = "0", hide_default_value = true)]
     pub(crate) duplicate: f64,
 
-    /// Damage this part of the packets
+    /// Damage this part of the packets (not over TCP)
     #[arg(long, value_name = "PART", value_parser = parse_part, default_value = "0", hide_default_value = true)]
     pub(crate) corrupt: f64,
 
@@ -120,7 +120,7 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) uptime_wrap: Option<Option<Duration>>,
 
-    /// Let exporters start anew after so many seconds: uptimes, sequence numbers, templates
+    /// Let exporters start anew after so many seconds: uptimes, sequence numbers, templates, TCP connections
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) restart: Option<Duration>,
 

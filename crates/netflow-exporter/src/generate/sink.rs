@@ -1,7 +1,7 @@
 //! Where packets go: sockets, and captures.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use netflow_capture::{CaptureWriteError, CaptureWriter};
@@ -25,6 +25,14 @@ pub trait PacketSink {
     /// # Errors
     /// When it cannot be, nor any more packets.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// All exporters start anew behind what was sent: connections are those of before.
+    ///
+    /// # Errors
+    /// When no more packets can be taken.
+    fn restart(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Datagrams that wait to be sent together, at most.
@@ -170,6 +178,7 @@ impl<W: Write> PacketSink for CaptureSink<W> {
 /// Sends IPFIX messages over TCP (RFC 7011, section 10.4), a connection for each exporter.
 #[derive(Debug)]
 pub struct StreamSink {
+    target: SocketAddr,
     domains: usize,
     streams: Vec<io::BufWriter<TcpStream>>,
 }
@@ -183,24 +192,92 @@ impl StreamSink {
     /// # Errors
     /// When nobody listens there.
     pub fn connect(target: SocketAddr, exporters: u32, domains: u32) -> io::Result<Self> {
-        let connect = |_| {
-            let stream = TcpStream::connect_timeout(&target, Self::PATIENCE)?;
-            stream.set_write_timeout(Some(Self::PATIENCE))?;
-            // What is flushed is to be sent: it waited long enough in the buffer.
-            stream.set_nodelay(true)?;
-            Ok(io::BufWriter::with_capacity(64 * 1024, stream))
-        };
-        let streams = (0..exporters.max(1)).map(connect).collect::<io::Result<_>>()?;
-        Ok(Self { domains: domains.max(1) as usize, streams })
+        let streams = (0..exporters.max(1)).map(|_| Self::open(target)).collect::<io::Result<_>>()?;
+        Ok(Self { target, domains: domains.max(1) as usize, streams })
+    }
+
+    fn open(target: SocketAddr) -> io::Result<io::BufWriter<TcpStream>> {
+        let stream = TcpStream::connect_timeout(&target, Self::PATIENCE)?;
+        stream.set_write_timeout(Some(Self::PATIENCE))?;
+        // What is flushed is to be sent: it waited long enough in the buffer.
+        stream.set_nodelay(true)?;
+        Ok(io::BufWriter::with_capacity(64 * 1024, stream))
+    }
+
+    /// Ends all connections after an error: what is left in their buffers would be waited for, one by one.
+    fn end_on_error(&self, done: io::Result<()>) -> io::Result<()> {
+        if done.is_err() {
+            for stream in &self.streams {
+                // One that is closed already is what it should be.
+                let _ = stream.get_ref().shutdown(Shutdown::Both);
+            }
+        }
+        done
+    }
+
+    /// Closes all connections behind what was sent, and opens others.
+    fn open_anew(&mut self) -> io::Result<()> {
+        for stream in &mut self.streams {
+            stream.flush()?;
+            *stream = Self::open(self.target)?;
+        }
+        Ok(())
     }
 }
 
 impl PacketSink for StreamSink {
     fn send(&mut self, _: Timestamp, packet: &Outgoing<'_>) -> io::Result<()> {
-        self.streams[packet.stream / self.domains].write_all(packet.octets)
+        let done = self.streams[packet.stream / self.domains].write_all(packet.octets);
+        self.end_on_error(done)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.streams.iter_mut().try_for_each(Write::flush)
+        let done = self.streams.iter_mut().try_for_each(Write::flush);
+        self.end_on_error(done)
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        let done = self.open_anew();
+        self.end_on_error(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn packet(stream: usize, octets: &[u8]) -> Outgoing<'_> {
+        Outgoing { stream, source: Source::Flows, flows: 0, octets }
+    }
+
+    #[test]
+    fn an_error_of_one_connection_ends_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sink = StreamSink::connect(listener.local_addr().unwrap(), 2, 1).unwrap();
+        let (first, mut second) = (listener.accept().unwrap().0, listener.accept().unwrap().0);
+        drop(first);
+        let octets = [7; 1_000];
+        while sink.send(Timestamp::EPOCH, &packet(0, &octets)).and_then(|()| sink.flush()).is_ok() {}
+        assert_eq!(second.read(&mut [0; 10]).unwrap(), 0);
+        assert!(sink.send(Timestamp::EPOCH, &packet(1, &[7; 100_000])).is_err());
+    }
+
+    #[test]
+    fn exporters_that_start_anew_connect_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sink = StreamSink::connect(listener.local_addr().unwrap(), 1, 1).unwrap();
+        sink.send(Timestamp::EPOCH, &packet(0, b"before")).unwrap();
+        sink.restart().unwrap();
+        sink.send(Timestamp::EPOCH, &packet(0, b"behind")).unwrap();
+        sink.flush().unwrap();
+        drop(sink);
+        for expected in ["before", "behind"] {
+            let mut received = String::new();
+            listener.accept().unwrap().0.read_to_string(&mut received).unwrap();
+            assert_eq!(received, expected);
+        }
     }
 }
