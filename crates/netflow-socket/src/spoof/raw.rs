@@ -96,7 +96,7 @@ fn send_batch(
     let mut parts = [(Header::EMPTY, &[][..]); BATCH];
     let mut count = 0;
     for (part, datagram) in parts.iter_mut().zip(batch) {
-        *id = id.wrapping_add(1);
+        *id = following(*id);
         let whole = way(datagram).and_then(|way| {
             let header = way.whole(*id, datagram.1).ok_or(Errno::TOOBIG)?;
             Ok((header, way))
@@ -117,6 +117,11 @@ fn send_batch(
         count += 1;
     }
     hand_over(socket, target, &parts[..count])
+}
+
+/// The number of the packet behind one: never 0, for which the kernel would put another, in each fragment its own.
+fn following(id: u16) -> u16 {
+    id.checked_add(1).unwrap_or(1)
 }
 
 /// Hands over all fragments of a datagram. When one is not taken, none of them is of use.
@@ -150,4 +155,14 @@ fn hand_over(socket: &Socket, target: SocketAddr, parts: &[(Header, &[u8])]) -> 
         messages.push(MMsgHdr::new_with_addr(&target, slice, control));
     }
     sendmmsg(socket, &mut messages, SendFlags::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_packet_has_the_number_0() {
+        assert_eq!((following(0), following(7), following(u16::MAX)), (1, 8, 1));
+    }
 }
