@@ -51,6 +51,7 @@ pub(crate) fn run(args: &args::Replay) -> anyhow::Result<Outcome> {
             .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
         count: args.count,
         sources: args.source.clone(),
+        live: args.files.iter().any(|path| is_live(path)),
     };
     let selection = Selection {
         everything: args.all,
@@ -118,6 +119,13 @@ fn bar() -> ProgressBar {
 
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Whether a file may come as it is made, such as from a pipe.
+fn is_live(path: &Path) -> bool {
+    let path = if is_stdin(path) { Path::new("/dev/stdin") } else { path };
+    // What is not there is told when it is opened.
+    std::fs::metadata(path).is_ok_and(|file| !file.is_file())
 }
 
 /// A replay, and what it needs.

@@ -63,6 +63,8 @@ pub struct ReplayOptions {
     pub count: Option<u64>,
     /// Addresses of this machine to send from: exporters take them in turn. Empty: see [`Sources`].
     pub sources: Vec<IpAddr>,
+    /// Send each packet before the next one is read: for input that comes as it is made.
+    pub live: bool,
 }
 
 /// What became of the packets of a replay up to now.
@@ -146,6 +148,7 @@ pub struct Replay {
     sending: Sending,
     batch: Batch,
     count: Option<u64>,
+    live: bool,
     /// Packets that were taken for sending.
     taken: u64,
 }
@@ -159,6 +162,7 @@ impl Replay {
             sending: Sending::new(target, Sources::new(target.address().ip(), options.sources)),
             batch: Batch::default(),
             count: options.count,
+            live: options.live,
             taken: 0,
         }
     }
@@ -177,19 +181,22 @@ impl Replay {
         self.schedule.begin();
         loop {
             if self.count.is_some_and(|count| self.taken >= count) {
-                self.batch.send(&mut self.sending)?;
+                self.batch.send(&mut self.sending, clock)?;
                 return Ok(Ended::Count);
+            }
+            if self.live {
+                self.batch.send(&mut self.sending, clock)?;
             }
             let origin = match packets.next_packet(&mut self.batch.octets) {
                 Ok(Some(origin)) => origin,
                 end => {
-                    self.batch.send(&mut self.sending)?;
+                    self.batch.send(&mut self.sending, clock)?;
                     return end.map(|_| Ended::Whole).map_err(ReplayError::Packets);
                 }
             };
             let due = self.schedule.due(origin.time);
             if self.batch.is_full() || due > clock.now() {
-                self.batch.send(&mut self.sending)?;
+                self.batch.send(&mut self.sending, clock)?;
                 if !clock.wait_until(due) {
                     self.batch.take_back();
                     return Ok(Ended::Stopped);
@@ -249,11 +256,11 @@ impl Batch {
     }
 
     /// Sends all packets, those of an exporter that follow each other together.
-    fn send<E>(&mut self, sending: &mut Sending) -> Result<(), ReplayError<E>> {
+    fn send<E>(&mut self, sending: &mut Sending, clock: &mut impl Clock) -> Result<(), ReplayError<E>> {
         let (octets, mut start) = (&self.octets, 0);
         let sent = self.packets.chunk_by(|(one, _), (next, _)| one == next).try_for_each(|run| {
             let payloads = run.iter().map(|&(_, end)| &octets[std::mem::replace(&mut start, end)..end]);
-            sending.send(run[0].0, payloads)
+            sending.send(run[0].0, payloads, clock)
         });
         self.octets.drain(..self.end());
         self.packets.clear();

@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use netflow_socket::{SendStatistics, SenderOptions, UdpSender};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{ReplayError, ReplayStatistics, Sources};
+use super::{Clock, ReplayError, ReplayStatistics, Sources};
 
 /// Exporters that are told apart, by address and port.
 const MOST_EXPORTERS: usize = 65_536;
-/// Sockets that are open at a time; beyond, the one that was not used for longest is closed.
+/// UDP sockets that are open at a time; beyond, the one that was not used for longest is closed.
 const MOST_OPEN: usize = 256;
+
+/// How long a collector may take no connection, or nothing over one.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is asked whether to end while a collector takes nothing.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Where packets are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +103,7 @@ impl Sending {
         &mut self,
         number: usize,
         payloads: impl Iterator<Item = &'a [u8]>,
+        clock: &mut impl Clock,
     ) -> Result<(), ReplayError<E>> {
         self.open(number)?;
         let exporter = &mut self.exporters[number];
@@ -111,7 +118,8 @@ impl Sending {
             Connection::Tcp(stream) => {
                 for payload in payloads {
                     let target = self.target.address();
-                    stream.write_all(payload).map_err(|error| ReplayError::Target { target, error })?;
+                    write_all(stream, payload, clock)
+                        .map_err(|error| ReplayError::Target { target, error })?;
                     exporter.packets += 1;
                     statistics.sent += 1;
                     statistics.sent_octets += payload.len() as u64;
@@ -142,7 +150,8 @@ impl Sending {
             self.open[place..].rotate_left(1);
             return Ok(());
         }
-        if self.open.len() == MOST_OPEN {
+        // Another connection would be another session, which has none of the templates that were sent.
+        if self.open.len() >= MOST_OPEN && matches!(self.target, Target::Udp(_)) {
             self.exporters[self.open.remove(0)].socket = None;
         }
         let exporter = &mut self.exporters[number];
@@ -153,6 +162,35 @@ impl Sending {
         self.open.push(number);
         Ok(())
     }
+}
+
+/// Writes a message, as long as the collector takes some of it now and then and the clock does not end it.
+pub(super) fn write_all(
+    stream: &mut impl Write,
+    mut octets: &[u8],
+    clock: &mut impl Clock,
+) -> io::Result<()> {
+    let mut ticks = 0;
+    while !octets.is_empty() {
+        match stream.write(octets) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => (octets, ticks) = (&octets[written..], 0),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                    ticks += 1;
+                    if !clock.wait_until(Duration::ZERO) {
+                        return Err(io::Error::other("it takes nothing, and the replay was ended"));
+                    }
+                    if TICK * ticks >= PATIENCE {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(())
 }
 
 /// Adds what a sender did.
@@ -210,7 +248,8 @@ fn open_from(target: Target, from: SocketAddr) -> io::Result<(Connection, Socket
         Target::Tcp(target) => {
             let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
             socket.bind(&from.into())?;
-            socket.connect(&target.into())?;
+            socket.connect_timeout(&target.into(), PATIENCE)?;
+            socket.set_write_timeout(Some(TICK))?;
             let stream = TcpStream::from(socket);
             let local = stream.local_addr()?;
             Ok((Connection::Tcp(stream), local))

@@ -261,3 +261,74 @@ fn sockets_beyond_the_bound_are_closed_and_come_back_as_they_were() {
     assert_eq!(from.iter().map(SocketAddr::ip).collect::<std::collections::HashSet<_>>().len(), 400);
     assert_eq!(replay.exporters().len(), 400);
 }
+
+#[test]
+fn live_packets_are_sent_before_the_next_is_waited_for() {
+    struct Live<'a>(&'a Collector, u8);
+    impl Packets for Live<'_> {
+        type Error = Infallible;
+        fn next_packet(&mut self, octets: &mut Vec<u8>) -> Result<Option<Origin>, Infallible> {
+            if self.1 > 0 {
+                assert_eq!(self.0.next(), [(1, vec![self.1])]);
+            }
+            self.1 += 1;
+            octets.push(self.1);
+            let exporter = SocketAddr::from(([192, 0, 2, 1], 0));
+            Ok((self.1 < 4).then_some(Origin { exporter, time: Timestamp::EPOCH }))
+        }
+    }
+    let collector = Collector::start();
+    let mut replay = collector.replay(ReplayOptions { live: true, ..top() });
+    replay.play(&mut Live(&collector, 0), &mut TestClock::default()).unwrap();
+    assert_eq!(replay.statistics().sent, 3);
+}
+
+#[test]
+fn connections_stay_open_however_many_there_are() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::Tcp(listener.local_addr().unwrap());
+    let most = 300_u16;
+    let accepting = thread::spawn(move || {
+        let streams: Vec<_> = (0..most).map(|_| listener.accept().unwrap().0).collect();
+        streams.into_iter().map(|mut stream| stream.read_to_end(&mut Vec::new()).unwrap()).collect::<Vec<_>>()
+    });
+    struct Twice(u16, u16);
+    impl Packets for Twice {
+        type Error = Infallible;
+        fn next_packet(&mut self, octets: &mut Vec<u8>) -> Result<Option<Origin>, Infallible> {
+            let number = self.0;
+            self.0 += 1;
+            octets.push(1);
+            let [high, low] = (number % self.1).to_be_bytes();
+            let exporter = SocketAddr::from(([10, 0, high, low], 0));
+            Ok((number < 2 * self.1).then_some(Origin { exporter, time: Timestamp::EPOCH }))
+        }
+    }
+    let mut replay = Replay::new(target, top());
+    replay.play(&mut Twice(0, most), &mut TestClock::default()).unwrap();
+    drop(replay);
+    assert!(accepting.join().unwrap().iter().all(|octets| *octets == 2));
+}
+
+#[test]
+fn a_collector_that_takes_nothing_does_not_keep_a_replay_from_ending() {
+    struct Full(Vec<u8>);
+    impl std::io::Write for Full {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            if self.0.len() == 3 {
+                return Err(std::io::ErrorKind::WouldBlock.into());
+            }
+            self.0.push(octets[0]);
+            Ok(1)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for (patience, says) in [(Some(5), "ended"), (None, "timed out")] {
+        let (mut stream, mut clock) = (Full(Vec::new()), TestClock { patience, ..TestClock::default() });
+        let error = sending::write_all(&mut stream, b"abcdef", &mut clock).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(stream.0, b"abc");
+    }
+}
