@@ -197,6 +197,19 @@ pub struct DomainReport {
     pub last_received: Timestamp,
 }
 
+impl DomainReport {
+    /// Whether sequence numbers tell about loss, once it is known how the exporter counts. Where they do not, zero
+    /// lost does not mean none.
+    pub fn loss_is_known(&self) -> bool {
+        tells_loss(self.version, self.convention)
+    }
+}
+
+/// NetFlow v1 has no sequence numbers.
+fn tells_loss(version: u16, convention: Convention) -> bool {
+    version != 1 && !matches!(convention, Convention::Unknown | Convention::Other)
+}
+
 /// What was counted of one exporter and observation domain while a window of time was open.
 ///
 /// What sequence numbers tell may be less than nothing: a packet that was counted as lost came in a later window,
@@ -232,6 +245,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// As [`DomainReport::loss_is_known`].
+    pub fn loss_is_known(&self) -> bool {
+        tells_loss(self.version, self.convention)
+    }
+
     /// What was counted between two reports about the same domain.
     pub(crate) fn between(before: &DomainReport, after: &DomainReport) -> Self {
         let (old, new) = (&before.sequence, &after.sequence);
@@ -292,5 +310,15 @@ impl Report {
         sum.refused_options += other.refused_options;
         sum.given_up_options += other.given_up_options;
         sum.problems += other.problems;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_is_unknown_until_it_is_known_how_the_exporter_counts() {
+        assert!(!tells_loss(9, Convention::Unknown) && !tells_loss(10, Convention::Other));
     }
 }

@@ -7,7 +7,6 @@ use netflow_templates::Timestamp;
 
 use crate::report::Account;
 use crate::rotation::Window;
-use crate::sequence::Convention;
 
 /// Version of the table.
 const SCHEMA: &str = "nf.loss.v1";
@@ -21,10 +20,10 @@ pub(super) fn lines(window: Window, length: Duration, accounts: &[Account]) -> V
     let mut lines = Vec::new();
     for account in accounts {
         let Account { exporter, domain, version, packets, flows, undecoded_sets, .. } = account;
-        let Account { expected, received, lost, duplicates, reordered, restarts, convention, .. } = account;
+        let Account { expected, received, lost, duplicates, reordered, restarts, .. } = account;
         let unit = if *version == 9 { "packets" } else { "records" };
         // Without a convention nothing is known of loss, which is not the same as none.
-        let known = !matches!(convention, Convention::Unknown | Convention::Other);
+        let known = account.loss_is_known();
         let or_null = |number: &i64| if known { number.to_string() } else { "null".into() };
         // A vector takes every line.
         let _ = writeln!(

@@ -1,6 +1,5 @@
 //! Exporters and templates as JSON.
 
-use netflow_collector::sequence::Convention;
 use netflow_collector::{DomainReport, KnownTemplate, Observer};
 use serde_json::{Value, json};
 
@@ -26,7 +25,7 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 
 fn exporter(domain: &DomainReport) -> Value {
     let totals = &domain.sequence;
-    let known = !matches!(domain.convention, Convention::Other) && domain.version != 1;
+    let known = domain.loss_is_known();
     json!({
         "exporter": domain.exporter.to_string(),
         "domain": domain.domain,

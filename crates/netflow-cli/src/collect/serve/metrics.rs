@@ -175,7 +175,7 @@ fn exporters(page: &mut Page, domains: &[DomainReport], untracked: u64) {
     });
     counter("nf_exporter_reordered_packets_total", "Its packets that came late.", |of| of.sequence.reordered);
     counter("nf_exporter_restarts_total", "Times that it began to count anew.", |of| of.sequence.restarts);
-    let lost = listed.iter().map(|of| {
+    let lost = listed.iter().filter(|of| of.loss_is_known()).map(|of| {
         let [exporter, domain, version] = labels(of);
         ([exporter, domain, version, ("unit", json::unit(of).to_owned())], of.sequence.lost)
     });
