@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use netflow_capture::{PacketFile, PacketFileStatistics, looks_like_capture, looks_like_ipfix};
+use netflow_capture::{
+    CaptureStatistics, PacketFile, PacketFileStatistics, looks_like_capture, looks_like_ipfix,
+};
 use netflow_exporter::Version;
 use netflow_exporter::replay::{
     Decoded, Encoded, EncodedStatistics, Ended, FlowSource, Origin, Pace, Packets, Recorded, Replay,
@@ -150,6 +152,9 @@ struct Unsent {
     malformed: u64,
     /// Data sets without a template.
     undecoded: u64,
+    /// Other problems in what was decoded.
+    problems: u64,
+    capture: CaptureStatistics,
 }
 
 impl Unsent {
@@ -172,15 +177,41 @@ impl Unsent {
     }
 
     fn add_file(&mut self, statistics: PacketFileStatistics) {
-        if let PacketFileStatistics::Messages(statistics) = statistics {
-            self.skipped += statistics.skipped;
+        match statistics {
+            PacketFileStatistics::Messages(statistics) => self.skipped += statistics.skipped,
+            PacketFileStatistics::Capture(statistics) => {
+                let sum = &mut self.capture;
+                // Frames of datagrams are told as datagrams.
+                sum.cut_frames += statistics.cut_frames.saturating_sub(statistics.truncated);
+                sum.unsupported_link += statistics.unsupported_link;
+                sum.oversized += statistics.oversized;
+                sum.malformed += statistics.malformed;
+                sum.fragments_waiting += statistics.fragments_waiting;
+                sum.fragments_dropped += statistics.fragments_dropped;
+                sum.tcp_gaps += statistics.tcp_gaps;
+            }
         }
+    }
+
+    /// What the capture itself lacks.
+    fn of_capture(&self) -> [(u64, &'static str, &'static str); 6] {
+        let capture = &self.capture;
+        [
+            (capture.cut_frames, "other frame", "of which the capture has only the beginning"),
+            (capture.unsupported_link, "frame", "of a link type that is not known here"),
+            (capture.oversized, "frame", "longer than any network frame"),
+            (capture.malformed, "IP packet", "with headers that contradict each other"),
+            (capture.fragments_waiting + capture.fragments_dropped, "IP packet", "without all its fragments"),
+            (capture.tcp_gaps, "gap", "in TCP streams of the capture"),
+        ]
     }
 
     /// Whether something is missing that was to be sent.
     fn is_bad(&self) -> bool {
         let flows = &self.flows;
-        self.datagrams.truncated + self.skipped + self.malformed + flows.left_out + flows.beyond > 0
+        let decoding = self.malformed + self.undecoded + self.problems + flows.left_out + flows.beyond;
+        let capture: u64 = self.of_capture().iter().map(|(number, ..)| number).sum();
+        self.datagrams.truncated + self.skipped + decoding + capture > 0
     }
 }
 
@@ -222,6 +253,10 @@ impl<F: FnMut() -> bool> Playing<F> {
                 let (played, decoded) = self.encode(args, flows)?;
                 self.unsent.malformed += decoded.malformed();
                 self.unsent.undecoded += decoded.session().undecoded_sets - decoded.session().late_sets;
+                self.unsent.problems += decoded.session().problems;
+                if let PacketFileStatistics::Capture(capture) = decoded.statistics() {
+                    self.unsent.datagrams.truncated += capture.truncated;
+                }
                 self.unsent.add_file(decoded.statistics());
                 played
             }
@@ -385,7 +420,7 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
                 .into(),
         );
     }
-    let Unsent { datagrams, skipped, flows, malformed, undecoded } = &playing.unsent;
+    let Unsent { datagrams, skipped, flows, malformed, undecoded, problems, .. } = &playing.unsent;
     let not_sent = [
         (datagrams.foreign, "datagram", "no NetFlow or IPFIX (--all sends them)"),
         (datagrams.truncated, "datagram", "of which the file has only the beginning"),
@@ -399,8 +434,15 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
         (flows.beyond, "flow", "of exporters and kinds too many to have templates"),
         (statistics.exporters_beyond, "packet", "of exporters too many to tell apart"),
     ];
-    for (number, what, why) in not_sent.into_iter().filter(|(number, ..)| *number > 0) {
+    let not_sent = not_sent.into_iter().chain(playing.unsent.of_capture());
+    for (number, what, why) in not_sent.filter(|(number, ..)| *number > 0) {
         lines.push(format!("not sent: {}, {why}", count(number, what)));
+    }
+    if *problems > 0 {
+        lines.push(format!(
+            "not sent: what {} in the packets hid; nf decode tells which",
+            count(*problems, "problem")
+        ));
     }
     if flows.cut > 0 {
         lines.push(format!(
@@ -452,4 +494,32 @@ fn share_an_address(exporters: &[&ReplayedExporter]) -> bool {
         .iter()
         .filter_map(|exporter| Some((ip(exporter.source?), ip(exporter.recorded))))
         .any(|(source, recorded)| *owners.entry(source).or_insert(recorded) != recorded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_capture_lacks_is_something_that_was_not_sent() {
+        let none = CaptureStatistics::default();
+        for lacking in [
+            CaptureStatistics { cut_frames: 1, ..none },
+            CaptureStatistics { unsupported_link: 1, ..none },
+            CaptureStatistics { oversized: 1, ..none },
+            CaptureStatistics { malformed: 1, ..none },
+            CaptureStatistics { fragments_waiting: 1, ..none },
+            CaptureStatistics { fragments_dropped: 1, ..none },
+            CaptureStatistics { tcp_gaps: 1, ..none },
+        ] {
+            let mut unsent = Unsent::default();
+            unsent.add_file(PacketFileStatistics::Capture(none));
+            assert!(!unsent.is_bad());
+            unsent.add_file(PacketFileStatistics::Capture(lacking));
+            assert!(unsent.is_bad(), "{lacking:?}");
+            assert_eq!(unsent.of_capture().iter().filter(|(number, ..)| *number == 1).count(), 1);
+        }
+        assert!(Unsent { undecoded: 1, ..Unsent::default() }.is_bad());
+        assert!(Unsent { problems: 1, ..Unsent::default() }.is_bad());
+    }
 }
