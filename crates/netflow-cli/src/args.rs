@@ -409,6 +409,8 @@ pub(crate) struct Replay {
 /// what waits for it is bounded, and what is dropped or lost is counted for each. When much waits, runs of datagrams of
 /// one length are handed to the system as one, and a capture on this machine shows them so. Ends on Ctrl-C (SIGINT) or SIGTERM,
 /// after what was received is sent, and says what became of it; SIGUSR1 says it in between.
+///
+/// Exit status: 0 every copy was sent; 1 copies were lost or dropped; 2 wrong usage, or nothing could be done.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forward {
     /// Address to listen on, with a port unless it is 2055, such as `[::]:4739`; any number of times

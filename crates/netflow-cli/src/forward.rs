@@ -47,7 +47,13 @@ pub(crate) fn run(args: &Forward) -> anyhow::Result<Outcome> {
             "the thread '{name}' failed, which is an error of nf: what it had not sent is lost, and missing above"
         ));
     }
-    Ok(if report.failed_threads.is_empty() { Outcome::Done } else { Outcome::BadInput })
+    Ok(if is_whole(&report) { Outcome::Done } else { Outcome::BadInput })
+}
+
+/// Whether every copy was sent.
+fn is_whole(report: &ForwardReport) -> bool {
+    report.failed_threads.is_empty()
+        && report.targets.iter().all(|target| target.lost == 0 && target.dropped == 0)
 }
 
 /// A target: `HOST[:PORT][,from=PREFIX]...`.
