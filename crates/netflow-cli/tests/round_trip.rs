@@ -26,7 +26,10 @@ struct Everything {
 
 impl Everything {
     fn new() -> Self {
-        let encoders = FORMATS.iter().map(|&format| FlowEncoder::new(format, None, None).unwrap()).collect();
+        let encoders = FORMATS
+            .iter()
+            .map(|&format| FlowEncoder::new(format, None, None).expect("a format without a dictionary"))
+            .collect();
         Self { normalizer: Normalizer::new(), flows: Vec::new(), encoders, late: Vec::new() }
     }
 
