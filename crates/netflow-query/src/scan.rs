@@ -1,0 +1,235 @@
+//! Reading many files, on several threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use netflow_flow::{Column, FlowRef};
+use netflow_parquet::FlowFile;
+
+use crate::batch::{Batch, FlowBatch};
+use crate::error::Error;
+use crate::selection::Selection;
+
+/// Takes batches; each thread has its own.
+pub trait Consumer: Send {
+    /// The columns that it wants to ask batches for.
+    fn columns(&self) -> Vec<&'static Column>;
+
+    /// Takes the selected rows of a batch, of which there is at least one.
+    fn take(&mut self, batch: &mut Batch, selection: &Selection) -> Result<(), Error>;
+}
+
+/// Chooses rows; each thread has its own.
+pub trait Selector: Send {
+    /// The columns that it wants to ask batches for.
+    fn columns(&self) -> Vec<&'static Column>;
+
+    /// Whether a row group may have rows that are chosen, as far as its bounds tell.
+    fn may_match(&self, _file: &FlowFile, _group: usize) -> bool {
+        true
+    }
+
+    /// Replaces `selection`, which has all rows, by those that are chosen.
+    fn select(&mut self, batch: &mut Batch, selection: &mut Selection) -> Result<(), Error>;
+}
+
+/// Chooses all rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct All;
+
+impl Selector for All {
+    fn columns(&self) -> Vec<&'static Column> {
+        Vec::new()
+    }
+
+    fn select(&mut self, _: &mut Batch, _: &mut Selection) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Feeds consumers, one on each thread, with the rows of files.
+#[derive(Debug)]
+pub struct Scan<S, C> {
+    workers: Vec<Worker<S, C>>,
+    /// Flows that come one by one, for the first consumer.
+    flows: FlowBatch,
+    counts: Counts,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Counts {
+    rows: AtomicU64,
+    selected: AtomicU64,
+    pruned: AtomicU64,
+    bad: AtomicU64,
+}
+
+impl Counts {
+    /// Rows that were looked at, or passed over because of the bounds of their row group.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Rows that were chosen.
+    pub fn selected(&self) -> u64 {
+        self.selected.load(Ordering::Relaxed)
+    }
+
+    /// Row groups that were passed over because of their bounds.
+    pub fn pruned(&self) -> u64 {
+        self.pruned.load(Ordering::Relaxed)
+    }
+
+    /// Row groups that could not be read to their end.
+    pub fn bad(&self) -> u64 {
+        self.bad.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+struct Worker<S, C> {
+    selector: S,
+    consumer: C,
+    columns: Vec<&'static Column>,
+    selection: Selection,
+}
+
+impl<S: Selector, C: Consumer> Scan<S, C> {
+    /// A scan on so many threads (at least one), each of which gets its selector and consumer from `make`.
+    pub fn new(threads: usize, mut make: impl FnMut() -> (S, C)) -> Self {
+        let worker = |_| {
+            let (selector, consumer) = make();
+            let mut columns: Vec<&'static Column> = Vec::new();
+            for column in selector.columns().into_iter().chain(consumer.columns()) {
+                if !columns.iter().any(|known| std::ptr::eq(*known, column)) {
+                    columns.push(column);
+                }
+            }
+            Worker { selector, consumer, columns, selection: Selection::default() }
+        };
+        let workers: Vec<_> = (0..threads.max(1)).map(worker).collect();
+        let flows = FlowBatch::new(&workers[0].columns);
+        Self { workers, flows, counts: Counts::default() }
+    }
+
+    /// Reads Parquet files, their row groups on all threads.
+    ///
+    /// `problem` is told of a row group that cannot be read, with the number of its file; the others are read. What
+    /// was read of it before stays counted. Setting `stop` ends the reading soon.
+    pub fn parquet(
+        &mut self,
+        files: &[FlowFile],
+        stop: &AtomicBool,
+        problem: &(dyn Fn(usize, Error) + Sync),
+    ) -> Result<(), Error> {
+        let mut units = files
+            .iter()
+            .enumerate()
+            .flat_map(|(at, file)| (0..file.row_groups()).map(move |group| (at, file, group)));
+        let units = Mutex::new(&mut units);
+        let counts = &self.counts;
+        let failed = Mutex::new(None);
+        let work = &|worker: &mut Worker<S, C>| {
+            loop {
+                let unit = units.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((at, file, group)) = unit else { return };
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                match worker.row_group(file, group, counts, stop) {
+                    Ok(()) => {}
+                    Err(error @ Error::Spill(_)) => {
+                        stop.store(true, Ordering::Relaxed);
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    }
+                    Err(error) => {
+                        counts.bad.fetch_add(1, Ordering::Relaxed);
+                        problem(at, error);
+                    }
+                }
+            }
+        };
+        thread::scope(|scope| {
+            let mut workers = self.workers.iter_mut();
+            let own = workers.next();
+            let threads: Vec<_> = workers.map(|worker| scope.spawn(move || work(worker))).collect();
+            if let Some(own) = own {
+                work(own);
+            }
+            for thread in threads {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes one flow, of a file of another kind.
+    pub fn flow<'a>(&mut self, flow: impl Into<FlowRef<'a>>) -> Result<(), Error> {
+        self.flows.push(flow)?;
+        if self.flows.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Hands on the flows that were taken.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let taken = match self.workers.first_mut() {
+            Some(worker) => worker.batch(self.flows.batch(), &self.counts),
+            None => Ok(()),
+        };
+        self.flows.clear();
+        taken
+    }
+
+    /// What was read so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The consumers, when all was read.
+    pub fn finish(mut self) -> Result<(Vec<C>, Counts), Error> {
+        self.flush()?;
+        Ok((self.workers.into_iter().map(|worker| worker.consumer).collect(), self.counts))
+    }
+}
+
+impl<S: Selector, C: Consumer> Worker<S, C> {
+    fn row_group(
+        &mut self,
+        file: &FlowFile,
+        group: usize,
+        counts: &Counts,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
+        let mut left = file.row_group_rows(group).unwrap_or(0);
+        if !self.selector.may_match(file, group) {
+            counts.rows.fetch_add(left as u64, Ordering::Relaxed);
+            counts.pruned.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let mut batch = Batch::of_row_group(file, group, &self.columns)?;
+        while batch.next(&mut left)? && !stop.load(Ordering::Relaxed) {
+            self.batch(&mut batch, counts)?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &mut Batch, counts: &Counts) -> Result<(), Error> {
+        if batch.rows() == 0 {
+            return Ok(());
+        }
+        counts.rows.fetch_add(batch.rows() as u64, Ordering::Relaxed);
+        self.selection.set_all(batch.rows());
+        self.selector.select(batch, &mut self.selection)?;
+        counts.selected.fetch_add(self.selection.len() as u64, Ordering::Relaxed);
+        if self.selection.is_empty() {
+            return Ok(());
+        }
+        self.consumer.take(batch, &self.selection)
+    }
+}
