@@ -13,6 +13,7 @@ mod configuration;
 mod decode;
 mod doctor;
 mod endpoint;
+mod flow_input;
 mod forward;
 mod frame;
 mod generate;

@@ -1,0 +1,347 @@
+//! Flows out of any file that holds some: flow files, files of export packets, captures of them.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use netflow_capture::{CaptureReader, looks_like_capture};
+use netflow_flow::{Flow, FlowReader, Flows, Normalizer};
+use netflow_parquet::{FlowFile, is_parquet};
+use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
+
+use crate::args::Decoding;
+use crate::input;
+use crate::output::{self, count};
+
+/// Bad lines that are told one by one.
+const MAX_MESSAGES: u64 = 20;
+
+/// What takes flows, some at a time. Its errors end the command.
+pub(crate) type Take<'a> = dyn FnMut(&[Flow]) -> anyhow::Result<()> + 'a;
+
+/// An input that was opened. What it holds is told by its beginning.
+pub(crate) struct FlowInput {
+    pub(crate) name: String,
+    pub(crate) content: Content,
+}
+
+pub(crate) enum Content {
+    Parquet(Box<FlowFile>),
+    /// A pcap or pcapng capture of export packets.
+    Capture(Box<dyn BufRead>),
+    /// Anything else: lines of flows or of export packets, if it can be read.
+    Lines(Box<dyn BufRead>),
+}
+
+impl FlowInput {
+    /// Opens stdin.
+    pub(crate) fn stdin() -> anyhow::Result<Self> {
+        if io::stdin().is_terminal() {
+            output::note("reading from the terminal; give a FILE to read that instead");
+        }
+        Self::of("stdin".to_owned(), io::stdin().lock())
+    }
+
+    /// Opens a file. `bar` shows how far it was read, unless it is Parquet.
+    pub(crate) fn open(path: &Path, bar: &ProgressBar) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let mut file = File::open(path).map_err(|error| {
+            let advice = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "; is the name right? `nf collect` names its files <unix seconds>.gz"
+                }
+                _ => "",
+            };
+            anyhow::anyhow!("cannot read {name}: {error}{advice}")
+        })?;
+        if starts_as_parquet(&mut file) {
+            let file = FlowFile::open(file).with_context(|| name.clone())?;
+            return Ok(Self { name, content: Content::Parquet(Box::new(file)) });
+        }
+        bar.reset();
+        bar.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
+        Self::of(name, bar.wrap_read(file))
+    }
+
+    fn of(name: String, input: impl Read + 'static) -> anyhow::Result<Self> {
+        let mut input = BufReader::with_capacity(1 << 16, input);
+        let start = input.fill_buf().with_context(|| format!("cannot read {name}"))?;
+        let content = if is_parquet(start) {
+            // Its end has to be known before anything can be read.
+            let mut octets = Vec::new();
+            input.read_to_end(&mut octets).with_context(|| format!("cannot read {name}"))?;
+            Content::Parquet(Box::new(FlowFile::from_octets(octets).with_context(|| name.clone())?))
+        } else if looks_like_capture(start) {
+            Content::Capture(Box::new(input))
+        } else {
+            Content::Lines(Box::new(input))
+        };
+        Ok(Self { name, content })
+    }
+}
+
+/// Whether a file, which is read from its start afterwards, is of Parquet.
+fn starts_as_parquet(file: &mut File) -> bool {
+    let mut start = [0; 4];
+    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let is = regular && file.read_exact(&mut start).is_ok() && is_parquet(&start);
+    (!regular || file.rewind().is_ok()) && is
+}
+
+/// Reads inputs, one after the other, says what is wrong with them, and counts.
+pub(crate) struct FlowInputs<'a> {
+    decoding: &'a Decoding,
+    registry: Arc<Registry>,
+    bar: ProgressBar,
+    /// Lines, export packets, and flows of Parquet that were read.
+    pub(crate) good: u64,
+    /// Lines, export packets and row groups that could not be read.
+    pub(crate) bad: u64,
+    /// Inputs that could not be read, or not to their end.
+    pub(crate) unreadable: u64,
+}
+
+impl<'a> FlowInputs<'a> {
+    pub(crate) fn new(decoding: &'a Decoding) -> anyhow::Result<Self> {
+        let bar = match io::stderr().is_terminal() {
+            true => {
+                let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
+                ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            }
+            false => ProgressBar::hidden(),
+        };
+        let registry = Arc::new(input::registry(decoding)?);
+        Ok(Self { decoding, registry, bar, good: 0, bad: 0, unreadable: 0 })
+    }
+
+    /// Opens a file, or stdin as `-`; `None` when it cannot be, which was said.
+    pub(crate) fn open(&mut self, path: &Path) -> Option<FlowInput> {
+        let opened = match path.as_os_str() == "-" {
+            true => FlowInput::stdin(),
+            false => FlowInput::open(path, &self.bar),
+        };
+        opened.map_err(|error| self.unreadable(&error)).ok()
+    }
+
+    /// Opens and reads a file, or stdin as `-`. What cannot be read is said.
+    ///
+    /// # Errors
+    /// Those of `take` alone.
+    pub(crate) fn read_path(&mut self, path: &Path, take: &mut Take<'_>) -> anyhow::Result<()> {
+        match self.open(path) {
+            Some(input) => self.read(input, take),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads an input. What cannot be read is said.
+    ///
+    /// # Errors
+    /// Those of `take` alone.
+    pub(crate) fn read(&mut self, input: FlowInput, take: &mut Take<'_>) -> anyhow::Result<()> {
+        let mut failed = None;
+        let mut take = |flows: &[Flow]| {
+            take(flows).map_err(|error| {
+                failed = Some(error);
+                anyhow::anyhow!("stopped")
+            })
+        };
+        let FlowInput { name, content } = input;
+        let read = match content {
+            Content::Parquet(file) => self.parquet(&name, *file, &mut take),
+            Content::Capture(input) => self.capture(&name, input, &mut take),
+            Content::Lines(input) => self.lines(&name, input, &mut take),
+        };
+        self.bar.finish_and_clear();
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                read.unwrap_or_else(|error| self.unreadable(&error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Says and counts that an input could not be read.
+    pub(crate) fn unreadable(&mut self, error: &anyhow::Error) {
+        self.say(format_args!("{error:#}"));
+        self.unreadable += 1;
+    }
+
+    /// Says something beside the bar.
+    fn say(&self, what: impl std::fmt::Display) {
+        self.bar.suspend(|| output::error(what));
+    }
+
+    /// How the command ends, once all was read.
+    ///
+    /// # Errors
+    /// When nothing could be read.
+    pub(crate) fn outcome(&self) -> anyhow::Result<crate::Outcome> {
+        if self.unreadable > 0 && self.good == 0 {
+            anyhow::bail!("nothing could be read");
+        }
+        Ok(match self.unreadable > 0 || self.bad > 0 {
+            true => crate::Outcome::BadInput,
+            false => crate::Outcome::Done,
+        })
+    }
+
+    fn parquet(&mut self, name: &str, mut file: FlowFile, take: &mut Take<'_>) -> anyhow::Result<()> {
+        let mut flows = Vec::new();
+        let (mut good, mut bad) = (0, 0);
+        loop {
+            match file.read(&mut flows) {
+                Ok(true) => {
+                    good += flows.len() as u64;
+                    take(&flows)?;
+                }
+                Ok(false) => break,
+                // The next row group may be good.
+                Err(error) => {
+                    bad += 1;
+                    if bad <= MAX_MESSAGES {
+                        self.say(format_args!("{name}: {error}"));
+                    }
+                }
+            }
+        }
+        self.good += good;
+        self.bad += bad;
+        if good == 0 && bad > 0 {
+            anyhow::bail!("{name}: none of its row groups can be read");
+        }
+        note_unknown_columns(name, &file);
+        Ok(())
+    }
+
+    fn lines(&mut self, name: &str, input: impl Read, take: &mut Take<'_>) -> anyhow::Result<()> {
+        let registry = (*self.registry).clone();
+        let mut reader = FlowReader::with_registry(input, registry, self.decoding.sampling)
+            .map_err(|error| input::no_flows(name, error))?;
+        let mut flows = Vec::new();
+        let (mut good, mut bad) = (0, 0);
+        loop {
+            match reader.read(&mut flows) {
+                Ok(true) => {
+                    good += 1;
+                    self.good += 1;
+                    take(&flows)?;
+                }
+                Ok(false) => break,
+                Err(error) if error.is_recoverable() => {
+                    bad += 1;
+                    if bad <= MAX_MESSAGES {
+                        self.say(format_args!("{name}: {error}"));
+                    }
+                }
+                Err(error) => {
+                    self.bad += bad;
+                    return Err(input::no_flows(name, error));
+                }
+            }
+        }
+        if bad > MAX_MESSAGES {
+            self.say(format_args!("{name}: {bad} lines could not be read in all"));
+        }
+        self.bad += bad;
+        if good == 0 && bad > 0 {
+            anyhow::bail!("{name}: none of its lines is a flow or an export packet");
+        }
+        input::note_left_out(name, &reader);
+        Ok(())
+    }
+
+    fn capture(&mut self, name: &str, input: impl Read, take: &mut Take<'_>) -> anyhow::Result<()> {
+        let mut session = Session::with_config(input::session_config(self.decoding)?);
+        let mut capture = CaptureReader::new(input).with_context(|| name.to_owned())?;
+        let mut sink = FlowSink {
+            normalizer: Normalizer::with_sampling_override(self.decoding.sampling),
+            flows: Flows::new(),
+            batch: Vec::new(),
+            malformed: 0,
+        };
+        let (mut good, mut foreign, mut malformed) = (0, 0, 0);
+        let result = loop {
+            let datagram = match capture.next_datagram() {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error).with_context(|| name.to_owned()),
+            };
+            let (from, time) = (datagram.source.into(), datagram.time);
+            input::messages(datagram.payload, |at, octets| {
+                let decoded = session.decode(from, time, octets, &mut sink);
+                match (&decoded, at) {
+                    (Ok(_), _) => good += 1,
+                    (Err(_), 0) => foreign += 1,
+                    (Err(_), _) => malformed += 1,
+                }
+                decoded.ok()
+            });
+            if !sink.batch.is_empty() {
+                take(&sink.batch)?;
+                sink.batch.clear();
+            }
+        };
+        self.good += good;
+        if foreign > 0 {
+            output::note(format_args!(
+                "{name}: {} were no export packets, of {}",
+                foreign,
+                count(capture.statistics().datagrams, "datagram")
+            ));
+        }
+        if session.statistics().packets == 0 {
+            result?;
+            anyhow::bail!("{name}: no export packets in {}", count(capture.statistics().frames, "frame"));
+        }
+        let (waiting, octets) = session.waiting();
+        if waiting > 0 {
+            output::note(format_args!(
+                "{name}: {} of {octets} octets could not be decoded: their templates are not in the capture",
+                count(waiting as u64, "data set")
+            ));
+        }
+        let malformed = malformed + sink.malformed;
+        if malformed > 0 {
+            self.bad += malformed;
+            let malformed = count(malformed, "export packet");
+            self.say(format_args!("{name}: {malformed} with something wrong (`nf decode -f` tells what)"));
+        }
+        result
+    }
+}
+
+/// Says which columns of a file are none of a flow.
+pub(crate) fn note_unknown_columns(name: &str, file: &FlowFile) {
+    let unknown: Vec<_> = file.unknown_columns().map(|name| name.escape_debug().to_string()).collect();
+    if !unknown.is_empty() {
+        output::note(format_args!(
+            "{name}: columns that are not known were left out: {}",
+            unknown.join(", ")
+        ));
+    }
+}
+
+/// Collects the flows of decoded packets.
+struct FlowSink {
+    normalizer: Normalizer,
+    flows: Flows,
+    batch: Vec<Flow>,
+    malformed: u64,
+}
+
+impl MessageSink for FlowSink {
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        self.normalizer.normalize(context, set, &mut self.flows);
+        self.batch.extend(self.flows.iter().map(|flow| flow.to_flow()));
+        self.flows.clear();
+    }
+
+    fn problem(&mut self, _context: &Context<'_>, problem: Problem) {
+        self.malformed += u64::from(problem.is_malformed());
+    }
+}
