@@ -13,8 +13,9 @@ use netflow_flow::Flow;
 
 use crate::Outcome;
 use crate::args::{Analyze, ReportFormat};
-use crate::flow_input::FlowInputs;
+use crate::flow_input::{FlowInputs, octets_of};
 use crate::output::{self, count};
+use crate::progress::Progress;
 
 /// Connections that are printed together, sorted by time: this bounds memory, not what is printed.
 const BATCH: usize = 10_000;
@@ -24,7 +25,8 @@ pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
     if files.is_empty() {
         files.push(Path::new("-"));
     }
-    let mut inputs = FlowInputs::new(&args.decoding)?;
+    let progress = Progress::start(octets_of(&files))?;
+    let mut inputs = FlowInputs::new(&args.decoding, &progress)?;
     let mut analysis = Analysis::new(args);
     for path in files {
         inputs.read_path(path, &mut |flows| {

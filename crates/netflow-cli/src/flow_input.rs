@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
 use netflow_capture::{CaptureReader, looks_like_capture};
 use netflow_flow::{Flow, FlowReader, Flows, Normalizer};
 use netflow_parquet::{FlowFile, is_parquet};
@@ -15,6 +14,7 @@ use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Sessio
 use crate::args::Decoding;
 use crate::input;
 use crate::output::{self, count};
+use crate::progress::Progress;
 
 /// Bad lines that are told one by one.
 const MAX_MESSAGES: u64 = 20;
@@ -38,15 +38,15 @@ pub(crate) enum Content {
 
 impl FlowInput {
     /// Opens stdin.
-    pub(crate) fn stdin() -> anyhow::Result<Self> {
+    pub(crate) fn stdin(progress: &Progress) -> anyhow::Result<Self> {
         if io::stdin().is_terminal() {
             output::note("reading from the terminal; give a FILE to read that instead");
         }
-        Self::of("stdin".to_owned(), io::stdin().lock())
+        Self::of("stdin".to_owned(), progress.stdin())
     }
 
-    /// Opens a file. `bar` shows how far it was read, unless it is Parquet.
-    pub(crate) fn open(path: &Path, bar: &ProgressBar) -> anyhow::Result<Self> {
+    /// Opens a file, whose octets count for the progress when they are read.
+    pub(crate) fn open(path: &Path, progress: &Progress) -> anyhow::Result<Self> {
         let name = path.display().to_string();
         let mut file = File::open(path).map_err(|error| {
             let advice = match error.kind() {
@@ -61,9 +61,7 @@ impl FlowInput {
             let file = FlowFile::open(file).with_context(|| name.clone())?;
             return Ok(Self { name, content: Content::Parquet(Box::new(file)) });
         }
-        bar.reset();
-        bar.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
-        Self::of(name, bar.wrap_read(file))
+        Self::of(name, progress.reading(file))
     }
 
     fn of(name: String, input: impl Read + 'static) -> anyhow::Result<Self> {
@@ -83,6 +81,13 @@ impl FlowInput {
     }
 }
 
+/// Octets of files in all, if all are files.
+pub(crate) fn octets_of<P: AsRef<Path>>(files: &[P]) -> Option<u64> {
+    let length =
+        |file: &P| file.as_ref().metadata().ok().filter(|file| file.is_file()).map(|file| file.len());
+    files.iter().map(length).sum()
+}
+
 /// Whether a file, which is read from its start afterwards, is of Parquet.
 fn starts_as_parquet(file: &mut File) -> bool {
     let mut start = [0; 4];
@@ -95,7 +100,7 @@ fn starts_as_parquet(file: &mut File) -> bool {
 pub(crate) struct FlowInputs<'a> {
     decoding: &'a Decoding,
     registry: Arc<Registry>,
-    bar: ProgressBar,
+    progress: Progress,
     /// Lines, export packets, and flows of Parquet that were read.
     pub(crate) good: u64,
     /// Lines, export packets and row groups that could not be read.
@@ -105,32 +110,29 @@ pub(crate) struct FlowInputs<'a> {
 }
 
 impl<'a> FlowInputs<'a> {
-    pub(crate) fn new(decoding: &'a Decoding) -> anyhow::Result<Self> {
-        let bar = match io::stderr().is_terminal() {
-            true => {
-                let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
-                ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-            }
-            false => ProgressBar::hidden(),
-        };
+    pub(crate) fn new(decoding: &'a Decoding, progress: &Progress) -> anyhow::Result<Self> {
         let registry = Arc::new(input::registry(decoding)?);
-        Ok(Self { decoding, registry, bar, good: 0, bad: 0, unreadable: 0 })
+        Ok(Self { decoding, registry, progress: progress.clone(), good: 0, bad: 0, unreadable: 0 })
     }
 
     /// Opens a file, or stdin as `-`; `None` when it cannot be, which was said.
     pub(crate) fn open(&mut self, path: &Path) -> Option<FlowInput> {
         let opened = match path.as_os_str() == "-" {
-            true => FlowInput::stdin(),
-            false => FlowInput::open(path, &self.bar),
+            true => FlowInput::stdin(&self.progress),
+            false => FlowInput::open(path, &self.progress),
         };
         opened.map_err(|error| self.unreadable(&error)).ok()
     }
 
-    /// Opens and reads a file, or stdin as `-`. What cannot be read is said.
+    /// Opens and reads a file, or stdin as `-`. What cannot be read is said. Nothing is read once the user wants to
+    /// end, and reading stops then.
     ///
     /// # Errors
     /// Those of `take` alone.
     pub(crate) fn read_path(&mut self, path: &Path, take: &mut Take<'_>) -> anyhow::Result<()> {
+        if self.progress.stopped() {
+            return Ok(());
+        }
         match self.open(path) {
             Some(input) => self.read(input, take),
             None => Ok(()),
@@ -143,7 +145,9 @@ impl<'a> FlowInputs<'a> {
     /// Those of `take` alone.
     pub(crate) fn read(&mut self, input: FlowInput, take: &mut Take<'_>) -> anyhow::Result<()> {
         let mut failed = None;
+        let progress = self.progress.clone();
         let mut take = |flows: &[Flow]| {
+            progress.flows(flows.len() as u64);
             take(flows).map_err(|error| {
                 failed = Some(error);
                 anyhow::anyhow!("stopped")
@@ -155,9 +159,10 @@ impl<'a> FlowInputs<'a> {
             Content::Capture(input) => self.capture(&name, input, &mut take),
             Content::Lines(input) => self.lines(&name, input, &mut take),
         };
-        self.bar.finish_and_clear();
         match failed {
             Some(error) => Err(error),
+            // What ends in the middle because the user wanted it is not wrong.
+            None if read.is_err() && self.progress.stopped() => Ok(()),
             None => {
                 read.unwrap_or_else(|error| self.unreadable(&error));
                 Ok(())
@@ -167,24 +172,20 @@ impl<'a> FlowInputs<'a> {
 
     /// Says and counts that an input could not be read.
     pub(crate) fn unreadable(&mut self, error: &anyhow::Error) {
-        self.say(format_args!("{error:#}"));
+        output::error(format_args!("{error:#}"));
         self.unreadable += 1;
     }
 
-    /// Says something beside the bar.
-    fn say(&self, what: impl std::fmt::Display) {
-        self.bar.suspend(|| output::error(what));
-    }
-
-    /// How the command ends, once all was read.
+    /// How the command ends, once all was read, or what the user wanted of it.
     ///
     /// # Errors
     /// When nothing could be read.
     pub(crate) fn outcome(&self) -> anyhow::Result<crate::Outcome> {
+        let stopped = self.progress.finish();
         if self.unreadable > 0 && self.good == 0 {
             anyhow::bail!("nothing could be read");
         }
-        Ok(match self.unreadable > 0 || self.bad > 0 {
+        Ok(match self.unreadable > 0 || self.bad > 0 || stopped {
             true => crate::Outcome::BadInput,
             false => crate::Outcome::Done,
         })
@@ -193,10 +194,15 @@ impl<'a> FlowInputs<'a> {
     fn parquet(&mut self, name: &str, mut file: FlowFile, take: &mut Take<'_>) -> anyhow::Result<()> {
         let mut flows = Vec::new();
         let (mut good, mut bad) = (0, 0);
-        loop {
+        let (length, rows) = (file.length(), file.rows().max(1));
+        let mut shown = 0;
+        while !self.progress.stopped() {
             match file.read(&mut flows) {
                 Ok(true) => {
                     good += flows.len() as u64;
+                    let done = (u128::from(length) * u128::from(good) / u128::from(rows)) as u64;
+                    self.progress.octets(done - shown);
+                    shown = done;
                     take(&flows)?;
                 }
                 Ok(false) => break,
@@ -204,7 +210,7 @@ impl<'a> FlowInputs<'a> {
                 Err(error) => {
                     bad += 1;
                     if bad <= MAX_MESSAGES {
-                        self.say(format_args!("{name}: {error}"));
+                        output::error(format_args!("{name}: {error}"));
                     }
                 }
             }
@@ -224,7 +230,7 @@ impl<'a> FlowInputs<'a> {
             .map_err(|error| input::no_flows(name, error))?;
         let mut flows = Vec::new();
         let (mut good, mut bad) = (0, 0);
-        loop {
+        while !self.progress.stopped() {
             match reader.read(&mut flows) {
                 Ok(true) => {
                     good += 1;
@@ -235,7 +241,7 @@ impl<'a> FlowInputs<'a> {
                 Err(error) if error.is_recoverable() => {
                     bad += 1;
                     if bad <= MAX_MESSAGES {
-                        self.say(format_args!("{name}: {error}"));
+                        output::error(format_args!("{name}: {error}"));
                     }
                 }
                 Err(error) => {
@@ -245,7 +251,7 @@ impl<'a> FlowInputs<'a> {
             }
         }
         if bad > MAX_MESSAGES {
-            self.say(format_args!("{name}: {bad} lines could not be read in all"));
+            output::error(format_args!("{name}: {bad} lines could not be read in all"));
         }
         self.bad += bad;
         if good == 0 && bad > 0 {
@@ -267,6 +273,7 @@ impl<'a> FlowInputs<'a> {
         let (mut good, mut foreign, mut malformed) = (0, 0, 0);
         let result = loop {
             let datagram = match capture.next_datagram() {
+                _ if self.progress.stopped() => break Ok(()),
                 Ok(Some(datagram)) => datagram,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error).with_context(|| name.to_owned()),
@@ -309,7 +316,9 @@ impl<'a> FlowInputs<'a> {
         if malformed > 0 {
             self.bad += malformed;
             let malformed = count(malformed, "export packet");
-            self.say(format_args!("{name}: {malformed} with something wrong (`nf decode -f` tells what)"));
+            output::error(format_args!(
+                "{name}: {malformed} with something wrong (`nf decode -f` tells what)"
+            ));
         }
         result
     }

@@ -20,6 +20,7 @@ mod generate;
 mod input;
 mod output;
 mod paste;
+mod progress;
 mod replay;
 mod signals;
 mod target;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use crate::progress;
+
 /// Says on stderr that something went wrong. A stderr that is closed hears nothing.
 pub(crate) fn error(message: impl Display) {
     note(message);
@@ -11,7 +13,8 @@ pub(crate) fn error(message: impl Display) {
 
 /// Says on stderr what is worth knowing.
 pub(crate) fn note(message: impl Display) {
-    let _ = line(&mut io::stderr(), &format!("nf: {message}"));
+    let message = format!("nf: {message}");
+    let _ = progress::aside(|| line(&mut io::stderr(), &message));
 }
 
 /// Writes a line of text for people. All such lines go through here, since names and texts in them come from
@@ -38,7 +41,8 @@ impl Write for Data {
         held.extend_from_slice(octets);
         if let Some(end) = held.iter().rposition(|&octet| octet == b'\n') {
             let lines: Vec<u8> = held.drain(..=end).collect();
-            self.stdout.write_all(harmless(&String::from_utf8_lossy(&lines)).as_bytes())?;
+            let lines = String::from_utf8_lossy(&lines);
+            progress::aside(|| self.stdout.write_all(harmless(&lines).as_bytes()))?;
         }
         Ok(octets.len())
     }
@@ -46,7 +50,8 @@ impl Write for Data {
     fn flush(&mut self) -> io::Result<()> {
         if let Some(held) = &mut self.terminal {
             let rest = std::mem::take(held);
-            self.stdout.write_all(harmless(&String::from_utf8_lossy(&rest)).as_bytes())?;
+            let rest = String::from_utf8_lossy(&rest);
+            progress::aside(|| self.stdout.write_all(harmless(&rest).as_bytes()))?;
         }
         self.stdout.flush()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{feed, fixtures, json_lines, run_nf, scratch};
+use common::{Running, feed, fixtures, json_lines, nf, run_nf, scratch};
 use serde_json::Value;
 
 mod common;
@@ -361,4 +361,21 @@ fn parquet_says_what_its_flows_are_as_any_other_file() {
 
     fs::write(&of_parquet, &parquet[..parquet.len() / 2]).expect("a file");
     run_nf(["analyze", utf8(&of_parquet)]).with(2).saying("flows.parquet: the file has no footer");
+}
+
+#[cfg(unix)]
+#[test]
+fn stopping_prints_what_is_known_so_far() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+
+    let analyze = ["analyze", "-n", "-p", "0", "--format", "csv"];
+    let mut running = Running::start(nf(analyze).stdin(Stdio::piped()));
+    let mut stdin = running.stdin.take().expect("stdin is a pipe");
+    // A pipe holds less than this: when all is written, much of it was read. Nothing says that it has ended.
+    stdin.write_all(PYPI.repeat(200).as_bytes()).expect("taken");
+    running.signal("INT");
+    let ended = running.end().with(1).saying("stopped: this is of the first ");
+    drop(stdin);
+    assert_eq!(ended.out.lines().count(), 1 + 2, "{}", ended.out);
 }

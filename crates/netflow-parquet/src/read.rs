@@ -74,6 +74,11 @@ impl FlowFile {
         self.metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum()
     }
 
+    /// Octets of the file.
+    pub fn length(&self) -> u64 {
+        self.source.length()
+    }
+
     /// How many row groups there are.
     pub fn row_groups(&self) -> usize {
         self.metadata.num_row_groups()
