@@ -37,7 +37,7 @@ pub use netflow_templates::Value;
 pub use normalize::{
     Normalizer, SamplingOverride, has_only_physical_interfaces, has_only_totals, is_of_events,
 };
-pub use protocol::protocol_name;
+pub use protocol::{protocol_name, protocol_names};
 pub use quality::Quality;
 pub use read::{FlowReader, OptionsProblems, ReadError};
 pub use schema::{COLUMNS, Flow, Rare, column};

@@ -8,6 +8,11 @@ pub fn protocol_name(number: u8) -> Option<&'static str> {
     Some(names::NAMES[index].1)
 }
 
+/// All numbers that have a keyword, in order, and these.
+pub fn protocol_names() -> impl Iterator<Item = (u8, &'static str)> {
+    names::NAMES.iter().copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,91 @@
+//! Names that stand for numbers.
+
+use std::ops::RangeInclusive;
+
+use netflow_flow::{Column, protocol_names};
+
+use super::{Wrong, nearest, shown};
+
+/// The names that the numbers of a column have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names {
+    /// What each of them is, for messages.
+    what: &'static str,
+    of: Of,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Nothing,
+    Protocols,
+    Table(&'static [(&'static str, i64)]),
+}
+
+/// Names of protocols that are not IANA's.
+const PROTOCOLS: &[(&str, i64)] = &[("ipip", 4), ("icmp6", 58), ("icmpv6", 58), ("ospf", 89)];
+const DIRECTIONS: &[(&str, i64)] = &[("ingress", 0), ("in", 0), ("egress", 1), ("out", 1)];
+/// NSEL's events, by nfdump's names.
+const FIREWALL_EVENTS: &[(&str, i64)] = &[
+    ("ignore", 0),
+    ("create", 1),
+    ("delete", 2),
+    ("term", 2),
+    ("deny", 3),
+    ("denied", 3),
+    ("alert", 4),
+    ("update", 5),
+];
+/// By nfdump's names.
+const NAT_EVENTS: &[(&str, i64)] = &[("invalid", 0), ("add", 1), ("create", 1), ("delete", 2)];
+const END_REASONS: &[(&str, i64)] =
+    &[("idle", 1), ("active", 2), ("end", 3), ("forced", 4), ("resources", 5)];
+
+impl Names {
+    pub(crate) const NONE: Self = Self { what: "number", of: Of::Nothing };
+
+    pub(crate) fn of(column: &Column) -> Self {
+        let (what, of) = match column.name {
+            "proto" => ("protocol", Of::Protocols),
+            "direction" => ("direction", Of::Table(DIRECTIONS)),
+            "fw_event" => ("event", Of::Table(FIREWALL_EVENTS)),
+            "nat_event" => ("event", Of::Table(NAT_EVENTS)),
+            "flow_end_reason" => ("reason", Of::Table(END_REASONS)),
+            _ => return Self::NONE,
+        };
+        Self { what, of }
+    }
+
+    /// The numbers that have a name.
+    pub(super) fn find(self, word: &str) -> Result<Vec<RangeInclusive<i64>>, Wrong> {
+        let numbers: Vec<_> = self
+            .all()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(word))
+            .map(|(_, number)| number..=number)
+            .collect();
+        if !numbers.is_empty() {
+            return Ok(numbers);
+        }
+        let near = nearest(word, self.all().map(|(name, _)| name));
+        Err(Wrong {
+            message: format!("`{}` is no {}", shown(word), self.what),
+            suggestion: near.map(|name| format!("`{}`", name.to_ascii_lowercase())),
+        })
+    }
+
+    fn all(self) -> impl Iterator<Item = (&'static str, i64)> {
+        let table = match self.of {
+            Of::Nothing => &[],
+            Of::Protocols => PROTOCOLS,
+            Of::Table(table) => table,
+        };
+        let protocols = matches!(self.of, Of::Protocols).then(protocol_names);
+        let protocols = protocols.into_iter().flatten().map(|(number, name)| (name, i64::from(number)));
+        table.iter().copied().chain(protocols)
+    }
+}
+
+/// The number of a protocol with this name.
+pub(crate) fn protocol(word: &str) -> Option<i64> {
+    let names = Names { what: "protocol", of: Of::Protocols };
+    names.all().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, number)| number)
+}
