@@ -104,11 +104,11 @@ impl<'a> Parser<'a> {
         let start = self.at;
         let Some(word) = self.word() else { return Err(self.missing("a condition, such as `port 443`,")) };
         // `tcp`, `tcp port 80`, `udp src port 53`.
-        if words::find(&word).is_none() {
-            if let Some(number) = value::protocol(&word) {
-                self.at += 1;
-                return self.qualified(of_number("proto", number));
-            }
+        if words::find(&word).is_none()
+            && let Some(number) = value::protocol(&word)
+        {
+            self.at += 1;
+            return self.qualified(of_number("proto", number));
         }
         let head = match self.head()? {
             Some(head::Found::Head(head)) => head,

@@ -208,7 +208,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
     candidates
         .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_ascii_lowercase()), candidate))
         .filter(|&(distance, candidate)| distance <= most && distance < candidate.len())
-        .min_by_key(|&(distance, _)| distance)
+        .min_by_key(|&(distance, candidate)| (distance, !candidate.starts_with(&word)))
         .map(|(_, candidate)| candidate)
 }
 
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_near_is_suggested() {
         let words = ["port", "proto", "packets"];
-        assert_eq!(nearest("prot", words.into_iter()), Some("port"));
+        assert_eq!(nearest("prot", words.into_iter()), Some("proto"));
         assert_eq!(nearest("packts", words.into_iter()), Some("packets"));
         assert_eq!(nearest("whatever", words.into_iter()), None);
     }

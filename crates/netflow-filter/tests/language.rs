@@ -1,4 +1,5 @@
 //! What filters let pass.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use netflow_filter::Filter;
 use netflow_flow::{Flow, MacAddress};

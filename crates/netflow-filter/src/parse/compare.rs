@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use netflow_flow::column;
+
 use super::head::{Head, How};
 use super::{Parser, Result};
 use crate::condition::{Addresses, Condition, Numbers, Texts};
@@ -81,10 +83,10 @@ impl Parser<'_> {
             Subject::Column(column) => column.nullable,
             Subject::Derived(_) => false,
         };
-        if head.how != How::Plain
-            || !head.subjects.iter().all(may_be_absent)
-            || self.word_at(start).is_some_and(|word| ["ip", "host"].contains(&word.as_str()))
-        {
+        // `vlan` and `mpls`, as in tcpdump, and columns by their names.
+        let last = self.word_at(self.at.saturating_sub(1)).unwrap_or_default();
+        let may_stand_alone = column(&last).is_some() || last == "vlan" || last == "mpls";
+        if !may_stand_alone || self.at == start || !head.subjects.iter().all(may_be_absent) {
             let described = head.subjects.first().and_then(|&subject| Values::of(subject));
             return Err(self.missing(described.map_or("a value", Values::described)));
         }
