@@ -20,7 +20,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     while reader.read(&mut flows)? {
         all += flows.len();
         passed += flows.iter().filter(|flow| filter.matches(*flow)).count();
-        flows.clear();
     }
     println!("{passed} of {all}");
     Ok(())

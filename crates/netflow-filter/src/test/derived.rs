@@ -56,13 +56,19 @@ impl Derived {
             Self::EngineType | Self::EngineId => self.of_numbers(&[flow.observation_domain_id().into()]),
             Self::Label(_) | Self::LastLabel => {
                 let Cell::List(labels) = column("mpls_labels")?.get(flow) else { return None };
-                let label = match self {
-                    Self::Label(at) => labels.get(usize::from(at)),
-                    _ => labels.last(),
-                };
-                label.map(|&label| label.into())
+                self.of_list(labels)
             }
         }
+    }
+
+    /// Of a list; `None` for what is not of lists.
+    pub fn of_list(self, list: &[u32]) -> Option<i64> {
+        match self {
+            Self::Label(at) => list.get(usize::from(at)),
+            Self::LastLabel => list.last(),
+            _ => None,
+        }
+        .map(|&number| number.into())
     }
 
     /// Of the values of its columns, in their order; times in nanoseconds. `None` for lists.
