@@ -17,7 +17,7 @@ const V9_VENDOR_ELEMENTS: &str = "crates/netflow-templates/registry/netflow-v9-v
 const V9_FIELD_TYPES: &str = "crates/netflow-templates/registry/netflow-v9-field-types.csv";
 const V9_SCOPE_TYPES: &str = "crates/netflow-templates/registry/netflow-v9-scope-types.csv";
 const PROTOCOL_NUMBERS: &str = "crates/netflow-flow/registry/protocol-numbers.csv";
-const SERVICE_NAMES: &str = "crates/netflow-analyzer/registry/service-names.csv";
+const SERVICE_NAMES: &str = "crates/netflow-flow/registry/service-names.csv";
 
 /// The lowest field type that NetFlow v9 vendors took for themselves; IPFIX has the enterprise bit there.
 const FIRST_V9_VENDOR_ID: u16 = 0x8000;
@@ -72,7 +72,7 @@ const TARGETS: &[Target] = &[
         body: protocol_names,
     },
     Target {
-        path: "crates/netflow-analyzer/src/service/iana.rs",
+        path: "crates/netflow-flow/src/service/iana.rs",
         title: "IANA's service names, by transport protocol and port.",
         sources: &[SERVICE_NAMES],
         body: service_names,

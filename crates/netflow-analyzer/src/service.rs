@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::connection::Connection;
-use crate::key::proto;
 use crate::orientation::Orientation;
 
-mod iana;
 mod system;
 
 /// A system's table of services that exists but cannot be read.
@@ -60,15 +58,7 @@ impl Services {
         if let Some(name) = self.system.get(&(protocol, port)) {
             return Some(name);
         }
-        let table = match protocol {
-            proto::TCP => iana::TCP,
-            // UDP-Lite has no registry of its own: RFC 3828 gives it UDP's ports.
-            proto::UDP | proto::UDP_LITE => iana::UDP,
-            proto::SCTP => iana::SCTP,
-            proto::DCCP => iana::DCCP,
-            _ => return None,
-        };
-        table.binary_search_by_key(&port, |&(port, _)| port).ok().map(|found| table[found].1)
+        netflow_flow::service_name(protocol, port)
     }
 
     /// The name of a connection's service: of the server's port, else of the client's.
@@ -85,14 +75,8 @@ impl Services {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::proto;
     use crate::testing::{flow, pair};
-
-    #[test]
-    fn built_in_tables_are_sorted() {
-        for table in [iana::TCP, iana::UDP, iana::SCTP, iana::DCCP] {
-            assert!(table.is_sorted_by(|one, next| one.0 < next.0));
-        }
-    }
 
     #[test]
     fn names_are_by_protocol() {

@@ -205,7 +205,10 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
         3..6 => 2,
         _ => 3,
     };
+    // What differs much in its length is not near.
+    let about = word.len().saturating_sub(most)..=word.len() + most;
     candidates
+        .filter(|candidate| about.contains(&candidate.len()))
         .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_ascii_lowercase()), candidate))
         .filter(|&(distance, candidate)| distance <= most && distance < candidate.len())
         .min_by_key(|&(distance, candidate)| (distance, !candidate.starts_with(&word)))

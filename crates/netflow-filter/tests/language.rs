@@ -84,7 +84,7 @@ fn ports_and_protocols_have_numbers_and_names() {
         "proto tcp; proto TCP; proto 6; tcp; port 443; dst port 443; port > 1024; src port > 1024; \
             port in [80 443]; dst port in [80,443]; port in [1-1023]; port 400-500; src port >= 40k; \
             port = 443; port == 443; port eq 443; dst port lt 444; dst port le 443; dst port ge 443; \
-            tcp port 443; tcp dst port 443; tcp and port 443; port 80 or 443; host 10.1.2.3 and 192.0.2.7; \
+            service https; port https; dst port in [http https 1-5]; port != ssh; tcp port 443; tcp dst port 443; tcp and port 443; port 80 or 443; host 10.1.2.3 and 192.0.2.7; \
             dst_port < 1024; ip proto tcp; proto in [tcp udp]; proto != udp; port 0x1bb; port != 80; \
             ip4 and tcp; proto < 17; portrange 440-450",
         "proto udp; udp; proto icmp; src port 443; src and dst port 443; port gt 40000; udp port 443; \

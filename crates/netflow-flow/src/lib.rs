@@ -15,6 +15,7 @@ mod extras;
 mod flows;
 mod protocol;
 mod quality;
+mod service;
 mod store;
 mod value;
 
@@ -41,6 +42,7 @@ pub use protocol::{protocol_name, protocol_names};
 pub use quality::Quality;
 pub use read::{FlowReader, OptionsProblems, ReadError};
 pub use schema::{COLUMNS, Flow, Rare, column};
+pub use service::{service_name, service_names};
 pub use sink::FlowSink;
 pub use value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
 pub use write::{FlowEncoder, NotText, PacketWriter, write_csv_flow, write_csv_head, write_flow_line};

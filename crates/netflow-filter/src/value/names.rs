@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use netflow_flow::{Column, protocol_names};
+use netflow_flow::{Column, protocol_names, service_names};
 
 use super::{Wrong, nearest, shown};
 
@@ -18,11 +18,14 @@ pub(crate) struct Names {
 enum Of {
     Nothing,
     Protocols,
+    Services,
     Table(&'static [(&'static str, i64)]),
 }
 
 /// Names of protocols that are not IANA's.
 const PROTOCOLS: &[(&str, i64)] = &[("ipip", 4), ("icmp6", 58), ("icmpv6", 58), ("ospf", 89)];
+/// Names of services that IANA calls otherwise.
+const SERVICES: &[(&str, i64)] = &[("dns", 53)];
 const DIRECTIONS: &[(&str, i64)] = &[("ingress", 0), ("in", 0), ("egress", 1), ("out", 1)];
 /// NSEL's events, by nfdump's names.
 const FIREWALL_EVENTS: &[(&str, i64)] = &[
@@ -46,6 +49,9 @@ impl Names {
     pub(crate) fn of(column: &Column) -> Self {
         let (what, of) = match column.name {
             "proto" => ("protocol", Of::Protocols),
+            "src_port" | "dst_port" | "post_nat_src_port" | "post_nat_dst_port" => {
+                ("port or service", Of::Services)
+            }
             "direction" => ("direction", Of::Table(DIRECTIONS)),
             "fw_event" => ("event", Of::Table(FIREWALL_EVENTS)),
             "nat_event" => ("event", Of::Table(NAT_EVENTS)),
@@ -76,11 +82,14 @@ impl Names {
         let table = match self.of {
             Of::Nothing => &[],
             Of::Protocols => PROTOCOLS,
+            Of::Services => SERVICES,
             Of::Table(table) => table,
         };
         let protocols = matches!(self.of, Of::Protocols).then(protocol_names);
         let protocols = protocols.into_iter().flatten().map(|(number, name)| (name, i64::from(number)));
-        table.iter().copied().chain(protocols)
+        let services = matches!(self.of, Of::Services).then(service_names);
+        let services = services.into_iter().flatten().map(|(port, name)| (name, i64::from(port)));
+        table.iter().copied().chain(protocols).chain(services)
     }
 }
 
