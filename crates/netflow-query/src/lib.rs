@@ -2,16 +2,22 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod aggregate;
 mod batch;
 mod dictionary;
 mod error;
+mod key;
 mod scan;
 mod select;
 mod selection;
 
+pub use aggregate::{
+    Aggregation, Group, KeyValue, MEMORY, Measure, Partial, Question, Step, TooManyKeys, Top, Totals,
+};
 pub use batch::{ABSENT, BATCH_ROWS, Batch, FlowBatch, Values, View};
 pub use dictionary::{Dictionary, Entry};
 pub use error::Error;
+pub use key::{Key, KeyError, Ports};
 pub use scan::{All, Consumer, Counts, Scan, Selector};
 pub use select::Matching;
 pub use selection::Selection;
