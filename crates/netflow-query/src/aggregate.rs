@@ -30,6 +30,8 @@ pub use value::KeyValue;
 use interner::Interner;
 use layout::Layout;
 
+/// Octets that different addresses and texts may always take, however little memory there is.
+const LEAST_INTERNED: u64 = 1 << 20;
 /// Memory for groups unless a question says something else.
 pub const MEMORY: u64 = 1 << 30;
 
@@ -171,7 +173,7 @@ impl Aggregation {
             ],
         };
         let measures = [measures[0], measures[1], Source::new("flows", None)];
-        let interner = Mutex::new(Interner::new(memory / 2));
+        let interner = Mutex::new(Interner::new((memory / 2).max(LEAST_INTERNED)));
         let seed = RandomState::default();
         Ok(Self {
             shared: Arc::new(Shared { keys, layout, directions, measures, interner, seed, memory, spill }),
