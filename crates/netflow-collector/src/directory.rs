@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use netflow_flow::FileName;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -40,7 +41,6 @@ pub use expiry::Expiry;
 pub use layout::Layout;
 
 use closer::Closer;
-use layout::Name;
 
 /// Files that may be open at once. There is one for each window that a shard is in, or may yet come to.
 const MOST_OPEN: usize = 256;
@@ -196,7 +196,7 @@ struct Unfinished {
     file: FlowFile,
     path: PathBuf,
     directory: PathBuf,
-    name: Name,
+    name: FileName,
     flows: u64,
 }
 
@@ -318,8 +318,7 @@ fn create(config: &DirectoryConfig, window: Window) -> Result<(Unfinished, u64),
         made.map_err(|source| WriteFailure { target: directory.clone(), source })
     };
     make()?;
-    let stamp = layout::stamp(window.start, config.window);
-    let mut name = Name { stamp, number: 0, ending: layout::ending(format, gzip) };
+    let mut name = FileName::new(window.start, config.window, format, gzip);
     let mut made_again = false;
     loop {
         let path = directory.join(name.unfinished());

@@ -21,6 +21,7 @@ mod value;
 
 mod beginning;
 mod file;
+mod file_name;
 mod gzip;
 mod json;
 mod read;
@@ -31,6 +32,7 @@ pub use column::{Cell, CellError, Column, Gathered, Kind};
 pub use encode::EncodePlan;
 pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};
+pub use file_name::FileName;
 pub use flows::{FlowRef, Flows};
 pub use gzip::{GzipBlock, GzipEnd, TornBlock, gzip_end};
 pub use json::header_fields;

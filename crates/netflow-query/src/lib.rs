@@ -6,6 +6,7 @@ mod aggregate;
 mod batch;
 mod dictionary;
 mod error;
+mod files;
 mod key;
 mod scan;
 mod select;
@@ -17,6 +18,7 @@ pub use aggregate::{
 pub use batch::{ABSENT, BATCH_ROWS, Batch, FlowBatch, Values, View};
 pub use dictionary::{Dictionary, Entry};
 pub use error::Error;
+pub use files::{FileProblem, FlowFiles, FoundFile, RangeError, TimeRange, Trouble, parse_time};
 pub use key::{Key, KeyError, Ports};
 pub use scan::{All, Consumer, Counts, Scan, Selector};
 pub use select::Matching;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use netflow_flow::FileName;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::command::Commands;
-use super::layout::{self, DEEPEST, Name};
+use super::layout::DEEPEST;
 use super::leftovers::{self, Leftover};
 use super::{Closing, DirectoryConfig, MOST_ALIKE, Unfinished, loss};
 use crate::flow_file::Target;
@@ -116,7 +117,7 @@ impl Closer {
         self.expire(window.start, SystemTime::now());
     }
 
-    fn completed(&mut self, path: &Path, name: &Name, start: i64, flows: u64) {
+    fn completed(&mut self, path: &Path, name: &FileName, start: i64, flows: u64) {
         self.report.files += 1;
         self.teller.succeeded();
         self.teller.tell(OutputEvent::Finished { path: path.to_owned(), flows });
@@ -160,19 +161,16 @@ impl Closer {
         }
     }
 
-    fn write_loss(&self, window: Window, name: Option<Name>, lines: &[u8]) -> Result<(), WriteFailure> {
+    fn write_loss(&self, window: Window, name: Option<FileName>, lines: &[u8]) -> Result<(), WriteFailure> {
         let directory = self.config.path.join(self.config.layout.directory(window.start));
-        let name = name.unwrap_or_else(|| Name {
-            stamp: layout::stamp(window.start, self.config.window),
-            number: 0,
-            ending: String::new(),
-        });
+        let (format, gzip) = (self.config.encoding.format, self.config.encoding.gzip);
+        let name = name.unwrap_or_else(|| FileName::new(window.start, self.config.window, format, gzip));
         let temporary = directory.join(format!(".{}.tmp", name.loss()));
         let failure = |source| WriteFailure { target: temporary.clone(), source };
         fs::create_dir_all(&directory).map_err(failure)?;
         let mut file = File::create(&temporary).map_err(failure)?;
         let written = file.write_all(lines).and_then(|()| file.sync_all());
-        let named = written.and_then(|()| publish(&temporary, &directory, &name, Name::loss));
+        let named = written.and_then(|()| publish(&temporary, &directory, &name, FileName::loss));
         named.map(drop).map_err(failure).inspect_err(|_| _ = fs::remove_file(&temporary))
     }
 
@@ -197,21 +195,21 @@ pub(super) fn complete(
     target: &Target,
     path: &Path,
     directory: &Path,
-    name: &Name,
-) -> io::Result<(Name, PathBuf)> {
+    name: &FileName,
+) -> io::Result<(FileName, PathBuf)> {
     if let Target::File(file) = target {
         file.sync_all()?;
     }
-    publish(path, directory, name, Name::finished)
+    publish(path, directory, name, FileName::finished)
 }
 
 /// Renames a file to one that is not there yet, and brings that to the disk.
 fn publish(
     path: &Path,
     directory: &Path,
-    name: &Name,
-    wanted: fn(&Name) -> String,
-) -> io::Result<(Name, PathBuf)> {
+    name: &FileName,
+    wanted: fn(&FileName) -> String,
+) -> io::Result<(FileName, PathBuf)> {
     let mut name = name.clone();
     loop {
         let to = directory.join(wanted(&name));
@@ -251,7 +249,7 @@ mod tests {
     #[test]
     fn a_file_that_is_there_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        let name = Name { stamp: "202603010300".into(), number: 0, ending: "csv".into() };
+        let name = FileName { stamp: "202603010300".into(), number: 0, ending: "csv".into() };
         for (number, text) in ["one", "two", "three"].into_iter().enumerate() {
             let path = folder.path().join(name.unfinished());
             fs::write(&path, text).unwrap();

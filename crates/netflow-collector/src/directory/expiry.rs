@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::layout::Name;
+use netflow_flow::FileName;
+
 use super::leftovers::walk;
 use crate::writer::WriteFailure;
 
@@ -77,7 +78,7 @@ type Found = ((i64, u32), PathBuf, u64);
 fn files(directory: &Path) -> io::Result<Vec<Found>> {
     let mut files = Vec::new();
     walk(directory, &mut |path, name| {
-        let Some(name) = Name::of_finished(name) else { return };
+        let Some(name) = FileName::of_finished(name) else { return };
         if let (Some(seconds), Ok(metadata)) = (name.seconds(), fs::symlink_metadata(path)) {
             files.push(((seconds, name.number), path.to_owned(), metadata.len()));
         }
@@ -110,14 +111,14 @@ mod tests {
                 fs::write(below.join("notes.txt"), "0123456789").unwrap();
             }
         }
-        let newest = Name::of_finished("nf.202603012300.parquet").unwrap().seconds().unwrap();
+        let newest = FileName::of_finished("nf.202603012300.parquet").unwrap().seconds().unwrap();
         (folder, newest)
     }
 
     fn left(folder: &tempfile::TempDir) -> Vec<String> {
         let mut left = Vec::new();
         walk(folder.path(), &mut |_, name| left.push(name.to_owned())).unwrap();
-        left.retain(|name| Name::of_finished(name).is_some());
+        left.retain(|name| FileName::of_finished(name).is_some());
         left.sort();
         left
     }
@@ -143,7 +144,8 @@ mod tests {
         assert_eq!(removed.files, 21);
         assert_eq!(left(&folder).len(), 3);
         let mut others = 0;
-        walk(folder.path(), &mut |_, name| others += u64::from(Name::of_finished(name).is_none())).unwrap();
+        walk(folder.path(), &mut |_, name| others += u64::from(FileName::of_finished(name).is_none()))
+            .unwrap();
         assert_eq!(others, 24 + 12);
     }
 
@@ -155,7 +157,7 @@ mod tests {
             fs::create_dir_all(&below).unwrap();
             fs::write(below.join(format!("nf.202603{day}0000.csv")), "x").unwrap();
         }
-        let newest = Name::of_finished("nf.202603020000.csv").unwrap().seconds().unwrap();
+        let newest = FileName::of_finished("nf.202603020000.csv").unwrap().seconds().unwrap();
         Expiry { size: None, age: Some(Duration::from_secs(3_600)) }.run(folder.path(), newest, newest);
         assert!(!folder.path().join("2026/03/01").exists() && folder.path().join("2026/03/02").exists());
     }
@@ -170,7 +172,7 @@ mod tests {
     #[test]
     fn a_window_in_the_future_removes_nothing() {
         let (folder, now) = store();
-        let future = Name::of_finished("nf.210001010000.parquet").unwrap().seconds().unwrap();
+        let future = FileName::of_finished("nf.210001010000.parquet").unwrap().seconds().unwrap();
         fs::write(folder.path().join("nf.210001010000.parquet"), "0123456789").unwrap();
         for bound in [
             Expiry { size: None, age: Some(Duration::from_secs(86_400)) },

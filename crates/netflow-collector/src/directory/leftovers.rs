@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use netflow_flow::FileName;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::closer::complete;
-use super::layout::{DEEPEST, Name};
+use super::layout::DEEPEST;
 use crate::flow_file::FlowFile;
 use crate::tail::Mended;
 
@@ -16,14 +17,14 @@ use crate::tail::Mended;
 #[derive(Debug, Clone)]
 pub(super) struct Leftover {
     pub(super) path: PathBuf,
-    pub(super) name: Name,
+    pub(super) name: FileName,
 }
 
 /// Finds them, in all directories that a layout may have.
 pub(super) fn find(directory: &Path) -> io::Result<Vec<Leftover>> {
     let mut found = Vec::new();
     walk(directory, &mut |path, name| {
-        if let Some(name) = Name::of_unfinished(name) {
+        if let Some(name) = FileName::of_unfinished(name) {
             found.push(Leftover { path: path.to_owned(), name });
         } else if name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")).is_some_and(is_loss) {
             // What it is about is gone with the one who counted it.
@@ -35,7 +36,7 @@ pub(super) fn find(directory: &Path) -> io::Result<Vec<Leftover>> {
 }
 
 fn is_loss(name: &str) -> bool {
-    Name::of_finished(name).is_some_and(|of| of.loss() == name)
+    FileName::of_finished(name).is_some_and(|of| of.loss() == name)
 }
 
 /// Calls `each` with all files in a directory and those below, as deep as layouts go. Directories below that cannot
@@ -62,7 +63,7 @@ pub(super) fn walk(directory: &Path, each: &mut impl FnMut(&Path, &str)) -> io::
 /// # Errors
 /// When it cannot be read or written; `InvalidData` when it is damaged in a way that leaves nothing to be done. It is
 /// left as it is then.
-pub(super) fn finish(leftover: &Leftover) -> io::Result<Option<(PathBuf, Name, Mended)>> {
+pub(super) fn finish(leftover: &Leftover) -> io::Result<Option<(PathBuf, FileName, Mended)>> {
     let Leftover { path, name } = leftover;
     let (Some((format, gzip)), Some(directory)) = (name.format(), path.parent()) else { return Ok(None) };
     let file = File::options().read(true).append(true).open(path)?;
