@@ -7,14 +7,17 @@ use std::time::Duration;
 use netflow_flow::TimeQuality;
 use netflow_templates::Timestamp;
 
-use crate::key::Side;
+use crate::key::{Endpoint, Side};
 
-/// A conversation between two endpoints, as one exporter saw it.
+/// A conversation between two endpoints.
+///
+/// When several exporters saw it, the numbers and times are those of one of them, and not added up: of one that saw
+/// both directions, sampled least and counted most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
-    /// Address of the exporter.
+    /// Address of the exporter whose numbers these are.
     pub exporter_addr: IpAddr,
-    /// Observation domain of the first flow.
+    /// Observation domain of its first flow.
     pub observation_domain_id: u32,
     /// IP protocol number.
     pub proto: u8,
@@ -36,6 +39,12 @@ pub struct Connection {
     pub time_quality: TimeQuality,
     /// The highest sampling rate of the flows, one packet in how many; 1 when unsampled.
     pub sampling_rate: u64,
+    /// All exporters that saw it, the first to report it first; empty when there was one.
+    pub seen_by: Box<[IpAddr]>,
+    /// Whether the directions were told by different exporters, whose clocks may differ.
+    pub split: bool,
+    /// What A and B were after translation (NAT), if it was told: the same, or another address or port.
+    pub translated: Option<Box<[Endpoint; 2]>>,
 }
 
 /// How much of a conversation was exported.
@@ -114,55 +123,6 @@ impl Traffic {
         between(self.first, self.last)
     }
 
-    /// Adds another piece of the same direction.
-    #[inline]
-    pub(crate) fn add(&mut self, piece: &Self) {
-        self.bytes = self.bytes.saturating_add(piece.bytes);
-        self.packets = self.packets.saturating_add(piece.packets);
-        self.bytes_raw = self.bytes_raw.saturating_add(piece.bytes_raw);
-        self.packets_raw = self.packets_raw.saturating_add(piece.packets_raw);
-        self.first = [self.first, piece.first].into_iter().flatten().min();
-        self.last = self.last.max(piece.last);
-        self.flows = self.flows.saturating_add(piece.flows);
-        self.tcp_flags |= piece.tcp_flags;
-        self.icmp_type = self.icmp_type.or(piece.icmp_type);
-        self.direction = self.direction.or(piece.direction);
-        self.learn_interfaces(piece);
-    }
-
-    /// Takes over the counters of another.
-    pub(crate) fn count_as(&mut self, other: &Self) {
-        (self.bytes, self.packets) = (other.bytes, other.packets);
-        (self.bytes_raw, self.packets_raw) = (other.bytes_raw, other.packets_raw);
-    }
-
-    /// Takes over the counters of another that are larger.
-    pub(crate) fn count_at_least(&mut self, other: &Self) {
-        (self.bytes, self.packets) = (self.bytes.max(other.bytes), self.packets.max(other.packets));
-        self.bytes_raw = self.bytes_raw.max(other.bytes_raw);
-        self.packets_raw = self.packets_raw.max(other.packets_raw);
-    }
-
-    /// Takes over the interfaces that are not known yet.
-    #[inline]
-    pub(crate) fn learn_interfaces(&mut self, piece: &Self) {
-        if self.in_if == 0 {
-            self.in_if = piece.in_if;
-        }
-        if self.out_if == 0 {
-            self.out_if = piece.out_if;
-        }
-    }
-
-    /// Whether `piece` reports the same packets, seen at the other end of their way through the exporter.
-    ///
-    /// An exporter that meters both where packets come in and where they leave exports each flow twice.
-    #[inline]
-    pub(crate) fn is_repeated_by(&self, piece: &Self) -> bool {
-        let other_end = matches!((self.direction, piece.direction), (Some(one), Some(other)) if one != other);
-        other_end && !before(self.last, piece.first) && !before(piece.last, self.first)
-    }
-
     /// Whether no flow reported this direction, or one that counted nothing.
     #[inline]
     pub const fn is_empty(&self) -> bool {
@@ -171,13 +131,6 @@ impl Traffic {
 }
 
 impl Connection {
-    pub(crate) const fn peer_mut(&mut self, side: Side) -> &mut Peer {
-        match side {
-            Side::A => &mut self.a,
-            Side::B => &mut self.b,
-        }
-    }
-
     /// The end on `side`.
     #[inline]
     pub const fn peer(&self, side: Side) -> &Peer {
@@ -185,6 +138,21 @@ impl Connection {
             Side::A => &self.a,
             Side::B => &self.b,
         }
+    }
+
+    /// All exporters that saw it, the first to report it first.
+    pub fn exporters(&self) -> &[IpAddr] {
+        match &*self.seen_by {
+            [] => std::slice::from_ref(&self.exporter_addr),
+            several => several,
+        }
+    }
+
+    /// What the end on `side` was after translation; `None` when it was not translated.
+    pub fn translation(&self, side: Side) -> Option<Endpoint> {
+        let after = self.translated.as_ref()?[usize::from(side == Side::B)];
+        let peer = self.peer(side);
+        (after != Endpoint { addr: peer.addr, port: peer.port }).then_some(after)
     }
 
     /// When the first packet of either direction was seen.
@@ -233,12 +201,6 @@ fn between(first: Option<Timestamp>, last: Option<Timestamp>) -> Duration {
         (Some(first), Some(last)) => last.saturating_since(first),
         _ => Duration::ZERO,
     }
-}
-
-/// Whether both are known, and the one comes first.
-#[inline]
-fn before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one < other)
 }
 
 /// The less trustworthy of two.

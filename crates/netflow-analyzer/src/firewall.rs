@@ -3,7 +3,7 @@
 
 use netflow_flow::Flow;
 
-use crate::connection::Traffic;
+use crate::pairing::Sent;
 
 /// firewallEvent: the connection was deleted; the counters are totals.
 const DELETED: u8 = 2;
@@ -34,12 +34,17 @@ fn event(flow: &Flow) -> Option<(u64, Event)> {
 pub(crate) struct FirewallSession {
     id: u64,
     /// What was counted before it, on sides A and B.
-    before: [Traffic; 2],
+    before: [Sent; 2],
     /// The totals came.
     ended: bool,
 }
 
 impl FirewallSession {
+    /// Exchanges the sides.
+    pub(crate) fn turn(&mut self) {
+        self.before.reverse();
+    }
+
     /// Adds what a record says of both directions: `sums` are those so far, `pieces` the record's, the source first,
     /// which is side B if `turned`. False when the record is no such event; nothing is added then.
     ///
@@ -49,8 +54,8 @@ impl FirewallSession {
         session: &mut Option<Box<Self>>,
         flow: &Flow,
         turned: bool,
-        mut sums: [&mut Traffic; 2],
-        pieces: [&Traffic; 2],
+        mut sums: [&mut Sent; 2],
+        pieces: [&Sent; 2],
     ) -> bool {
         let Some((id, event)) = event(flow) else { return false };
         let session = match session {

@@ -1,5 +1,6 @@
-//! What makes flows one connection: the exporter, the protocol and the two endpoints.
+//! What makes flows one connection: the protocol and the two endpoints.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use netflow_flow::Flow;
@@ -58,10 +59,13 @@ pub struct Endpoint {
 }
 
 /// What the flows of one connection have in common, whichever direction they report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionKey {
-    /// The exporter: two exporters that saw the same packets report two connections.
-    pub exporter_addr: IpAddr,
+    /// The exporter, if exporters are to be kept apart.
+    ///
+    /// `None` unless [`of_exporter`](Self::of_exporter) was asked for: what several exporters saw is one
+    /// connection.
+    pub exporter_addr: Option<IpAddr>,
     /// The observation domain, if domains are to be kept apart.
     ///
     /// `None` unless [`in_domain`](Self::in_domain) was asked for: routers give every line card a domain
@@ -82,15 +86,47 @@ impl ConnectionKey {
     /// When source and destination are the same, the flow is always side A's.
     #[inline]
     pub fn of(flow: &Flow) -> Option<(Self, Side)> {
-        let (src_addr, dst_addr) = (flow.src_addr?, flow.dst_addr?);
         let (src_port, dst_port) =
             if proto::has_ports(flow.proto) { (flow.src_port, flow.dst_port) } else { (0, 0) };
-        let src = Endpoint { addr: src_addr, port: src_port };
-        let dst = Endpoint { addr: dst_addr, port: dst_port };
+        let src = Endpoint { addr: flow.src_addr?, port: src_port };
+        let dst = Endpoint { addr: flow.dst_addr?, port: dst_port };
+        Some(Self::between(flow.proto, src, dst))
+    }
+
+    /// The key of what `src` sends to `dst`, and the side that `src` is.
+    #[inline]
+    pub(crate) fn between(proto: u8, src: Endpoint, dst: Endpoint) -> (Self, Side) {
         let (a, b, side) = if src <= dst { (src, dst, Side::A) } else { (dst, src, Side::B) };
-        let key =
-            Self { exporter_addr: flow.exporter_addr, observation_domain_id: None, proto: flow.proto, a, b };
-        Some((key, side))
+        (Self { exporter_addr: None, observation_domain_id: None, proto, a, b }, side)
+    }
+
+    /// The key of what `flow` was after translation of its addresses and ports (NAT), and the side that sent it
+    /// then; `None` when it was not translated.
+    pub(crate) fn translated(flow: &Flow) -> Option<(Self, Side)> {
+        let rare = flow.rare();
+        let (src_addr, dst_addr) = (rare.post_nat_src_addr, rare.post_nat_dst_addr);
+        let (src_port, dst_port) = (rare.post_nat_src_port, rare.post_nat_dst_port);
+        if src_addr.is_none() && dst_addr.is_none() && src_port.is_none() && dst_port.is_none() {
+            return None;
+        }
+        let end = |after: Option<IpAddr>, port: Option<u16>, addr: IpAddr, before: u16| {
+            // Some exporters fill what was not translated with zeros.
+            let addr = after.filter(|after| !after.is_unspecified()).unwrap_or(addr);
+            let port = port.filter(|&port| port != 0).unwrap_or(before);
+            Endpoint { addr, port: if proto::has_ports(flow.proto) { port } else { 0 } }
+        };
+        let src = end(src_addr, src_port, flow.src_addr?, flow.src_port);
+        let dst = end(dst_addr, dst_port, flow.dst_addr?, flow.dst_port);
+        let translated = Self::between(flow.proto, src, dst);
+        (Self::of(flow)? != translated).then_some(translated)
+    }
+
+    /// This key, kept apart from the same key of other exporters.
+    #[inline]
+    #[must_use]
+    pub const fn of_exporter(mut self, exporter_addr: IpAddr) -> Self {
+        self.exporter_addr = Some(exporter_addr);
+        self
     }
 
     /// This key, kept apart from the same key in other observation domains.
@@ -107,6 +143,26 @@ impl ConnectionKey {
         match side {
             Side::A => self.a,
             Side::B => self.b,
+        }
+    }
+}
+
+impl Hash for ConnectionKey {
+    /// In few steps: it is the dearest part of finding a connection.
+    #[inline]
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let bits = |addr: IpAddr| match addr {
+            IpAddr::V4(addr) => u128::from(addr.to_bits()),
+            IpAddr::V6(addr) => addr.to_bits(),
+        };
+        hasher.write_u128(bits(self.a.addr));
+        hasher.write_u128(bits(self.b.addr));
+        hasher.write_u64(u64::from(self.a.port) | u64::from(self.b.port) << 16 | u64::from(self.proto) << 32);
+        if let Some(exporter) = self.exporter_addr {
+            hasher.write_u128(bits(exporter));
+        }
+        if let Some(domain) = self.observation_domain_id {
+            hasher.write_u32(domain);
         }
     }
 }
@@ -158,9 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn translation_changes_what_was_translated() {
+        let mut request = flow(proto::TCP, "10.0.0.9:40000", "198.51.100.1:443");
+        assert_eq!(ConnectionKey::translated(&request), None);
+        request.rare_mut().post_nat_src_addr = Some("192.0.2.7".parse().unwrap());
+        request.rare_mut().post_nat_src_port = Some(1_025);
+        request.rare_mut().post_nat_dst_addr = Some("0.0.0.0".parse().unwrap());
+        let (key, side) = ConnectionKey::translated(&request).unwrap();
+        let outside = flow(proto::TCP, "192.0.2.7:1025", "198.51.100.1:443");
+        assert_eq!(ConnectionKey::of(&outside), Some((key, side)));
+        // What says that nothing changed is no translation.
+        request.rare_mut().post_nat_src_addr = request.src_addr;
+        request.rare_mut().post_nat_src_port = Some(40_000);
+        assert_eq!(ConnectionKey::translated(&request), None);
+    }
+
+    #[test]
     fn domains_are_kept_apart_only_when_asked() {
         let (key, _) = ConnectionKey::of(&flow(proto::TCP, "10.0.0.1:1", "10.0.0.2:2")).unwrap();
         assert_ne!(key.in_domain(1), key.in_domain(2));
-        assert_eq!(key.observation_domain_id, None);
+        assert_ne!(key.of_exporter([192, 0, 2, 1].into()), key.of_exporter([192, 0, 2, 2].into()));
+        assert_eq!((key.observation_domain_id, key.exporter_addr), (None, None));
     }
 }

@@ -146,7 +146,8 @@ fn by_syn(connection: &Connection) -> Option<Side> {
 fn by_first_packet(connection: &Connection) -> Option<Side> {
     let (a, b) = (&connection.a.sent, &connection.b.sent);
     let from_the_beginning = connection.proto != proto::TCP || a.tcp_flags & b.tcp_flags & SYN != 0;
-    if connection.time_quality != TimeQuality::Exact || connection.sampling_rate > 1 || !from_the_beginning {
+    let exact = connection.time_quality == TimeQuality::Exact && !connection.split;
+    if !exact || connection.sampling_rate > 1 || !from_the_beginning {
         return None;
     }
     match a.first?.cmp(&b.first?) {

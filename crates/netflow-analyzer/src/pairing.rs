@@ -2,7 +2,7 @@
 //!
 //! # What belongs together
 //!
-//! Flows with the same [`ConnectionKey`]: exporter, protocol, and both addresses and ports in either
+//! Flows with the same [`ConnectionKey`]: protocol, and both addresses and ports in either
 //! direction. Of these, flows that are close in time: a flow joins a connection unless a silence longer
 //! than the idle timeout lies between them. The times of a flow are those of its first and last packet,
 //! so it does not matter that a long flow is exported hours after it began, nor that an exporter's clock
@@ -15,12 +15,28 @@
 //! out of order find theirs.
 //!
 //! A record that carries both directions (a biflow, RFC 5103) is a connection by itself, and is joined
-//! with its own further pieces only.
+//! with its own further pieces only, and with events.
+//!
+//! # Several exporters
+//!
+//! What several exporters saw is one connection, unless [`per_exporter`](PairingConfig::per_exporter) keeps
+//! them apart. They counted the same packets: pieces are added up within an exporter only, and the numbers of
+//! the connection are those of one of them, as [`Connection`] says. An answer that took a way past another
+//! exporter is found there.
+//!
+//! # Translation and events
+//!
+//! A flow whose addresses or ports were translated (NAT: the columns `post_nat_*`) has two keys. Flows that
+//! were seen behind the translation, such as the answers on the outside, are found by the second one; the
+//! connection has the addresses that its first translated flow had before. Events of firewalls (NSEL) and of NAT about
+//! a connection, its creation, updates, and end, belong to it; where nothing else was exported there is
+//! nothing to report, and it is counted only.
 //!
 //! # How long to wait
 //!
-//! A connection is closed, and handed out, when [`wait`](PairingConfig::wait) has passed since its last
-//! flow arrived, and no less than the idle timeout. What passes is the time of the stream: the highest
+//! A connection that lacks an answer is closed, and handed out, when [`wait`](PairingConfig::wait) has passed
+//! since its last flow arrived; one that has both directions when [`settle`](PairingConfig::settle) has; neither
+//! before its idle timeout, unless TCP said that it is over. What passes is the time of the stream: the highest
 //! [`time_received`](Flow::time_received) so far, which is the collector's clock and the same for all
 //! exporters. (Of a flow that has none, the export time counts, or else its end.) A flow that the active
 //! timeout may have cut keeps its connection open longer by its own length, up to an hour: it is as long
@@ -29,24 +45,31 @@
 //! # What it costs
 //!
 //! Finding a connection is one look-up in a hash table with a random key; closing is driven by a timer
-//! wheel. Both cost a constant time per flow. Memory is what is open: about 350 octets a connection, for
-//! as many connections as there were in the last `wait`, and never more than
+//! wheel. Both cost a constant time per flow. Memory is what is open: about 330 octets a connection, for
+//! as many connections as there were in the time that they wait, and never more than
 //! [`max_open`](PairingConfig::max_open).
 
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use netflow_flow::Flow;
 use netflow_templates::Timestamp;
 use serde::Serialize;
 
-use crate::connection::{Connection, Kind, Peer, Traffic, worse};
-use crate::firewall::FirewallSession;
-use crate::key::{ConnectionKey, Endpoint, Side, proto};
+use self::open::{Added, Open};
+use self::piece::Piece;
+pub(crate) use self::sent::Sent;
+use crate::connection::{Connection, Kind};
+use crate::key::{ConnectionKey, Side, proto};
 use crate::slab::Slab;
 use crate::stream_clock::StreamClock;
 use crate::wheel::Wheel;
+
+mod open;
+mod piece;
+mod sent;
 
 /// Connections with one key that may be open at once. More come from ill-set clocks or from hostile
 /// exporters only; the bound keeps the search among them short.
@@ -55,9 +78,8 @@ const SAME_KEY: usize = 8;
 /// The longest that a cut flow prolongs the wait for its next piece.
 const LONGEST_CUT: i64 = 3_600 * NANOS;
 
-/// How far the times of the two directions may be apart although they overlapped: v9 exporters tell the
-/// time of their start in whole seconds, anew in every export packet.
-const SKEW: i64 = 2 * NANOS;
+/// Milliseconds of a tick, as a power of two: 32 bits of them are years.
+const TICK_BITS: u32 = 6;
 
 const NANOS: i64 = 1_000_000_000;
 
@@ -72,11 +94,14 @@ pub struct PairingConfig {
     pub idle_timeout: Duration,
     /// The same in TCP, which says when it ends and often is silent before (5 minutes).
     pub tcp_idle_timeout: Duration,
-    /// How long a connection waits for further flows, in the time of the stream (5 minutes).
+    /// How long a connection waits for its answer, in the time of the stream (5 minutes).
     ///
     /// It has to cover by how much the export of the two directions differs (the exporter's inactive
     /// timeout, 15 seconds to a minute as a rule) and the disorder of the input. Less takes less memory.
     pub wait: Duration,
+    /// How long it waits for further pieces, and for what other exporters tell, when it has both directions
+    /// (90 seconds); no longer than `wait`.
+    pub settle: Duration,
     /// The most connections to keep open; when there are more, those due first are closed early (4 million).
     pub max_open: usize,
     /// Keeps the observation domains of an exporter apart (false).
@@ -84,6 +109,10 @@ pub struct PairingConfig {
     /// For exporters whose domains are virtual routers with overlapping addresses. By default domains are
     /// paired with each other, as they mostly are line cards of one router.
     pub separate_domains: bool,
+    /// Keeps exporters apart (false).
+    ///
+    /// For each exporter's own view, and for exporters of networks with overlapping addresses.
+    pub per_exporter: bool,
 }
 
 impl Default for PairingConfig {
@@ -92,8 +121,10 @@ impl Default for PairingConfig {
             idle_timeout: Duration::from_secs(60),
             tcp_idle_timeout: Duration::from_secs(300),
             wait: Duration::from_secs(300),
+            settle: Duration::from_secs(90),
             max_open: 4_000_000,
             separate_domains: false,
+            per_exporter: false,
         }
     }
 }
@@ -109,12 +140,18 @@ pub struct PairingStatistics {
     pub joined: u64,
     /// Flows not added up, because they report the same packets at the exporter's other interface.
     pub repeated: u64,
+    /// Flows not added up, because another exporter reported the same packets.
+    pub merged: u64,
+    /// Flows that met their connection by its addresses before or after translation.
+    pub translated: u64,
     /// Connections handed out with both directions, from flows of their own.
     pub paired: u64,
     /// Connections handed out with both directions, from biflows.
     pub biflows: u64,
     /// Connections handed out with one direction.
     pub one_way: u64,
+    /// Connections of which there were events only, without any counter: not handed out.
+    pub events_only: u64,
     /// Connections closed before their time, because too many were open.
     pub closed_early: u64,
     /// The most connections that were open at once.
@@ -140,6 +177,8 @@ pub struct Pairing {
     open: Slab<Open>,
     /// Places in `open`, by key: the newest connection of a key, from which `Open::next` leads on.
     by_key: HashTable<u32>,
+    /// Places in `open`, by the key after translation: the newest connection.
+    by_alias: HashTable<u32>,
     hasher: DefaultHashBuilder,
     due: Wheel,
     statistics: PairingStatistics,
@@ -153,6 +192,7 @@ impl Pairing {
             clock: StreamClock::default(),
             open: Slab::new(),
             by_key: HashTable::new(),
+            by_alias: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             due: Wheel::new(),
             statistics: PairingStatistics::default(),
@@ -166,35 +206,36 @@ impl Pairing {
         let now = self.clock.advance(received, 2 * Wheel::HORIZON);
         self.close_due(now, emit);
 
-        let Some((mut key, side)) = ConnectionKey::of(flow) else {
+        let Some((key, side)) = ConnectionKey::of(flow) else {
             self.statistics.without_addresses += 1;
             return;
         };
-        if self.limits.separate_domains {
-            key = key.in_domain(flow.observation_domain_id);
-        }
-        let piece = Piece::of(flow, side, received);
-        let due = now + self.limits.patience(&piece);
+        let key = self.limits.apart(key, flow);
+        let mut piece = Piece::of(flow, side, received);
 
         let hash = self.hasher.hash_one(key);
         let head = self.by_key.find(hash, |&place| self.is_of(place, &key)).copied();
-        match self.find_fitting(head, &piece) {
-            Some(place) => self.join(place, &piece, due),
-            None => self.open(hash, key, head, &piece, due, emit),
+        let mut found = self.find_fitting(head, &piece);
+        if found.is_none() && (piece.translated.is_some() || !self.by_alias.is_empty()) {
+            found = self.find_translated(&key, hash, &mut piece);
+            self.statistics.translated += u64::from(found.is_some());
+        }
+        match found {
+            Some(place) => self.join(place, &piece, now),
+            None => self.open(hash, &key, head, &piece, now, emit),
         }
     }
 
     /// Hands out what is still open, in the order of its last flow's arrival. Another stream may follow.
     pub fn finish(&mut self, emit: &mut impl FnMut(Connection)) {
         self.by_key.clear();
+        self.by_alias.clear();
         self.due = Wheel::new();
         self.clock = StreamClock::default();
         let mut left = self.open.take_all();
-        left.sort_by_key(|open| {
-            (open.connection.received_last, open.connection.received_first, open.start, open.end)
-        });
-        for open in left {
-            self.hand_out(open.connection, open.biflow, emit);
+        left.sort_by_key(|open| (open.received(), open.start, open.end));
+        for open in &left {
+            hand_out(&mut self.statistics, open, emit);
         }
     }
 
@@ -211,7 +252,7 @@ impl Pairing {
     /// Whether the connection at `place` has `key`.
     #[inline]
     fn is_of(&self, place: u32, key: &ConnectionKey) -> bool {
-        self.open.get(place).key(self.limits.separate_domains) == *key
+        self.limits.key_of(self.open.get(place)) == *key
     }
 
     /// The connection that `piece` is nearest to in time, among those of its key, from `head` on.
@@ -224,7 +265,7 @@ impl Pairing {
             next = open.next;
             let Some(gap) = self.limits.gap(open, piece) else { continue };
             // Of two equally near, the one that lacks this direction.
-            let distance = (gap, open.connection.peer(piece.side).sent.flows != 0);
+            let distance = (gap, !open.lacks(piece.flow.exporter_addr, piece.side));
             if best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, place));
             }
@@ -232,23 +273,89 @@ impl Pairing {
         best.map(|(_, place)| place)
     }
 
-    fn join(&mut self, place: u32, piece: &Piece<'_>, due: u64) {
+    /// A connection that `piece` belongs to by an address before or after translation. The piece is then on the side
+    /// that it has there.
+    #[cold]
+    fn find_translated(&mut self, key: &ConnectionKey, hash: u64, piece: &mut Piece<'_>) -> Option<u32> {
+        // Its own key is what another flow was translated to.
+        if let Some(&place) = self.by_alias.find(hash, |&place| self.has_alias(place, key)) {
+            let open = self.open.get(place);
+            let (_, turned) = open.alias()?;
+            let side = if turned { piece.side.other() } else { piece.side };
+            let before = std::mem::replace(&mut piece.side, side);
+            if self.limits.gap(open, piece).is_some() {
+                // What it says of translation turns the same the other way.
+                piece.translated = None;
+                return Some(place);
+            }
+            piece.side = before;
+        }
+        // What it was translated to has been seen before, so that connection is in truth between these ends.
+        let (after, side) = piece.translated?;
+        let after = self.limits.apart(after, piece.flow);
+        let head = self.by_key.find(self.hasher.hash_one(after), |&place| self.is_of(place, &after)).copied();
+        let turned = side != piece.side;
+        let before = std::mem::replace(&mut piece.side, side);
+        let found = self.find_fitting(head, piece);
+        piece.side = before;
+        let place = found?;
+        self.unlink(place);
+        self.open.get_mut(place).rekey(key, turned);
+        self.link(place, hash, key);
+        Some(place)
+    }
+
+    fn has_alias(&self, place: u32, key: &ConnectionKey) -> bool {
+        self.open.get(place).alias().is_some_and(|(alias, _)| alias == *key)
+    }
+
+    /// Has the connection at `place` found by what `piece` was translated to, too.
+    #[cold]
+    fn add_alias(&mut self, place: u32, piece: &Piece<'_>) {
+        let Some((key, side)) = piece.translated else { return };
+        if self.open.get(place).alias().is_some() {
+            return;
+        }
+        let key = self.limits.apart(key, piece.flow);
+        self.open.get_mut(place).set_alias((key, side != piece.side));
+        let hash = self.hasher.hash_one(key);
+        let (open, hasher) = (&self.open, &self.hasher);
+        let alias = |place: u32| open.get(place).alias().map(|(key, _)| key);
+        match self.by_alias.find_mut(hash, |&other| alias(other) == Some(key)) {
+            Some(other) => *other = place,
+            None => {
+                let rehash = |&place: &u32| hasher.hash_one(alias(place));
+                // Hashed as the key that it always is.
+                let rehash =
+                    |place: &u32| alias(*place).map_or_else(|| rehash(place), |key| hasher.hash_one(key));
+                self.by_alias.insert_unique(hash, place, rehash);
+            }
+        }
+    }
+
+    #[inline]
+    fn join(&mut self, place: u32, piece: &Piece<'_>, now: u64) {
         let open = self.open.get_mut(place);
-        open.due = open.due.max(due);
-        match open.add(piece) {
+        let added = open.add(piece);
+        self.limits.put_off(open, piece, now);
+        match added {
             Added::Answer => {}
             Added::Further => self.statistics.joined += 1,
             Added::Repeated => self.statistics.repeated += 1,
+            Added::Merged => self.statistics.merged += 1,
+        }
+        if piece.translated.is_some() {
+            self.add_alias(place, piece);
         }
     }
 
     fn open(
         &mut self,
         hash: u64,
-        key: ConnectionKey,
-        mut head: Option<u32>,
+        key: &ConnectionKey,
+        head: Option<u32>,
         piece: &Piece<'_>,
-        due: u64,
+        now: u64,
         emit: &mut impl FnMut(Connection),
     ) {
         if let Some(oldest) = self.oldest_of_many(head) {
@@ -257,67 +364,46 @@ impl Pairing {
         }
         if self.open.len() >= self.limits.max_open {
             self.close_first(emit);
-            // It may have been one with this key.
-            head = self.by_key.find(hash, |&place| self.is_of(place, &key)).copied();
         }
-        let place = self.open.insert(Open::new(&key, piece, head, due));
-        self.due.insert(place, due);
-        let (open, hasher, separate_domains) = (&self.open, &self.hasher, self.limits.separate_domains);
-        match head {
-            Some(head) => {
-                if let Some(entry) = self.by_key.find_mut(hash, |&place| place == head) {
-                    *entry = place;
-                }
-            }
-            None => {
-                let rehash = |&place: &u32| hasher.hash_one(open.get(place).key(separate_domains));
-                self.by_key.insert_unique(hash, place, rehash);
-            }
+        let mut open = Open::new(key, piece);
+        self.limits.put_off(&mut open, piece, now);
+        // An answer may make it due earlier, so it is looked at before.
+        let look = due(&open).min(now + self.limits.settle);
+        let place = self.open.insert(open);
+        self.due.insert(place, look);
+        self.link(place, hash, key);
+        if piece.translated.is_some() {
+            self.add_alias(place, piece);
         }
         self.statistics.most_open = self.statistics.most_open.max(self.open.len() as u64);
     }
 
-    /// The last connection from `head` on, if there are as many as there may be.
-    fn oldest_of_many(&self, head: Option<u32>) -> Option<u32> {
-        let mut last = head?;
-        for _ in 1..SAME_KEY {
-            last = self.open.get(last).next?;
-        }
-        Some(last)
-    }
-
+    /// Has the connection at `place` found by its key.
     #[inline]
-    fn close_due(&mut self, now: u64, emit: &mut impl FnMut(Connection)) {
-        while let Some(place) = self.due.take_due(now) {
-            let due = self.open.get(place).due;
-            if due > now {
-                self.due.insert(place, due);
-            } else {
-                self.close(place, emit);
+    fn link(&mut self, place: u32, hash: u64, key: &ConnectionKey) {
+        let (open, hasher, limits) = (&self.open, &self.hasher, &self.limits);
+        let entry = self.by_key.entry(
+            hash,
+            |&other| limits.key_of(open.get(other)) == *key,
+            |&other| hasher.hash_one(limits.key_of(open.get(other))),
+        );
+        match entry {
+            Entry::Occupied(mut head) => {
+                let next = std::mem::replace(head.get_mut(), place);
+                self.open.get_mut(place).next = Some(next);
+            }
+            Entry::Vacant(free) => {
+                free.insert(place);
+                self.open.get_mut(place).next = None;
             }
         }
     }
 
-    /// Closes the connection that is due first.
-    fn close_first(&mut self, emit: &mut impl FnMut(Connection)) {
-        while let Some(place) = self.due.take_first() {
-            let due = self.open.get(place).due;
-            if !self.due.lies_ahead(due) {
-                return self.close_early(place, emit);
-            }
-            self.due.insert(place, due);
-        }
-    }
-
-    fn close_early(&mut self, place: u32, emit: &mut impl FnMut(Connection)) {
-        self.statistics.closed_early += 1;
-        self.close(place, emit);
-    }
-
-    /// Closes the connection at `place`, which is no longer in the wheel.
-    fn close(&mut self, place: u32, emit: &mut impl FnMut(Connection)) {
-        let closed = self.open.get(place);
-        let (key, next) = (closed.key(self.limits.separate_domains), closed.next);
+    /// Has it found no longer.
+    #[inline]
+    fn unlink(&mut self, place: u32) {
+        let open = self.open.get(place);
+        let (key, next, alias) = (self.limits.key_of(open), open.next, open.alias());
         let hash = self.hasher.hash_one(key);
         // The table leads to the newest connection of the key: this one, or one that leads on to it.
         if let Ok(mut entry) = self.by_key.find_entry(hash, |&head| head == place) {
@@ -335,26 +421,79 @@ impl Pairing {
                 before = open.next;
             }
         }
-        self.open.free(place);
-        let closed = self.open.get(place);
-        self.hand_out(closed.connection.clone(), closed.biflow, emit);
+        if let Some((alias, _)) = alias {
+            if let Ok(entry) = self.by_alias.find_entry(self.hasher.hash_one(alias), |&other| other == place)
+            {
+                entry.remove();
+            }
+        }
+    }
+
+    /// The last connection from `head` on, if there are as many as there may be.
+    fn oldest_of_many(&self, head: Option<u32>) -> Option<u32> {
+        let mut last = head?;
+        for _ in 1..SAME_KEY {
+            last = self.open.get(last).next?;
+        }
+        Some(last)
     }
 
     #[inline]
-    fn hand_out(&mut self, mut connection: Connection, biflow: bool, emit: &mut impl FnMut(Connection)) {
-        let both = connection.a.sent.flows != 0 && connection.b.sent.flows != 0;
-        connection.kind = match (both, biflow) {
-            (true, true) => Kind::Biflow,
-            (true, false) => Kind::Paired,
-            (false, _) => Kind::OneWay,
-        };
-        match connection.kind {
-            Kind::Paired => self.statistics.paired += 1,
-            Kind::Biflow => self.statistics.biflows += 1,
-            Kind::OneWay => self.statistics.one_way += 1,
+    fn close_due(&mut self, now: u64, emit: &mut impl FnMut(Connection)) {
+        while let Some(place) = self.due.take_due(now) {
+            let due = due(self.open.get(place));
+            if due > now {
+                self.due.insert(place, due);
+            } else {
+                self.close(place, emit);
+            }
         }
-        emit(connection);
     }
+
+    /// Closes the connection that is due first.
+    fn close_first(&mut self, emit: &mut impl FnMut(Connection)) {
+        while let Some(place) = self.due.take_first() {
+            let due = due(self.open.get(place));
+            if !self.due.lies_ahead(due) {
+                return self.close_early(place, emit);
+            }
+            self.due.insert(place, due);
+        }
+    }
+
+    fn close_early(&mut self, place: u32, emit: &mut impl FnMut(Connection)) {
+        self.statistics.closed_early += 1;
+        self.close(place, emit);
+    }
+
+    /// Closes the connection at `place`, which is no longer in the wheel.
+    #[inline]
+    fn close(&mut self, place: u32, emit: &mut impl FnMut(Connection)) {
+        self.unlink(place);
+        self.open.free(place);
+        hand_out(&mut self.statistics, self.open.get(place), emit);
+    }
+}
+
+#[inline]
+fn hand_out(statistics: &mut PairingStatistics, open: &Open, emit: &mut impl FnMut(Connection)) {
+    if open.events_only {
+        statistics.events_only += 1;
+        return;
+    }
+    let connection = open.connection();
+    match connection.kind {
+        Kind::Paired => statistics.paired += 1,
+        Kind::Biflow => statistics.biflows += 1,
+        Kind::OneWay => statistics.one_way += 1,
+    }
+    emit(connection);
+}
+
+/// When a connection is due, in milliseconds of stream time.
+#[inline]
+fn due(open: &Open) -> u64 {
+    u64::from(open.due) << TICK_BITS
 }
 
 /// When a flow came in: its receipt, else its export, else its end. (A time of 0 was never set.)
@@ -377,20 +516,25 @@ struct Limits {
     tcp_idle: i64,
     /// Milliseconds of stream time.
     wait: u64,
+    settle: u64,
     max_open: usize,
     separate_domains: bool,
+    per_exporter: bool,
 }
 
 impl Limits {
     fn new(config: &PairingConfig) -> Self {
         let cut = |duration: Duration| duration.min(Duration::from_secs(3_600));
         let nanos = |duration: Duration| cut(duration).as_nanos() as i64;
+        let millis = |duration: Duration| cut(duration).as_millis() as u64;
         Self {
             idle: nanos(config.idle_timeout),
             tcp_idle: nanos(config.tcp_idle_timeout),
-            wait: cut(config.wait).as_millis() as u64,
+            wait: millis(config.wait),
+            settle: millis(config.settle.min(config.wait)),
             max_open: config.max_open.clamp(1, u32::MAX as usize - 1),
             separate_domains: config.separate_domains,
+            per_exporter: config.per_exporter,
         }
     }
 
@@ -399,12 +543,39 @@ impl Limits {
         if protocol == proto::TCP { self.tcp_idle } else { self.idle }
     }
 
-    /// How long to wait for more after `piece`, in milliseconds of stream time.
+    /// The key of `flow`, kept apart from that of other exporters and domains as asked for.
     #[inline]
-    fn patience(&self, piece: &Piece<'_>) -> u64 {
-        let idle = (self.idle(piece.flow.proto) / 1_000_000) as u64;
-        let cut = if piece.may_go_on() { piece.end.saturating_sub(piece.start).min(LONGEST_CUT) } else { 0 };
-        (self.wait.max(idle) + (cut / 1_000_000) as u64).min(Wheel::HORIZON)
+    fn apart(&self, key: ConnectionKey, flow: &Flow) -> ConnectionKey {
+        match (self.per_exporter, self.separate_domains) {
+            (false, false) => key,
+            (true, false) => key.of_exporter(flow.exporter_addr),
+            (_, true) => key.of_exporter(flow.exporter_addr).in_domain(flow.observation_domain_id),
+        }
+    }
+
+    #[inline]
+    fn key_of(&self, open: &Open) -> ConnectionKey {
+        open.key(self.per_exporter, self.separate_domains)
+    }
+
+    /// Sets when `open` is due, to which `piece` was added `now`.
+    #[inline]
+    fn put_off(&self, open: &mut Open, piece: &Piece<'_>, now: u64) {
+        let ticks = |millis: u64| (millis.min(Wheel::HORIZON) + now).div_ceil(1 << TICK_BITS) as u32;
+        let idle = (self.idle(open.proto()) / 1_000_000) as u64;
+        let patience = match open.has(Side::A) && open.has(Side::B) {
+            true if open.is_over() => self.settle,
+            true => self.settle.max(idle),
+            false => self.wait.max(idle),
+        };
+        if piece.may_go_on() {
+            let length = piece.end.saturating_sub(piece.start).min(LONGEST_CUT);
+            if length > NANOS {
+                let next = self.settle.max(idle) + (length / 1_000_000) as u64;
+                open.due_of_cut = open.due_of_cut.max(ticks(next));
+            }
+        }
+        open.due = ticks(patience).max(open.due_of_cut);
     }
 
     /// The silence between `open` and `piece`, in nanoseconds, if they can be one connection.
@@ -413,243 +584,10 @@ impl Limits {
         let after = piece.start.saturating_sub(open.end);
         let before = open.start.saturating_sub(piece.end);
         let gap = after.max(before).max(0);
-        let joins = open.biflow == piece.biflow
-            && gap <= self.idle(open.connection.proto)
-            && !(open.connection.proto == proto::TCP && gap > 0 && starts_anew(open, piece, after > 0, gap));
+        let joins = (open.biflow == piece.biflow || piece.event || open.events_only)
+            && gap <= self.idle(open.proto())
+            && !(open.proto() == proto::TCP && gap > 0 && open.is_over_before(piece, after > 0, gap));
         joins.then_some(gap)
-    }
-}
-
-/// Whether a SYN follows a FIN or RST: the ports were used again for another TCP connection.
-fn starts_anew(open: &Open, piece: &Piece<'_>, piece_is_later: bool, gap: i64) -> bool {
-    let open_flags = open.connection.a.sent.tcp_flags | open.connection.b.sent.tcp_flags;
-    let piece_flags = piece.sent.tcp_flags | piece.answered.as_ref().map_or(0, |answer| answer.tcp_flags);
-    let (earlier, later) = if piece_is_later { (open_flags, piece_flags) } else { (piece_flags, open_flags) };
-    // Within a direction times are exact; between directions they may only seem not to overlap.
-    let skew = if open.connection.peer(piece.side).sent.flows == 0 { SKEW } else { 0 };
-    gap > skew && earlier & (FIN | RST) != 0 && later & SYN != 0
-}
-
-/// A flow, looked at as a part of a connection.
-struct Piece<'a> {
-    flow: &'a Flow,
-    side: Side,
-    received: Timestamp,
-    /// From the first packet to the last, in nanoseconds; the time of receipt where unknown.
-    start: i64,
-    end: i64,
-    /// What the source sent.
-    sent: Traffic,
-    /// What the destination sent, of a biflow.
-    answered: Option<Traffic>,
-    biflow: bool,
-}
-
-impl<'a> Piece<'a> {
-    #[inline]
-    fn of(flow: &'a Flow, side: Side, received: Timestamp) -> Self {
-        let answered = answered(flow);
-        let (mut first, mut last) = (flow.time_flow_start, flow.time_flow_end);
-        if let Some(answer) = &answered {
-            first = [first, answer.first].into_iter().flatten().min();
-            last = last.max(answer.last);
-        }
-        let start = first.or(last).unwrap_or(received).as_nanos();
-        let end = last.or(first).unwrap_or(received).as_nanos();
-        Self {
-            flow,
-            side,
-            received,
-            // An exporter with a broken clock may end flows before they start.
-            start: start.min(end),
-            end: end.max(start),
-            sent: sent(flow),
-            biflow: answered.is_some(),
-            answered,
-        }
-    }
-
-    /// Whether the exporter may have cut the flow, so that another piece will come.
-    #[inline]
-    fn may_go_on(&self) -> bool {
-        const ACTIVE_TIMEOUT: u8 = 2;
-        const FORCED: u8 = 4;
-        const LACK_OF_RESOURCES: u8 = 5;
-        match self.flow.flow_end_reason {
-            Some(reason) => matches!(reason, ACTIVE_TIMEOUT | FORCED | LACK_OF_RESOURCES),
-            None => self.flow.proto != proto::TCP || self.flow.tcp_flags & (FIN | RST) == 0,
-        }
-    }
-}
-
-/// The direction that a record reports.
-#[inline]
-fn sent(flow: &Flow) -> Traffic {
-    Traffic {
-        bytes: flow.bytes(),
-        packets: flow.packets(),
-        bytes_raw: flow.bytes_raw,
-        packets_raw: flow.packets_raw,
-        first: flow.time_flow_start,
-        last: flow.time_flow_end,
-        flows: 1,
-        in_if: flow.in_if,
-        out_if: flow.out_if,
-        tcp_flags: flow.tcp_flags,
-        icmp_type: flow.icmp_type,
-        direction: flow.direction,
-    }
-}
-
-/// The reverse direction of a record that has one.
-#[inline]
-fn answered(flow: &Flow) -> Option<Traffic> {
-    let rare = flow.rare();
-    if rare.reverse_bytes.is_none() && rare.reverse_packets.is_none() {
-        return None;
-    }
-    let bytes_raw = rare.reverse_bytes.unwrap_or(0);
-    let packets_raw = rare.reverse_packets.unwrap_or(0);
-    let nothing = bytes_raw == 0 && packets_raw == 0;
-    Some(Traffic {
-        bytes: bytes_raw.saturating_mul(flow.sampling_rate.max(1)),
-        packets: packets_raw.saturating_mul(flow.sampling_rate.max(1)),
-        bytes_raw,
-        packets_raw,
-        // Most exporters tell the times of the whole only.
-        first: if nothing { None } else { rare.reverse_start.or(flow.time_flow_start) },
-        last: if nothing { None } else { rare.reverse_end.or(flow.time_flow_end) },
-        flows: u32::from(!nothing),
-        in_if: flow.out_if,
-        out_if: flow.in_if,
-        tcp_flags: rare.reverse_tcp_flags.unwrap_or(0),
-        icmp_type: None,
-        direction: None,
-    })
-}
-
-/// A connection that waits for more.
-#[derive(Debug)]
-struct Open {
-    /// An older connection with the same key.
-    next: Option<u32>,
-    biflow: bool,
-    /// When to close, in milliseconds of stream time.
-    due: u64,
-    /// From the first packet to the last, in nanoseconds; the time of receipt where unknown.
-    start: i64,
-    end: i64,
-    firewall: Option<Box<FirewallSession>>,
-    connection: Connection,
-}
-
-/// What a piece was to its connection.
-enum Added {
-    /// The first of its direction.
-    Answer,
-    /// A further piece of its direction.
-    Further,
-    /// The same packets once more.
-    Repeated,
-}
-
-impl Open {
-    #[inline]
-    fn new(key: &ConnectionKey, piece: &Piece<'_>, next: Option<u32>, due: u64) -> Self {
-        let flow = piece.flow;
-        let peer = |side| {
-            let endpoint = key.endpoint(side);
-            Peer { addr: endpoint.addr, port: endpoint.port, asn: 0, sent: Traffic::default() }
-        };
-        let mut open = Self {
-            next,
-            biflow: piece.biflow,
-            due,
-            start: piece.start,
-            end: piece.end,
-            firewall: None,
-            connection: Connection {
-                exporter_addr: flow.exporter_addr,
-                observation_domain_id: flow.observation_domain_id,
-                proto: flow.proto,
-                kind: Kind::OneWay,
-                a: peer(Side::A),
-                b: peer(Side::B),
-                opened_by: piece.side,
-                initiator: None,
-                received_first: piece.received,
-                received_last: piece.received,
-                time_quality: flow.time_quality,
-                sampling_rate: flow.sampling_rate.max(1),
-            },
-        };
-        open.add(piece);
-        open
-    }
-
-    #[inline]
-    fn key(&self, separate_domains: bool) -> ConnectionKey {
-        let Connection { exporter_addr, observation_domain_id, proto, a, b, .. } = &self.connection;
-        ConnectionKey {
-            exporter_addr: *exporter_addr,
-            observation_domain_id: separate_domains.then_some(*observation_domain_id),
-            proto: *proto,
-            a: Endpoint { addr: a.addr, port: a.port },
-            b: Endpoint { addr: b.addr, port: b.port },
-        }
-    }
-
-    #[inline]
-    fn add(&mut self, piece: &Piece<'_>) -> Added {
-        let (flow, side) = (piece.flow, piece.side);
-        self.start = self.start.min(piece.start);
-        self.end = self.end.max(piece.end);
-
-        let turned = matches!(side, Side::B);
-        let connection = &mut self.connection;
-        connection.received_first = connection.received_first.min(piece.received);
-        connection.received_last = connection.received_last.max(piece.received);
-        connection.time_quality = worse(connection.time_quality, flow.time_quality);
-        connection.sampling_rate = connection.sampling_rate.max(flow.sampling_rate);
-
-        let source = connection.peer_mut(side);
-        if source.asn == 0 {
-            source.asn = flow.src_as;
-        }
-        let added = match source.sent.flows {
-            0 => Added::Answer,
-            _ if source.sent.is_repeated_by(&piece.sent) => Added::Repeated,
-            _ => Added::Further,
-        };
-        let of_firewall = piece.answered.as_ref().is_some_and(|answer| {
-            let (a, b) = (&mut connection.a.sent, &mut connection.b.sent);
-            let sums = if turned { [b, a] } else { [a, b] };
-            FirewallSession::add(&mut self.firewall, flow, turned, sums, [&piece.sent, answer])
-        });
-        let source = connection.peer_mut(side);
-        if of_firewall {
-            // Both directions are counted.
-        } else if let Added::Repeated = added {
-            source.sent.learn_interfaces(&piece.sent);
-        } else {
-            source.sent.add(&piece.sent);
-        }
-
-        let destination = connection.peer_mut(side.other());
-        if destination.asn == 0 {
-            destination.asn = flow.dst_as;
-        }
-        if let Some(answer) = &piece.answered {
-            if !of_firewall && !matches!(added, Added::Repeated) {
-                destination.sent.add(answer);
-            }
-            connection.initiator = connection.initiator.or(match flow.rare().biflow_direction {
-                Some(1) => Some(side),
-                Some(2) => Some(side.other()),
-                _ => None,
-            });
-        }
-        added
     }
 }
 

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::*;
 use crate::testing::{T0, at, flow, moved, pair, pair_with, reply};
 
@@ -71,6 +73,28 @@ fn the_totals_of_a_firewall_are_not_added_to_its_updates() {
 }
 
 #[test]
+fn events_of_a_firewall_are_one_connection() {
+    let mut created = event(1, 7, (0, 0));
+    created.packets_raw = 0;
+    let rare = created.rare_mut();
+    (rare.reverse_bytes, rare.reverse_packets) = (None, None);
+    let (update, deleted) = (event(5, 7, (1_000, 10)), event(2, 7, (1_500, 30)));
+    for flows in [[&created, &update, &deleted], [&update, &created, &deleted], [&deleted, &update, &created]]
+    {
+        let connections = pair(&flows.map(Clone::clone));
+        assert_eq!(kinds(&connections), [Kind::Biflow]);
+        assert_eq!((connections[0].a.sent.bytes, connections[0].b.sent.bytes), (30, 1_500));
+    }
+    let mut pairing = Pairing::new(PairingConfig::default());
+    pairing.push(&created, &mut |_| panic!("it is open"));
+    pairing.finish(&mut |_| panic!("there is nothing to report"));
+    assert_eq!(pairing.statistics().events_only, 1);
+    // What was denied is reported: that is all there will ever be.
+    created.rare_mut().fw_event = Some(3);
+    assert_eq!(kinds(&pair(&[created])), [Kind::OneWay]);
+}
+
+#[test]
 fn start_times_need_not_be_equal() {
     let request = udp();
     for shift in [-50, -1, 0, 1, 50] {
@@ -89,14 +113,128 @@ fn other_ports_and_protocols_are_other_connections() {
     assert_eq!(kinds(&pair(&[request, other_port, other_protocol])), [Kind::OneWay; 3]);
 }
 
+/// The same flow, told by another exporter.
+fn told_by(flow: &Flow, last: u8) -> Flow {
+    let mut told = flow.clone();
+    told.exporter_addr = [192, 0, 2, last].into();
+    told
+}
+
 #[test]
-fn each_exporter_has_its_own_connections() {
+fn exporters_are_kept_apart_when_asked() {
     let here = udp();
-    let mut there = reply(&here);
-    there.exporter_addr = "192.0.2.2".parse().unwrap();
-    assert_eq!(kinds(&pair(&[here.clone(), there.clone()])), [Kind::OneWay; 2]);
-    let connections = pair(&[here.clone(), there.clone(), reply(&here), reply(&there)]);
+    let there = told_by(&reply(&here), 2);
+    let apart = PairingConfig { per_exporter: true, ..PairingConfig::default() };
+    assert_eq!(kinds(&pair_with(apart.clone(), &[here.clone(), there.clone()])), [Kind::OneWay; 2]);
+    let connections = pair_with(apart, &[here.clone(), there.clone(), reply(&here), reply(&there)]);
     assert_eq!(kinds(&connections), [Kind::Paired; 2]);
+    assert!(connections.iter().all(|connection| connection.exporters().len() == 1));
+}
+
+#[test]
+fn what_several_exporters_saw_is_counted_once() {
+    let request = tcp();
+    // The second one lost a piece on the way to the collector, and is some seconds late.
+    let pieces = [moved(&request, 0, 60), moved(&request, 60, 120)];
+    let answers = pieces.each_ref().map(reply);
+    let mut flows = vec![told_by(&moved(&request, 7, 67), 2)];
+    flows.extend(pieces);
+    flows.extend(answers.iter().map(|answer| told_by(answer, 2)));
+    flows.extend(answers);
+    let mut pairing = Pairing::new(PairingConfig::default());
+    let mut connections = Vec::new();
+    flows.iter().for_each(|flow| pairing.push(flow, &mut |connection| connections.push(connection)));
+    pairing.finish(&mut |connection| connections.push(connection));
+    assert_eq!(kinds(&connections), [Kind::Paired]);
+    let connection = &connections[0];
+    assert_eq!(connection.exporter_addr, request.exporter_addr);
+    assert_eq!((connection.b.sent.bytes, connection.b.sent.flows), (2_000, 2));
+    assert_eq!((connection.a.sent.bytes, connection.a.sent.flows), (2_000, 2));
+    assert_eq!(connection.exporters(), [2, 1].map(|last| IpAddr::from([192, 0, 2, last])));
+    assert!(!connection.split);
+    assert_eq!(pairing.statistics().merged, 4);
+}
+
+#[test]
+fn numbers_are_those_of_who_sampled_least() {
+    let request = udp();
+    let mut sampled = told_by(&request, 2);
+    (sampled.sampling_rate, sampled.packets_raw, sampled.bytes_raw) = (100, 1, 100);
+    for flows in [[request.clone(), sampled.clone()], [sampled, request]] {
+        let connection = &pair(&flows)[0];
+        assert_eq!((connection.b.sent.packets, connection.sampling_rate), (10, 1));
+        assert_eq!(connection.exporters().len(), 2);
+    }
+}
+
+#[test]
+fn an_answer_past_another_exporter_is_found_there() {
+    let request = tcp();
+    let connections = pair(&[request.clone(), told_by(&moved(&reply(&request), 1, 2), 2)]);
+    assert_eq!(kinds(&connections), [Kind::Paired]);
+    assert!(connections[0].split, "its times are of two clocks");
+    assert_eq!(connections[0].a.sent.bytes, 1_000);
+}
+
+#[test]
+fn many_exporters_are_counted_and_bounded() {
+    let mut pairing = Pairing::new(PairingConfig::default());
+    (1..=200).for_each(|last| pairing.push(&told_by(&tcp(), last), &mut |_| panic!("it is open")));
+    assert_eq!(pairing.statistics().merged, 199);
+    pairing.finish(&mut |connection| assert_eq!(connection.exporters().len(), 8));
+}
+
+/// A request whose source is translated, and what is seen of it behind that.
+fn translated() -> (Flow, Flow) {
+    let mut inside = tcp();
+    let rare = inside.rare_mut();
+    (rare.post_nat_src_addr, rare.post_nat_src_port) = (Some([198, 51, 100, 1].into()), Some(1_025));
+    let mut outside = flow(proto::TCP, "198.51.100.1:1025", "10.0.0.1:443");
+    outside.bytes_raw = 1_001;
+    (inside, outside)
+}
+
+#[test]
+fn flows_before_and_after_translation_meet() {
+    let (inside, outside) = translated();
+    for flows in [[inside.clone(), reply(&outside)], [reply(&outside), inside.clone()]] {
+        let mut pairing = Pairing::new(PairingConfig::default());
+        flows.iter().for_each(|flow| pairing.push(flow, &mut |_| panic!("it is open")));
+        assert_eq!(pairing.statistics().translated, 1);
+        pairing.finish(&mut |connection| {
+            assert_eq!(connection.kind, Kind::Paired);
+            assert_eq!((connection.b.addr, connection.b.port), (inside.src_addr.unwrap(), 40_000));
+            assert_eq!((connection.b.sent.bytes, connection.a.sent.bytes), (1_000, 1_001));
+            let after = connection.translation(Side::B).unwrap();
+            assert_eq!((after.addr, after.port), ([198, 51, 100, 1].into(), 1_025));
+            assert_eq!(connection.translation(Side::A), None);
+        });
+    }
+    // An answer that tells what it was translated to, which is the same the other way round.
+    let mut back = reply(&outside);
+    back.rare_mut().post_nat_dst_addr = inside.src_addr;
+    back.rare_mut().post_nat_dst_port = Some(40_000);
+    assert_eq!(kinds(&pair(&[inside.clone(), back.clone()])), [Kind::Paired]);
+    assert_eq!(kinds(&pair(&[back, inside])), [Kind::Paired]);
+}
+
+#[test]
+fn translations_of_closed_connections_are_forgotten() {
+    let (inside, outside) = translated();
+    let mut pairing = Pairing::new(PairingConfig::default());
+    let mut connections = Vec::new();
+    for hour in 0..50 {
+        let at = hour * 3_600;
+        // The same outside address and port for another inside host each time.
+        let mut inside = moved(&inside, at, at + 1);
+        inside.src_addr = Some([10, 0, 1, hour as u8].into());
+        for flow in [inside, moved(&reply(&outside), at, at + 1)] {
+            pairing.push(&flow, &mut |connection| connections.push(connection));
+        }
+        assert!(pairing.by_alias.len() <= 1);
+    }
+    pairing.finish(&mut |connection| connections.push(connection));
+    assert_eq!(kinds(&connections), [Kind::Paired; 50]);
 }
 
 #[test]
