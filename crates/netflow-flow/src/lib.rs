@@ -20,6 +20,7 @@ mod store;
 mod value;
 
 mod beginning;
+mod community_id;
 mod file;
 mod file_name;
 mod gzip;
@@ -29,6 +30,7 @@ mod write;
 
 pub use beginning::{Holds, unlike};
 pub use column::{Cell, CellError, Column, Gathered, Kind};
+pub use community_id::{CommunityIdOf, community_id};
 pub use encode::EncodePlan;
 pub use extras::{Extras, ExtrasRef};
 pub use file::{Format, UnknownFormat};
