@@ -134,6 +134,11 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub(crate) buffer: usize,
 
+    /// MiB of encoded flows that may wait for outputs that are slow, all outputs together. What comes when they do waits
+    /// in front of the only output, or of all with --read; of several outputs, the one that is slow loses it. It is counted
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub(crate) queue: usize,
+
     /// Threads that decode; 0: one for each core but one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,

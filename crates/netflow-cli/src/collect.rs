@@ -17,6 +17,7 @@ use crate::output;
 use crate::signals;
 
 mod check;
+mod health;
 mod listen;
 mod outputs;
 mod reload;
@@ -95,6 +96,7 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
                 false => {}
             }
         }
+        watch.health(&collector, &outputs);
         watch.status(&collector, &outputs);
     }
     drop(server);

@@ -128,6 +128,49 @@ fn an_output_that_fails_is_no_health() {
 }
 
 #[test]
+fn an_output_that_nobody_reads_holds_up_no_other_and_takes_no_more_memory_than_it_may() {
+    const PACKETS: u32 = 400;
+    const QUEUED: f64 = 512.0 * 1024.0;
+    let folder = scratch();
+    let (pipe, file) = (folder.path().join("pipe.ndjson"), folder.path().join("flows.ndjson"));
+    match Command::new("mkfifo").arg(&pipe).status() {
+        Ok(status) if status.success() => {}
+        _ => return skip("mkfifo makes no pipe here"),
+    }
+    let outputs = ["-o", utf8(&pipe), "-o", utf8(&file), "--queue", "1", "--metrics", "127.0.0.1:0"];
+    let mut collecting = Collecting::start(outputs);
+    let place = place(&mut collecting);
+    let metric = |name: &str, path: &Path| format!("{name}{{output=\"{}\"}}", utf8(path));
+    let waiting = || {
+        let (_, metrics) = fetch(&place, "/metrics");
+        value(&metrics, &metric("nf_output_waiting_bytes", &pipe)).expect("it is told")
+    };
+    for number in 0..PACKETS {
+        collecting.send(&V5::packet(30 * number, &[FLOW; 30]));
+        if number % 50 == 0 {
+            assert!(waiting() <= QUEUED);
+        }
+    }
+    let flows = f64::from(30 * PACKETS);
+    wait_for_value(&place, &metric("nf_output_flows_total", &file), flows);
+    wait_for("loss", || {
+        let (_, metrics) = fetch(&place, "/metrics");
+        value(&metrics, &metric("nf_output_lost_flows_total", &pipe)).filter(|lost| *lost > 0.0)
+    });
+    assert!((1.0..=QUEUED).contains(&waiting()));
+    assert_eq!(fs::read_to_string(&file).expect("text").lines().count() as f64, flows);
+
+    collecting.process.wait_until_it_says("has taken nothing for");
+    assert!(fetch(&place, "/healthz").1.contains("has taken nothing for"));
+    // At last somebody reads.
+    let reading = std::thread::spawn(move || fs::read_to_string(pipe).expect("text").lines().count());
+    let ended = collecting.stop("INT").with(1).saying("12000 flows").saying("had no room to wait");
+    let read = reading.join().expect("it comes to an end") as u64;
+    let lost = ended.err.split("are lost: ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a count");
+    assert_eq!(read + lost.parse::<u64>().expect("a number"), flows as u64);
+}
+
+#[test]
 fn a_port_of_metrics_that_is_taken_is_said_before_any_file_is_made() {
     let folder = scratch();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

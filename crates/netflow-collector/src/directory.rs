@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use netflow_flow::FileName;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::backlog::{Arrivals, Backlog, Lane, lane};
 use crate::block::{Block, BlockEncoder, Encoding};
 use crate::flow_file::{FlowFile, Target};
 use crate::output::{Branch, Way};
 use crate::report::Account;
 use crate::rotation::{Rotation, Window};
-use crate::writer::{OutputEvent, QUEUE, SharedState, Teller, WriteFailure, WriterReport, WriterState};
+use crate::writer::{OutputEvent, SharedState, Teller, WriteFailure, WriterReport, WriterState};
 
 mod closer;
 mod command;
@@ -46,6 +47,8 @@ use closer::Closer;
 const MOST_OPEN: usize = 256;
 /// Files that may wait for the closer.
 const CLOSING: usize = 64;
+/// How often a writer that gets nothing wakes up.
+const LOOK: Duration = Duration::from_secs(3_600);
 /// Files of the same time and ending.
 const MOST_ALIKE: u32 = 100_000;
 
@@ -64,6 +67,8 @@ pub struct DirectoryConfig {
     pub expiry: Expiry,
     /// What is run for each file that is complete.
     pub command: Option<FileCommand>,
+    /// What may wait to be written.
+    pub backlog: Backlog,
 }
 
 /// Writes files to a directory, one for each window of time.
@@ -75,11 +80,12 @@ pub struct DirectoryWriter {
     encoding: Encoding,
     rotation: Rotation,
     shards: usize,
-    messages: Sender<Message>,
+    messages: Lane<Message>,
     events: Receiver<OutputEvent>,
     writing: SharedState,
     closing: SharedState,
     thread: JoinHandle<WriterReport>,
+    closer: JoinHandle<WriterReport>,
 }
 
 /// What a shard tells the writer.
@@ -115,23 +121,35 @@ impl DirectoryWriter {
         writable(&config.path).map_err(failure)?;
         let (teller, events) = Teller::new();
         let (closing, closed) = bounded(CLOSING);
-        let (writing, completing) = (SharedState::default(), SharedState::default());
+        let (messages, mut arrivals) = lane(config.backlog);
+        let writing = SharedState::new(WriterState::default(), Arc::clone(messages.room()));
+        let completing = SharedState::default();
         let closer = Closer::new(Arc::clone(&config), leftovers, teller.clone(), completing.clone());
-        let closer = spawn("closer", move || closer.run(&closed)).map_err(failure)?;
-        let (messages, receiver) = bounded(QUEUE);
+        let watched = completing.watch();
+        let run = move || {
+            let _watched = watched;
+            closer.run(&closed)
+        };
+        let closer = spawn("closer", run).map_err(failure)?;
         let windows = Windows {
             config: Arc::clone(&config),
             places: Vec::new(),
             open: BTreeMap::new(),
-            closing: Some(closing),
+            closing,
             teller,
             state: writing.clone(),
             report: WriterReport::default(),
         };
-        let thread = spawn("writer", move || windows.run(&receiver, closer)).map_err(failure)?;
+        let watched = writing.watch();
+        let run = move || {
+            let _watched = watched;
+            windows.run(&mut arrivals)
+        };
+        let thread = spawn("writer", run).map_err(failure)?;
         let rotation = Rotation::new(config.window);
         let encoding = config.encoding;
-        Ok(Self { encoding, rotation, shards: 0, messages, events, writing, closing: completing, thread })
+        let closing = completing;
+        Ok(Self { encoding, rotation, shards: 0, messages, events, writing, closing, thread, closer })
     }
 
     /// The way to this directory for one more shard. All ways are to be made before the first shard starts.
@@ -142,8 +160,7 @@ impl DirectoryWriter {
         let encoder = BlockEncoder::new(self.encoding)?;
         let (shard, messages, rotation) = (self.shards, self.messages.clone(), self.rotation.clone());
         self.shards += 1;
-        // The writer runs as long as this does.
-        let _ = messages.send(Message { shard, what: What::Came });
+        messages.tell(Message { shard, what: What::Came });
         Ok(Branch { encoder, way: Way::Directory { shard, messages, rotation, next: None } })
     }
 
@@ -161,8 +178,8 @@ impl DirectoryWriter {
     /// happened since [`events`](Self::events) were last taken.
     pub fn finish(self) -> (WriterReport, Vec<OutputEvent>) {
         drop(self.messages);
-        let report = self.thread.join();
-        let report = report.unwrap_or_else(|_| WriterReport { failed: true, ..WriterReport::default() });
+        let mut report = self.writing.join(self.thread);
+        report.add(&self.closing.join(self.closer));
         (report, self.events.try_iter().collect())
     }
 }
@@ -213,15 +230,20 @@ struct Windows {
     config: Arc<DirectoryConfig>,
     places: Vec<Place>,
     open: BTreeMap<Window, Closing>,
-    closing: Option<Sender<Closing>>,
+    closing: Sender<Closing>,
     teller: Teller,
     state: SharedState,
     report: WriterReport,
 }
 
 impl Windows {
-    fn run(mut self, messages: &Receiver<Message>, closer: JoinHandle<WriterReport>) -> WriterReport {
-        for Message { shard, what } in messages {
+    fn run(mut self, messages: &mut Arrivals<Message>) -> WriterReport {
+        loop {
+            let Message { shard, what } = match messages.next(LOOK) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match what {
                 What::Came => self.places.push(Place::Nowhere),
                 What::Entered(window) => self.place(shard, Place::In(window)),
@@ -230,15 +252,12 @@ impl Windows {
                 What::Accounts(window, accounts) => self.window(window).accounts.extend(accounts),
             }
             let file = self.open.values().rev().find_map(|open| Some(open.file.as_ref()?.path.clone()));
-            self.state.set(WriterState { report: self.report, file, failing: self.teller.is_failing() });
+            let failing = self.teller.is_failing();
+            self.state.set(WriterState { report: self.report, file, failing, ..WriterState::default() });
         }
         while let Some((_, closing)) = self.open.pop_first() {
             self.close(closing);
         }
-        self.closing = None;
-        let closed = closer.join();
-        let closed = closed.unwrap_or_else(|_| WriterReport { failed: true, ..WriterReport::default() });
-        self.report.add(&closed);
         self.report
     }
 
@@ -262,10 +281,11 @@ impl Windows {
         self.open.entry(window).or_insert_with(|| Closing { window, file: None, accounts: Vec::new() })
     }
 
-    fn close(&self, closing: Closing) {
-        if let Some(closer) = &self.closing {
-            // The closer runs until this sender is gone.
-            let _ = closer.send(closing);
+    fn close(&mut self, closing: Closing) {
+        // The closer runs until this sender is gone, unless it failed: the next start completes what is there.
+        if let Err(lost) = self.closing.send(closing) {
+            self.report.unfinished_files += u64::from(lost.0.file.is_some());
+            self.report.lost_accounts += u64::from(!lost.0.accounts.is_empty());
         }
     }
 
@@ -356,7 +376,8 @@ mod tests {
         let encoding = Encoding { format: Format::FlowLines, gzip: false, flush: Duration::from_secs(1) };
         let (path, window) = (path.to_owned(), Duration::from_secs(60));
         let (layout, expiry) = (Layout::Flat, Expiry::default());
-        DirectoryConfig { path, encoding, window, layout, expiry, command: None }
+        let backlog = Backlog::default();
+        DirectoryConfig { path, encoding, window, layout, expiry, command: None, backlog }
     }
 
     fn window(minute: i64) -> Window {
@@ -371,7 +392,7 @@ mod tests {
     }
 
     fn say(writer: &DirectoryWriter, shard: usize, what: What) {
-        writer.messages.send(Message { shard, what }).unwrap();
+        writer.messages.tell(Message { shard, what });
     }
 
     /// The file that is complete next.

@@ -17,6 +17,7 @@ mod directory;
 mod listener;
 
 mod admission;
+mod backlog;
 mod block;
 mod config;
 mod feeder;
@@ -31,6 +32,7 @@ mod tail;
 pub use netflow_templates::sequence;
 
 pub use admission::{Denial, Rules};
+pub use backlog::{Backlog, WhenFull};
 pub use block::Encoding;
 pub use config::{Config, Listen, Source, StreamLimits, Transport};
 pub use directory::{BadCommand, DirectoryConfig, DirectoryWriter, Expiry, FileCommand, Layout};

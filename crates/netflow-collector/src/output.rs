@@ -1,9 +1,9 @@
 //! The output of a shard: what it decodes, normalised once and encoded for each file.
 
-use crossbeam_channel::Sender;
 use netflow_flow::{Flows, Normalizer, SamplingOverride};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
+use crate::backlog::Lane;
 use crate::block::{Block, BlockEncoder};
 use crate::directory::{Message, What};
 use crate::report::Account;
@@ -24,10 +24,10 @@ pub struct Branch {
 /// Where blocks go.
 #[derive(Debug)]
 pub(crate) enum Way {
-    File(Sender<Block>),
+    File(Lane<Block>),
     Directory {
         shard: usize,
-        messages: Sender<Message>,
+        messages: Lane<Message>,
         rotation: Rotation,
         /// The window to enter.
         next: Option<Window>,
@@ -35,15 +35,17 @@ pub(crate) enum Way {
 }
 
 impl Branch {
-    /// Hands on what waits. The writers live as long as there are branches.
+    /// Hands on what waits.
     fn hand_on(&mut self) {
         let Some(block) = self.encoder.take() else { return };
+        let (octets, flows) = (block.octets() as usize, block.flows);
         match &self.way {
-            Way::File(blocks) => _ = blocks.send(block),
+            Way::File(blocks) => blocks.give(block, octets, flows),
             Way::Directory { shard, messages, rotation, .. } => {
                 // The shard tells of the first window before it decodes anything.
                 let Some(window) = rotation.window() else { return };
-                let _ = messages.send(Message { shard: *shard, what: What::Block(window, block) });
+                let message = Message { shard: *shard, what: What::Block(window, block) };
+                messages.give(message, octets, flows);
             }
         }
     }
@@ -145,14 +147,15 @@ impl Branch {
             && let Some(window) = rotation.window()
             && !accounts.is_empty()
         {
-            let _ = messages.send(Message { shard: *shard, what: What::Accounts(window, accounts.into()) });
+            let message = Message { shard: *shard, what: What::Accounts(window, accounts.into()) };
+            messages.account(message, size_of_val(accounts));
         }
     }
 
     fn enter(&mut self, next: Window) {
         if let Way::Directory { shard, messages, rotation, .. } = &mut self.way {
             rotation.enter(next);
-            let _ = messages.send(Message { shard: *shard, what: What::Entered(next) });
+            messages.tell(Message { shard: *shard, what: What::Entered(next) });
         }
     }
 }
@@ -198,7 +201,7 @@ impl Drop for Branch {
     /// The directory's writer need not wait for this shard any more, also when its thread failed.
     fn drop(&mut self) {
         if let Way::Directory { shard, messages, .. } = &self.way {
-            let _ = messages.send(Message { shard: *shard, what: What::Gone });
+            messages.tell(Message { shard: *shard, what: What::Gone });
         }
     }
 }

@@ -203,7 +203,7 @@ impl Collector {
         let (senders, queues): (Vec<_>, Vec<_>) = outputs.iter().map(|_| bounded(config.queue)).unzip();
         let ways = Shards::new(senders, pool.clone(), boards.clone());
         let (starts, state_writer) = match state {
-            Some(state) => state.begin(config, &ways, outputs.len(), &event_sender)?,
+            Some(state) => state.begin(config, &ways, outputs.len(), &counters, &event_sender)?,
             None => (Start::from_nothing(&config.session, outputs.len()), None),
         };
         for (number, ((output, batches), start)) in outputs.into_iter().zip(queues).zip(starts).enumerate() {
@@ -230,34 +230,34 @@ impl Collector {
                 let _living = living;
                 shard.run()
             };
-            shards.push(spawn(format!("shard-{number}"), run)?);
+            shards.push(spawn(format!("shard-{number}"), &counters, run)?);
         }
 
         let feeder = match file {
             Some(file) => {
-                let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
+                let (stop, counted) = (Arc::clone(&stop), Arc::clone(&counters));
                 let (shards, events) = (ways.clone(), event_sender.clone());
                 let gate = Gate::new(Arc::clone(&rules));
-                let feeder = Feeder { file, shards, gate, counters, stop, events, handed_on };
-                Some(spawn("capture".into(), move || feeder.run())?)
+                let feeder = Feeder { file, shards, gate, counters: counted, stop, events, handed_on };
+                Some(spawn("capture".into(), &counters, move || feeder.run())?)
             }
             None => None,
         };
         let streams = match streams.is_empty() {
             true => None,
             false => {
-                let (shards, counters) = (ways.clone(), Arc::clone(&counters));
+                let (shards, counted) = (ways.clone(), Arc::clone(&counters));
                 let (stop, events) = (Arc::clone(&stop), event_sender.clone());
                 let gate = Gate::new(Arc::clone(&rules));
                 let receiver =
-                    StreamReceiver::new(streams, config.streams, shards, counters, stop, events, gate);
+                    StreamReceiver::new(streams, config.streams, shards, counted, stop, events, gate);
                 let receiver = receiver.map_err(CollectorError::Poll)?;
-                Some(spawn("connections".into(), move || receiver.run())?)
+                Some(spawn("connections".into(), &counters, move || receiver.run())?)
             }
         };
         let (mut receivers, mut receive_buffers) = (Vec::new(), Vec::new());
         let mut bound = Vec::new();
-        for socket in sockets {
+        for (number, socket) in sockets.into_iter().enumerate() {
             let socket = Arc::new(socket);
             bound.push(Arc::downgrade(&socket));
             receive_buffers.push(socket.granted_buffer());
@@ -269,7 +269,7 @@ impl Collector {
                 events: event_sender.clone(),
                 gate: Gate::new(Arc::clone(&rules)),
             };
-            receivers.push(spawn("receiver".into(), move || receiver.run())?);
+            receivers.push(spawn(format!("receiver-{number}"), &counters, move || receiver.run())?);
         }
         let (counted, queue) = (Arc::clone(&counters), config.queue);
         let observer = Observer { counters: counted, boards, shards: alive, sockets: bound, queue };
@@ -328,11 +328,18 @@ impl Collector {
     }
 
     /// Whether the collector has stopped receiving, or is to be stopped: it was told to, the capture is at its
-    /// end, the number of packets was reached, or there is no shard left that has not failed.
+    /// end, the number of packets was reached, or there is nobody left to receive or to decode who has not failed.
     pub fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-            || self.feeder.as_ref().is_some_and(JoinHandle::is_finished)
-            || self.shards.iter().all(JoinHandle::is_finished)
+        let receiving = self.receivers.iter().any(|thread| !thread.is_finished())
+            || self.streams.as_ref().is_some_and(|thread| !thread.is_finished())
+            || self.feeder.as_ref().is_some_and(|thread| !thread.is_finished());
+        self.stop.load(Ordering::Relaxed) || !receiving || self.shards.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Names of threads that failed so far, which is an error of this program. What came to one is lost; the others go
+    /// on.
+    pub fn failed_threads(&self) -> Vec<String> {
+        self.counters.failed_threads()
     }
 
     /// Tells the collector to stop, without waiting for it.
@@ -349,16 +356,16 @@ impl Collector {
         let mut report = Report::default();
         let mut drops = Some(0);
         for receiver in self.receivers {
-            let of_one = join(receiver, &mut report).flatten();
+            let of_one = receiver.join().ok().flatten();
             drops = drops.zip(of_one).map(|(sum, more)| sum + more);
         }
         report.kernel_dropped = drops;
         if let Some(streams) = self.streams {
-            join(streams, &mut report);
+            // What became of connections is counted, and so is a failure.
+            let _ = streams.join();
         }
-        report.streams = self.counters.streams(|report| report.clone());
         if let Some(feeder) = self.feeder
-            && let Some((statistics, failed)) = join(feeder, &mut report)
+            && let Ok((statistics, failed)) = feeder.join()
         {
             match statistics {
                 PacketFileStatistics::Capture(statistics) => report.capture = Some(statistics),
@@ -367,21 +374,15 @@ impl Collector {
             report.capture_failed = failed;
         }
         for shard in self.shards {
-            let Some(shard) = join(shard, &mut report) else { continue };
+            let Ok(shard) = shard.join() else { continue };
             report.add_shard(&shard);
         }
         if let Some(writer) = self.state_writer {
-            report.state_failed = join(writer, &mut report) != Some(true);
+            report.state_failed = !writer.join().unwrap_or(false);
         }
         report.add_counters(&self.counters);
         report
     }
-}
-
-/// What a thread leaves behind; one that failed is named in the report.
-fn join<T>(thread: JoinHandle<T>, report: &mut Report) -> Option<T> {
-    let name = thread.thread().name().unwrap_or_default().to_owned();
-    thread.join().map_err(|_| report.failed_threads.push(name)).ok()
 }
 
 /// An error with what it says about its cause.
@@ -392,10 +393,17 @@ fn with_cause(error: &CaptureError) -> String {
     }
 }
 
+/// Starts a thread; `counters` know when it fails.
 pub(crate) fn spawn<T: Send + 'static>(
     name: String,
+    counters: &Arc<Counters>,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, CollectorError> {
+    let watched = counters.watch(&name);
+    let run = move || {
+        let _watched = watched;
+        run()
+    };
     thread::Builder::new().name(name).spawn(run).map_err(CollectorError::Thread)
 }
 
@@ -479,6 +487,27 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(collector.stop().failed_threads, ["shard-0"]);
+    }
+
+    #[test]
+    fn a_collector_that_nobody_receives_for_stops() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let config = Config::new(Source::Listen(vec![Listen::udp(address)]));
+        let outputs = vec![Failing(3, Arc::default())];
+        let mut collector = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap();
+        let fail = || -> Option<u64> { panic!("as this test wants it") };
+        let failing = spawn("receiver-7".into(), &collector.counters, fail).unwrap();
+        let receivers = std::mem::replace(&mut collector.receivers, vec![failing]);
+        // Far longer than it takes.
+        let until = Instant::now() + Duration::from_secs(120);
+        while !collector.is_stopping() {
+            assert!(Instant::now() < until, "the collector goes on without a receiver");
+            thread::yield_now();
+        }
+        assert_eq!(collector.failed_threads(), ["receiver-7"]);
+        collector.receivers.extend(receivers);
+        assert_eq!(collector.observer().snapshot().report.failed_threads, ["receiver-7"]);
+        assert_eq!(collector.stop().failed_threads, ["receiver-7"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use netflow_socket::{Inbox, UdpReceiver};
 use netflow_templates::{Exporter, StreamId, Timestamp};
 
@@ -86,11 +86,13 @@ impl Shards {
         self.note_waiting(shard);
     }
 
-    /// Hands a batch on, unless the shard is busy: then it stays.
-    pub(crate) fn try_send(&self, shard: usize, batch: &mut Batch) {
+    /// Hands a batch on, unless the shard is busy: then it stays. What a shard that is gone does not take is counted.
+    pub(crate) fn try_send(&self, shard: usize, batch: &mut Batch, counters: &Counters) {
         let full = std::mem::replace(batch, self.empty());
-        if let Err(refused) = self.senders[shard].try_send(full) {
-            self.pool.give(std::mem::replace(batch, refused.into_inner()));
+        match self.senders[shard].try_send(full) {
+            Ok(()) => {}
+            Err(TrySendError::Full(kept)) => self.pool.give(std::mem::replace(batch, kept)),
+            Err(TrySendError::Disconnected(lost)) => counters.count_dropped(lost.len(), lost.octets()),
         }
         self.note_waiting(shard);
     }
@@ -151,7 +153,7 @@ impl Receiver {
             let shard = self.shards.of(datagram.source);
             let batch = &mut batches[shard];
             if !batch.has_room(length) {
-                self.shards.try_send(shard, batch);
+                self.shards.try_send(shard, batch, &self.counters);
             }
             if batch.has_room(length) {
                 batch.push(datagram.source, Arrival::of_datagram(time), datagram.payload);
@@ -170,7 +172,7 @@ impl Receiver {
 
     fn hand_on(&self, batches: &mut [Batch]) {
         for (shard, batch) in batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
-            self.shards.try_send(shard, batch);
+            self.shards.try_send(shard, batch, &self.counters);
         }
     }
 

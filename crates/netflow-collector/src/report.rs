@@ -1,8 +1,8 @@
 //! What a collector counts and tells.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netflow_capture::{CaptureError, CaptureStatistics, IpfixFileStatistics};
 use netflow_templates::{Exporter, Problem, SessionStatistics, Timestamp};
@@ -100,6 +100,27 @@ pub(crate) struct Counters {
     pub(crate) malformed: AtomicU64,
     pub(crate) flows: AtomicU64,
     streams: Mutex<StreamReport>,
+    /// Names of threads that failed.
+    failed: Mutex<Vec<String>>,
+}
+
+/// To be held by a thread: notes when it fails.
+pub(crate) struct Watched {
+    name: String,
+    counters: Arc<Counters>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(&self.counters.failed).push(std::mem::take(&mut self.name));
+        }
+    }
+}
+
+/// Counts of a thread that failed are as good as they were.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Counters {
@@ -109,9 +130,17 @@ impl Counters {
 
     /// What became of connections up to now; `count` may add to it.
     pub(crate) fn streams<T>(&self, count: impl FnOnce(&mut StreamReport) -> T) -> T {
-        // Counts of a thread that failed are as good as they were.
-        let mut streams = self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        count(&mut streams)
+        count(&mut lock(&self.streams))
+    }
+
+    /// Notes it when the thread of this name fails.
+    pub(crate) fn watch(self: &Arc<Self>, name: &str) -> Watched {
+        Watched { name: name.to_owned(), counters: Arc::clone(self) }
+    }
+
+    /// Names of threads that failed so far.
+    pub(crate) fn failed_threads(&self) -> Vec<String> {
+        lock(&self.failed).clone()
     }
 
     /// Counts datagrams that no shard takes.
@@ -294,6 +323,8 @@ impl Report {
         self.not_allowed = Counters::get(&counters.not_allowed);
         self.too_fast = Counters::get(&counters.too_fast);
         self.malformed = Counters::get(&counters.malformed);
+        self.streams = counters.streams(|report| report.clone());
+        self.failed_threads = counters.failed_threads();
     }
 
     /// Adds the counts of another shard's session.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
@@ -16,7 +17,7 @@ use self::file::Entry;
 use crate::config::Config;
 use crate::pipeline::{CollectorError, spawn};
 use crate::receiver::Shards;
-use crate::report::Event;
+use crate::report::{Counters, Event};
 use crate::shard::{DomainKey, MAX_DOMAINS};
 
 mod file;
@@ -131,6 +132,7 @@ impl StateDirectory {
         config: &Config,
         ways: &Shards,
         shards: usize,
+        counters: &Arc<Counters>,
         events: &Sender<Event>,
     ) -> Result<(Vec<Start>, Option<JoinHandle<bool>>), CollectorError> {
         let (restored, event) = self.restore(&config.session, ways, shards);
@@ -145,7 +147,7 @@ impl StateDirectory {
         let starts = restored.into_iter().enumerate().map(start).collect();
         let (scope, events) = (config.session.template_scope, events.clone());
         let writer = StateWriter { directory: self, scope, shards, snapshots, events };
-        Ok((starts, Some(spawn("state".into(), move || writer.run())?)))
+        Ok((starts, Some(spawn("state".into(), counters, move || writer.run())?)))
     }
 
     /// What was known, and what there is to tell about it.

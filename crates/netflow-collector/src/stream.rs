@@ -263,7 +263,7 @@ impl StreamReceiver {
     /// Whether the batch of a shard takes all that is read at once, after it was handed on if need be.
     fn has_room(&mut self, shard: usize) -> bool {
         if !self.batches[shard].has_room(ROOM) {
-            self.shards.try_send(shard, &mut self.batches[shard]);
+            self.shards.try_send(shard, &mut self.batches[shard], &self.counters);
         }
         self.batches[shard].has_room(ROOM)
     }
@@ -361,7 +361,7 @@ impl StreamReceiver {
 
     fn hand_on(&mut self) {
         for (shard, batch) in self.batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
-            self.shards.try_send(shard, batch);
+            self.shards.try_send(shard, batch, &self.counters);
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,13 +13,12 @@ use netflow_flow::Format;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::backlog::{Arrivals, Backlog, Lane, Room, lane};
 use crate::block::{Block, BlockEncoder, Encoding};
 use crate::flow_file::{FlowFile, Target};
 use crate::output::{Branch, Way};
 use crate::tail::Mended;
 
-/// Blocks that may wait for the writer.
-pub(crate) const QUEUE: usize = 64;
 /// Events that may wait to be taken.
 const EVENTS: usize = 64;
 
@@ -80,7 +79,7 @@ pub struct WriterReport {
     pub octets: u64,
     /// Flows in them.
     pub flows: u64,
-    /// Blocks that could not be written.
+    /// Blocks that could not be written, or had no room to wait for that.
     pub lost_blocks: u64,
     /// Octets of these blocks.
     pub lost_octets: u64,
@@ -117,8 +116,8 @@ pub struct WriterReport {
     pub skipped_commands: u64,
     /// Commands that still ran at the end.
     pub running_commands: u64,
-    /// Whether the writer's thread failed, which is an error of this program: what it had not written is lost,
-    /// and the other counts are missing.
+    /// Whether the writer's thread failed, which is an error of this program. What it had not written is lost, and
+    /// counted as far as blocks had reached it.
     pub failed: bool,
 }
 
@@ -194,24 +193,70 @@ pub struct WriterState {
     pub file: Option<PathBuf>,
     /// The last that was written failed.
     pub failing: bool,
+    /// Octets of blocks that wait, with those that are being written.
+    pub waiting_octets: u64,
+    /// How long it has been at the same block: an output that is stuck takes nothing.
+    pub busy: Option<Duration>,
 }
 
 /// How a writer is doing, for any thread to look at.
 #[derive(Debug, Clone, Default)]
-pub struct SharedState(Arc<Mutex<WriterState>>);
+pub struct SharedState {
+    state: Arc<Mutex<WriterState>>,
+    room: Option<Arc<Room>>,
+}
 
 impl SharedState {
-    pub(crate) fn new(state: WriterState) -> Self {
-        Self(Arc::new(Mutex::new(state)))
+    pub(crate) fn new(state: WriterState, room: Arc<Room>) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), room: Some(room) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set(&self, state: WriterState) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.lock() = state;
     }
 
-    /// As it was when the last block was written.
+    /// What its thread did is as it was when the last block was written; what waits, and what was lost because it had no
+    /// room, as it is.
     pub fn now(&self) -> WriterState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut state = self.lock().clone();
+        if let Some(room) = &self.room {
+            let waiting = room.now();
+            state.report.lost_blocks += waiting.lost_blocks;
+            state.report.lost_octets += waiting.lost_octets;
+            state.report.lost_flows += waiting.lost_flows;
+            state.report.lost_accounts += waiting.lost_accounts;
+            (state.waiting_octets, state.busy) = (waiting.octets as u64, waiting.busy_for());
+        }
+        state
+    }
+
+    /// To be held by the writer's thread: notes when it fails.
+    pub(crate) fn watch(&self) -> Watched {
+        Watched(self.clone())
+    }
+
+    /// What the thread leaves behind.
+    pub(crate) fn join(&self, thread: JoinHandle<WriterReport>) -> WriterReport {
+        let ended = thread.join();
+        if let Ok(report) = ended {
+            self.lock().report = report;
+        }
+        self.now().report
+    }
+}
+
+/// Notes when the thread that holds it fails.
+pub(crate) struct Watched(SharedState);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().report.failed = true;
+        }
     }
 }
 
@@ -225,7 +270,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct FileWriter {
     encoding: Encoding,
-    blocks: Sender<Block>,
+    blocks: Lane<Block>,
     events: Receiver<OutputEvent>,
     state: SharedState,
     reopen: Arc<AtomicBool>,
@@ -243,30 +288,42 @@ impl FileWriter {
     /// When the file cannot be opened, read or written; of the kind `InvalidData` when it holds something else
     /// than this format, or is damaged so that what is appended could not be read; `WouldBlock` when another writer
     /// has it open.
-    pub fn open(path: &Path, encoding: Encoding) -> Result<Self, WriteFailure> {
+    pub fn open(path: &Path, encoding: Encoding, backlog: Backlog) -> Result<Self, WriteFailure> {
         let failure = |source| WriteFailure { target: path.to_owned(), source };
         let (file, opened) = open(path, encoding).map_err(failure)?;
-        Self::start(file, &opened, path, encoding).map_err(failure)
+        Self::start(file, &opened, path, encoding, backlog).map_err(failure)
     }
 
     /// Writes to an output that is open, such as stdout; failures name it `-`.
     ///
     /// # Errors
     /// When nothing can be written to it.
-    pub fn to(output: impl Write + Send + 'static, encoding: Encoding) -> Result<Self, WriteFailure> {
+    pub fn to(
+        output: impl Write + Send + 'static,
+        encoding: Encoding,
+        backlog: Backlog,
+    ) -> Result<Self, WriteFailure> {
         let path = Path::new("-");
         let failure = |source| WriteFailure { target: path.to_owned(), source };
         let (file, opened) = begin(Target::Stream(Box::new(output)), encoding).map_err(failure)?;
-        Self::start(file, &opened, path, encoding).map_err(failure)
+        Self::start(file, &opened, path, encoding, backlog).map_err(failure)
     }
 
-    fn start(file: FlowFile, opened: &Opened, path: &Path, encoding: Encoding) -> io::Result<Self> {
+    fn start(
+        file: FlowFile,
+        opened: &Opened,
+        path: &Path,
+        encoding: Encoding,
+        backlog: Backlog,
+    ) -> io::Result<Self> {
         let (teller, events) = Teller::new();
         let mut report = WriterReport::default();
         opened.count(&mut report);
         let (file, closed) = (Some(file), false);
-        let first = WriterState { report, file: Some(path.to_owned()), failing: false };
-        let (state, reopen) = (SharedState::new(first), Arc::new(AtomicBool::new(false)));
+        let (blocks, mut arrivals) = lane(backlog);
+        let first = WriterState { report, file: Some(path.to_owned()), ..WriterState::default() };
+        let state = SharedState::new(first, Arc::clone(blocks.room()));
+        let (watched, reopen) = (state.watch(), Arc::new(AtomicBool::new(false)));
         let writer = BlockWriter {
             file,
             path: path.to_owned(),
@@ -277,9 +334,11 @@ impl FileWriter {
             state: state.clone(),
             reopen: Arc::clone(&reopen),
         };
-        let (blocks, receiver) = bounded(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&receiver))?;
+        let run = move || {
+            let _watched = watched;
+            writer.run(&mut arrivals)
+        };
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(run)?;
         Ok(Self { encoding, blocks, events, state, reopen, thread })
     }
 
@@ -312,8 +371,7 @@ impl FileWriter {
     /// [`events`](Self::events) were last taken.
     pub fn finish(self) -> (WriterReport, Vec<OutputEvent>) {
         drop(self.blocks);
-        let report = self.thread.join();
-        let report = report.unwrap_or_else(|_| WriterReport { failed: true, ..WriterReport::default() });
+        let report = self.state.join(self.thread);
         (report, self.events.try_iter().collect())
     }
 }
@@ -393,9 +451,9 @@ struct BlockWriter {
 }
 
 impl BlockWriter {
-    fn run(mut self, blocks: &Receiver<Block>) -> WriterReport {
+    fn run(mut self, blocks: &mut Arrivals<Block>) -> WriterReport {
         loop {
-            let block = blocks.recv_timeout(LOOK);
+            let block = blocks.next(LOOK);
             if self.reopen.swap(false, Ordering::Relaxed) {
                 self.open_again();
             }
@@ -423,7 +481,8 @@ impl BlockWriter {
                 }
             }
             let failing = self.teller.is_failing();
-            self.state.set(WriterState { report: self.report, file: Some(self.path.clone()), failing });
+            let file = Some(self.path.clone());
+            self.state.set(WriterState { report: self.report, file, failing, ..WriterState::default() });
         }
         if !self.closed {
             self.complete();

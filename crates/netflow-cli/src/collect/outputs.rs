@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use netflow_collector::{
-    Branch, DirectoryConfig, DirectoryWriter, Encoding, Expiry, FileCommand, FileWriter, FlowOutput, Layout,
-    OutputEvent, WriteFailure, WriterReport,
+    Backlog, Branch, DirectoryConfig, DirectoryWriter, Encoding, Expiry, FileCommand, FileWriter, FlowOutput,
+    Layout, OutputEvent, WhenFull, WriteFailure, WriterReport,
 };
 use netflow_flow::{Format, SamplingOverride};
 use netflow_templates::Timestamp;
 
-use super::serve::OutputState;
+use super::health::OutputState;
 use crate::args::{Collect, FileFormat, Partition};
 use crate::output;
 
@@ -47,11 +47,12 @@ impl Outputs {
         let flows = formats
             .chain(directory.iter().map(|config| config.encoding.format))
             .any(|format| format != Format::Packets);
+        let backlog = backlog(args, names.len());
         let files = targets.iter().map(|Target { path, format }| {
             let encoding = encoding(args, *format);
             let writer = match path == Path::new("-") {
-                true => FileWriter::to(output::data(), encoding),
-                false => FileWriter::open(path, encoding),
+                true => FileWriter::to(output::data(), encoding, backlog),
+                false => FileWriter::open(path, encoding, backlog),
             };
             writer.map_err(explain_write)
         });
@@ -144,6 +145,15 @@ fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdout".to_owned() } else { path.display().to_string() }
 }
 
+/// What may wait for each of so many outputs.
+fn backlog(args: &Collect, outputs: usize) -> Backlog {
+    let octets = args.queue.saturating_mul(1 << 20) / outputs.max(1);
+    // One that takes nothing must not hold up the others. A file can wait, and so can all that comes when there is no
+    // other output.
+    let when_full = if outputs > 1 && args.read.is_none() { WhenFull::Lose } else { WhenFull::Wait };
+    Backlog { octets, when_full }
+}
+
 fn encoding(args: &Collect, format: FileFormat) -> Encoding {
     let FileFormat { format, gzip } = format;
     let usual = if format == Format::Parquet { FLUSH_PARQUET } else { FLUSH_TEXT };
@@ -223,6 +233,7 @@ fn directory(args: &Collect, targets: &[Target]) -> anyhow::Result<Option<Direct
         layout,
         expiry: Expiry { size: args.expire_size, age: args.expire_age },
         command,
+        backlog: backlog(args, targets.len() + 1),
     }))
 }
 

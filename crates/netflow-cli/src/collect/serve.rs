@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use netflow_collector::{Observer, SharedState};
+use netflow_collector::Observer;
 
+use super::health::{self, OutputState};
 use crate::endpoint;
 
 mod http;
@@ -20,13 +21,6 @@ use http::{Response, Status};
 
 /// The port that metrics are served on if none is given.
 const PORT: u16 = 9995;
-
-/// How an output is doing: its name for people, and what its threads say.
-#[derive(Debug, Clone)]
-pub(super) struct OutputState {
-    pub(super) name: String,
-    pub(super) states: Vec<SharedState>,
-}
 
 /// What is known of a collector.
 #[derive(Debug)]
@@ -91,10 +85,7 @@ fn answer(path: &str, facts: &Facts) -> Response {
             kind: "text/plain; version=0.0.4; charset=utf-8",
             body: metrics::text(facts),
         },
-        "/healthz" => match troubles(facts) {
-            troubles if troubles.is_empty() => Response::text(Status::Ok, "ok\n"),
-            troubles => Response::text(Status::Unavailable, troubles.join("\n") + "\n"),
-        },
+        "/healthz" => health(facts),
         "/exporters" => Response::json(json::exporters(&facts.observer)),
         "/templates" => Response::json(json::templates(&facts.observer)),
         "/" => Response::text(Status::Ok, "/metrics\n/healthz\n/exporters\n/templates\n"),
@@ -102,21 +93,13 @@ fn answer(path: &str, facts: &Facts) -> Response {
     }
 }
 
-/// What keeps a collector from doing its work.
-fn troubles(facts: &Facts) -> Vec<String> {
-    let mut troubles = Vec::new();
-    let snapshot = facts.observer.snapshot();
-    if snapshot.ended_shards > 0 {
-        troubles.push(format!(
-            "{} decoding threads of {} have ended",
-            snapshot.ended_shards,
-            snapshot.queues.len()
-        ));
+/// Whether the collector does its work; if not, what keeps it from that.
+fn health(facts: &Facts) -> Response {
+    let failed = facts.observer.snapshot().report.failed_threads;
+    let troubles = health::troubles(failed, &facts.outputs);
+    if troubles.is_empty() {
+        return Response::text(Status::Ok, "ok\n");
     }
-    for output in &facts.outputs {
-        if output.states.iter().any(|state| state.now().failing) {
-            troubles.push(format!("cannot write to {}", output.name));
-        }
-    }
-    troubles
+    let lines: String = troubles.iter().map(|trouble| format!("{trouble}\n")).collect();
+    Response::text(Status::Unavailable, lines)
 }

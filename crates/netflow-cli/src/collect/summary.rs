@@ -111,7 +111,7 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
     }
     if written.lost_blocks > 0 {
         add(format!(
-            "{} of {} octets could not be written, and are lost: {}",
+            "{} of {} octets could not be written, or had no room to wait (--queue), and are lost: {}",
             count(written.lost_blocks, "block"),
             written.lost_octets,
             count(written.lost_flows, "flow")

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use netflow_collector::{Collector, Denial, Event, OutputEvent, Snapshot, WriteFailure};
 use netflow_templates::{Exporter, Problem};
 
+use super::health::{self, Trouble};
 use super::outputs::{Outputs, explain_write};
 use super::state;
 use crate::args::Collect;
@@ -20,6 +21,8 @@ use crate::output::{self, count};
 const MAX_MESSAGES: usize = 50;
 /// How often the collector is looked after.
 const TICK: Duration = Duration::from_millis(100);
+/// How often it is looked for troubles.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Messages, and a line of status on a terminal.
 pub(super) struct Watch {
@@ -30,6 +33,9 @@ pub(super) struct Watch {
     /// When flows were counted last, and how many there were.
     measured: (Instant, u64),
     pub(super) closed_pipe: bool,
+    /// When troubles were looked for, and what was found and told.
+    looked: Instant,
+    told: Vec<Trouble>,
 }
 
 impl Watch {
@@ -43,7 +49,8 @@ impl Watch {
             ProgressBar::hidden()
         };
         let (debug, seen, silenced) = (args.debug, HashSet::new(), false);
-        Self { debug, seen, silenced, bar, measured: (Instant::now(), 0), closed_pipe: false }
+        let (looked, told, measured) = (Instant::now(), Vec::new(), (Instant::now(), 0));
+        Self { debug, seen, silenced, bar, measured, closed_pipe: false, looked, told }
     }
 
     /// Takes events for one tick.
@@ -194,6 +201,25 @@ impl Watch {
     fn once_said(&mut self, message: String) {
         if self.is_new(message.clone()) {
             self.say(message);
+        }
+    }
+
+    /// Says what keeps the collector from its work, when that begins. Without an output that can be written to there is
+    /// nothing to collect for.
+    pub(super) fn health(&mut self, collector: &Collector, outputs: &Outputs) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let outputs = outputs.states();
+        let mut troubles = health::troubles(collector.failed_threads(), &outputs);
+        // What the system said of it is told with the event.
+        troubles.retain(|trouble| !matches!(trouble, Trouble::Failing(_)));
+        let is_new = |trouble: &&Trouble| !self.told.iter().any(|told| told.is_like(trouble));
+        troubles.iter().filter(is_new).for_each(|trouble| self.say(trouble));
+        self.told = troubles;
+        if health::all_failed(&outputs) {
+            collector.request_stop();
         }
     }
 

@@ -66,7 +66,7 @@ impl Closer {
             }
             self.look_after_commands();
             let failing = self.teller.is_failing();
-            self.state.set(WriterState { report: self.report, file: None, failing });
+            self.state.set(WriterState { report: self.report, failing, ..WriterState::default() });
         }
         self.finish_leftovers();
         self.report.unfinished_files = self.leftovers.len() as u64;

@@ -4,6 +4,7 @@ use netflow_flow::{Flow, Flows};
 use netflow_parquet::RowGroup;
 
 use super::*;
+use crate::backlog::WhenFull;
 use crate::block::Body;
 use crate::flow_file::Footer;
 
@@ -18,14 +19,14 @@ fn a_file_that_another_writer_has_open_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     for format in FORMATS {
         let path = folder.path().join(format!("{format:?}"));
-        let first = FileWriter::open(&path, encoding(format)).unwrap();
+        let first = FileWriter::open(&path, encoding(format), Backlog::default()).unwrap();
         let before = fs::read(&path).unwrap();
-        let refused = FileWriter::open(&path, encoding(format)).unwrap_err();
+        let refused = FileWriter::open(&path, encoding(format), Backlog::default()).unwrap_err();
         assert_eq!(refused.source.kind(), io::ErrorKind::WouldBlock);
         assert!(refused.to_string().contains("another collector writes to it"), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), before);
         first.finish();
-        FileWriter::open(&path, encoding(format)).unwrap().finish();
+        FileWriter::open(&path, encoding(format), Backlog::default()).unwrap().finish();
     }
 }
 
@@ -116,4 +117,64 @@ fn a_file_that_cannot_be_completed_is_counted_and_one_that_is_complete_is_left_a
     writer.complete();
     assert_eq!(writer.report.unfinished_files, 1);
     assert!(writer.teller.is_failing());
+}
+
+/// An output that takes nothing until it is let go, or fails.
+struct Stuck(Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        assert!(self.0.recv().is_ok(), "as this test wants it");
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn stuck(backlog: Backlog) -> (FileWriter, Sender<()>) {
+    let (go_on, wait) = crossbeam_channel::unbounded();
+    (FileWriter::to(Stuck(wait), encoding(Format::FlowLines), backlog).unwrap(), go_on)
+}
+
+/// A block of ten flows.
+fn text(octets: usize) -> Block {
+    Block { flows: 10, body: Body::Text(vec![b'x'; octets]) }
+}
+
+fn give(writer: &FileWriter, block: Block) {
+    let (octets, flows) = (block.octets() as usize, block.flows);
+    writer.blocks.give(block, octets, flows);
+}
+
+#[test]
+fn an_output_that_is_stuck_keeps_no_more_than_it_may_and_what_has_no_room_is_counted() {
+    const OCTETS: usize = 100_000;
+    let backlog = Backlog { octets: 5 * OCTETS / 2, when_full: WhenFull::Lose };
+    let (writer, go_on) = stuck(backlog);
+    for blocks in 1..=1_000 {
+        give(&writer, text(OCTETS));
+        let state = writer.state().now();
+        assert!(state.waiting_octets <= backlog.octets as u64);
+        assert!(blocks < 3 || state.report.lost_flows == (blocks - 2) * 10, "{blocks}: {state:?}");
+    }
+    assert!(!writer.state().now().report.failed);
+    (0..2).for_each(|_| go_on.send(()).unwrap());
+    let (report, _) = writer.finish();
+    assert_eq!((report.flows, report.lost_flows, report.lost_blocks), (20, 9_980, 998));
+    assert_eq!(report.octets + report.lost_octets, 1_000 * OCTETS as u64);
+}
+
+#[test]
+fn a_writer_that_failed_is_known_and_holds_nobody_up() {
+    let (writer, go_on) = stuck(Backlog { octets: 10, ..Backlog::default() });
+    drop(go_on);
+    (0..10).for_each(|_| give(&writer, text(10)));
+    let state = writer.state();
+    while !state.now().report.failed {
+        std::thread::yield_now();
+    }
+    let (report, _) = writer.finish();
+    assert_eq!((report.failed, report.flows, report.lost_flows), (true, 0, 100));
 }

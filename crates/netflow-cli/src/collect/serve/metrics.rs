@@ -5,7 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use netflow_collector::{DomainReport, Snapshot, WriterReport, WriterState};
 
-use super::{Facts, OutputState, json};
+use super::{Facts, json};
+use crate::collect::health::OutputState;
 
 /// Exporters' domains with metrics of their own: those that came first, so that they stay. All others are one.
 const MAX_DOMAINS: usize = 1_000;
@@ -121,6 +122,8 @@ fn packets(page: &mut Page, snapshot: &Snapshot) {
     page.gauge("nf_queue_capacity_batches", "Batches that may wait for each.", snapshot.queue);
     let alive = snapshot.queues.len().saturating_sub(snapshot.ended_shards);
     page.gauge("nf_decoding_threads", "Decoding threads that run.", alive);
+    let failed = report.failed_threads.len();
+    page.gauge("nf_failed_threads", "Threads that failed, those of outputs aside.", failed);
 }
 
 fn sets(page: &mut Page, snapshot: &Snapshot) {
@@ -212,11 +215,12 @@ fn written(page: &mut Page, outputs: &[(String, Vec<WriterState>)]) {
     };
     counter("nf_output_bytes_total", "Octets written to an output.", |sum| sum.octets);
     counter("nf_output_flows_total", "Flows in them.", |sum| sum.flows);
-    counter("nf_output_lost_blocks_total", "Blocks that could not be written.", |sum| sum.lost_blocks);
+    let what = "Blocks that could not be written, or had no room to wait for that.";
+    counter("nf_output_lost_blocks_total", what, |sum| sum.lost_blocks);
     counter("nf_output_lost_bytes_total", "Octets of these blocks.", |sum| sum.lost_octets);
     counter(
         "nf_output_lost_flows_total",
-        "Flows that could not be written, or whose file was removed.",
+        "Flows that could not be written, had no room to wait for that, or whose file was removed.",
         |sum| sum.lost_flows,
     );
     counter("nf_output_files_total", "Files of a directory that are complete.", |sum| sum.files);
@@ -231,6 +235,19 @@ fn written(page: &mut Page, outputs: &[(String, Vec<WriterState>)]) {
         outputs
             .iter()
             .map(|(name, states)| (output(name), u8::from(states.iter().any(|state| state.failing)))),
+    );
+    page.metric(
+        "nf_output_failed",
+        "gauge",
+        "1 when a thread that writes to an output failed.",
+        sums.iter().map(|(name, sum)| (output(name), u8::from(sum.failed))),
+    );
+    let waiting = |states: &[WriterState]| states.iter().map(|state| state.waiting_octets).sum::<u64>();
+    page.metric(
+        "nf_output_waiting_bytes",
+        "gauge",
+        "Octets of blocks that wait to be written.",
+        outputs.iter().map(|(name, states)| (output(name), waiting(states))),
     );
     let files = outputs.iter().filter_map(|(name, states)| {
         let file = states.iter().find_map(|state| state.file.as_ref())?;
