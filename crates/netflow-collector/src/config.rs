@@ -124,6 +124,9 @@ pub struct Config {
     pub packets: Option<u64>,
     /// Who may send how much. Their `limits` are those of `session` when the collector starts.
     pub rules: Rules,
+    /// Whether decoding threads publish what an [`Observer`](crate::Observer) tells of them: each domain's counts, once in
+    /// a flush interval. Without, it knows the counts of all together.
+    pub observed: bool,
     /// Keep a list of the templates: see [`Observer::templates`](crate::Observer::templates).
     pub list_templates: bool,
     /// Tell about every packet: see [`Event::Packet`](crate::Event::Packet).
@@ -145,6 +148,7 @@ impl Config {
             state_interval: Duration::from_secs(30),
             packets: None,
             rules: Rules::default(),
+            observed: true,
             list_templates: false,
             packet_events: false,
         }

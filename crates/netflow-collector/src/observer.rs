@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use netflow_socket::UdpReceiver;
 use netflow_templates::{Plan, Timestamp};
 
+use crate::drops::Sockets;
 use crate::report::{Counters, Report};
 use crate::shard::ShardReport;
 
@@ -51,12 +51,14 @@ pub struct KnownTemplate {
     pub plan: Arc<Plan>,
 }
 
-/// A socket that is listened on.
+/// An address that is listened on for datagrams.
 #[derive(Debug, Clone)]
 pub struct SocketState {
     /// Address that it is bound to.
     pub address: SocketAddr,
-    /// Octets of receive buffer that the system granted.
+    /// How many sockets there are for it.
+    pub sockets: usize,
+    /// Octets of receive buffer that the system granted to all of them.
     pub receive_buffer: usize,
     /// Datagrams that the kernel dropped since the buffer was full; `None` when the system does not tell.
     pub kernel_dropped: Option<u64>,
@@ -92,7 +94,7 @@ pub struct Observer {
     pub(crate) counters: Arc<Counters>,
     pub(crate) boards: Vec<Arc<Board>>,
     pub(crate) shards: Vec<Weak<()>>,
-    pub(crate) sockets: Vec<Weak<UdpReceiver>>,
+    pub(crate) sockets: Sockets,
     pub(crate) queue: usize,
 }
 
@@ -108,15 +110,12 @@ impl Observer {
             template_octets += published.template_octets;
         }
         report.add_counters(&self.counters);
-        let sockets: Vec<_> =
-            self.sockets.iter().filter_map(|socket| state(socket.upgrade()?.as_ref())).collect();
-        let drops = sockets.iter().map(|socket| socket.kernel_dropped);
-        report.kernel_dropped = drops.sum();
+        report.kernel_dropped = self.sockets.kernel_drops();
         Snapshot {
             report,
             decoded: Counters::get(&self.counters.decoded),
             flows: Counters::get(&self.counters.flows),
-            sockets,
+            sockets: self.sockets.states(),
             queues: self.boards.iter().map(|board| board.waiting.load(Ordering::Relaxed)).collect(),
             queue: self.queue,
             templates,
@@ -136,12 +135,6 @@ impl Observer {
         });
         templates
     }
-}
-
-fn state(socket: &UdpReceiver) -> Option<SocketState> {
-    let address = socket.local_address().ok()?;
-    let (receive_buffer, kernel_dropped) = (socket.granted_buffer(), socket.kernel_drops());
-    Some(SocketState { address, receive_buffer, kernel_dropped })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 use crate::backlog::Lane;
 use crate::block::{Block, BlockEncoder};
 use crate::directory::{Message, What};
-use crate::report::Account;
+use crate::report::Accounts;
 use crate::rotation::{Rotation, Window};
 use crate::shard::{Output, Time};
 
@@ -123,7 +123,7 @@ impl Output for FlowOutput {
         ends
     }
 
-    fn end_window(&mut self, accounts: &[Account]) {
+    fn end_window(&mut self, accounts: &Accounts) {
         self.encode();
         for branch in &mut self.branches {
             let Way::Directory { next, .. } = &mut branch.way else { continue };
@@ -133,7 +133,7 @@ impl Output for FlowOutput {
         }
     }
 
-    fn end(&mut self, accounts: &[Account]) {
+    fn end(&mut self, accounts: &Accounts) {
         self.encode();
         self.branches.iter_mut().for_each(|branch| branch.leave(accounts));
     }
@@ -141,14 +141,14 @@ impl Output for FlowOutput {
 
 impl Branch {
     /// Hands on all that belongs to the window that is open.
-    fn leave(&mut self, accounts: &[Account]) {
+    fn leave(&mut self, accounts: &Accounts) {
         self.hand_on();
         if let Way::Directory { shard, messages, rotation, .. } = &self.way
             && let Some(window) = rotation.window()
             && !accounts.is_empty()
         {
-            let message = Message { shard: *shard, what: What::Accounts(window, accounts.into()) };
-            messages.account(message, size_of_val(accounts));
+            let message = Message { shard: *shard, what: What::Accounts(window, accounts.clone()) };
+            messages.account(message, accounts.octets());
         }
     }
 

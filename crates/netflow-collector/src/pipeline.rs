@@ -14,6 +14,7 @@ use netflow_socket::{ReceiverOptions, UdpReceiver};
 
 use crate::admission::{Gate, Rules, SharedRules};
 use crate::config::{Config, Listen, Source, Transport};
+use crate::drops::Sockets;
 use crate::feeder::Feeder;
 use crate::observer::{Board, Observer};
 use crate::receiver::{Pool, Receiver, Shards};
@@ -103,7 +104,8 @@ pub struct Collector {
     receive_buffers: Vec<usize>,
     rules: Arc<SharedRules>,
     observer: Observer,
-    receivers: Vec<JoinHandle<Option<u64>>>,
+    receivers: Vec<JoinHandle<()>>,
+    sockets: Sockets,
     streams: Option<JoinHandle<()>>,
     feeder: Option<JoinHandle<(PacketFileStatistics, bool)>>,
     shards: Vec<JoinHandle<ShardReport>>,
@@ -184,6 +186,8 @@ impl Collector {
     pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
         assert!(!outputs.is_empty(), "a collector needs an output");
         let Inlet { sockets, streams, addresses, file, state } = inlet;
+        let bound: Vec<_> = sockets.into_iter().map(Arc::new).collect();
+        let sockets = Sockets::new(&bound);
         let stop = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let (event_sender, events) = bounded(EVENTS);
@@ -223,7 +227,9 @@ impl Collector {
                 keeper: start.keeper,
                 trackers: StreamTrackers::default(),
                 board,
+                is_observed: config.observed,
                 list_templates: config.list_templates,
+                sockets: sockets.clone(),
                 rules: Arc::clone(&rules),
             };
             let run = move || {
@@ -256,13 +262,12 @@ impl Collector {
             }
         };
         let (mut receivers, mut receive_buffers) = (Vec::new(), Vec::new());
-        let mut bound = Vec::new();
-        for (number, socket) in sockets.into_iter().enumerate() {
-            let socket = Arc::new(socket);
-            bound.push(Arc::downgrade(&socket));
+        for (number, socket) in bound.into_iter().enumerate() {
             receive_buffers.push(socket.granted_buffer());
             let receiver = Receiver {
                 socket,
+                sockets: sockets.clone(),
+                number,
                 shards: ways.clone(),
                 counters: Arc::clone(&counters),
                 stop: Arc::clone(&stop),
@@ -272,7 +277,7 @@ impl Collector {
             receivers.push(spawn(format!("receiver-{number}"), &counters, move || receiver.run())?);
         }
         let (counted, queue) = (Arc::clone(&counters), config.queue);
-        let observer = Observer { counters: counted, boards, shards: alive, sockets: bound, queue };
+        let observer = Observer { counters: counted, boards, shards: alive, sockets: sockets.clone(), queue };
         Ok(Self {
             stop,
             counters,
@@ -282,6 +287,7 @@ impl Collector {
             rules,
             observer,
             receivers,
+            sockets,
             streams,
             feeder,
             shards,
@@ -354,12 +360,11 @@ impl Collector {
             self.request_stop();
         }
         let mut report = Report::default();
-        let mut drops = Some(0);
         for receiver in self.receivers {
-            let of_one = receiver.join().ok().flatten();
-            drops = drops.zip(of_one).map(|(sum, more)| sum + more);
+            // A failure is counted.
+            let _ = receiver.join();
         }
-        report.kernel_dropped = drops;
+        report.kernel_dropped = self.sockets.kernel_drops();
         if let Some(streams) = self.streams {
             // What became of connections is counted, and so is a failure.
             let _ = streams.join();
@@ -495,7 +500,7 @@ mod tests {
         let config = Config::new(Source::Listen(vec![Listen::udp(address)]));
         let outputs = vec![Failing(3, Arc::default())];
         let mut collector = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap();
-        let fail = || -> Option<u64> { panic!("as this test wants it") };
+        let fail = || panic!("as this test wants it");
         let failing = spawn("receiver-7".into(), &collector.counters, fail).unwrap();
         let receivers = std::mem::replace(&mut collector.receivers, vec![failing]);
         // Far longer than it takes.

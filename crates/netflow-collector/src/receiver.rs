@@ -12,6 +12,7 @@ use netflow_socket::{Inbox, UdpReceiver};
 use netflow_templates::{Exporter, StreamId, Timestamp};
 
 use crate::admission::Gate;
+use crate::drops::Sockets;
 use crate::observer::Board;
 use crate::report::{Counters, Event};
 
@@ -107,6 +108,9 @@ impl Shards {
 /// Takes datagrams from a socket and gives each to the shard of its exporter.
 pub(crate) struct Receiver {
     pub(crate) socket: Arc<UdpReceiver>,
+    /// All sockets, and which of them this one is.
+    pub(crate) sockets: Sockets,
+    pub(crate) number: usize,
     pub(crate) shards: Shards,
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -115,11 +119,11 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Receives until told to stop, then what is in the receive buffer. Returns the kernel's drops.
+    /// Receives until told to stop, then what is in the receive buffer.
     ///
     /// While a shard is busy its batch grows, up to [`Batch::MAX_OCTETS`]; what does not fit
     /// is dropped, and counted.
-    pub(crate) fn run(mut self) -> Option<u64> {
+    pub(crate) fn run(mut self) {
         let socket = Arc::clone(&self.socket);
         let mut inbox = socket.inbox();
         let mut batches = self.shards.batches();
@@ -133,7 +137,7 @@ impl Receiver {
                 for (shard, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
                     self.shards.send(shard, batch, &self.counters);
                 }
-                return self.socket.kernel_drops();
+                return self.sockets.ends(self.number);
             }
             inbox.wait(IDLE);
         }
@@ -204,6 +208,8 @@ mod tests {
         exporter.connect(socket.local_address().unwrap()).unwrap();
         let receiver = Receiver {
             socket: Arc::new(socket),
+            sockets: Sockets::default(),
+            number: 0,
             shards: Shards::new(vec![sender], Pool::new(1), vec![Arc::default()]),
             counters: Arc::default(),
             stop: Arc::default(),

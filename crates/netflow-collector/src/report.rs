@@ -263,6 +263,8 @@ pub struct Account {
     pub received: i64,
     /// Units that did not.
     pub lost: i64,
+    /// Units that were sent before, while nobody listened: between the last packet of an earlier run and the first.
+    pub missed: u64,
     /// Packets that arrived more than once.
     pub duplicates: u64,
     /// Packets that arrived late.
@@ -271,6 +273,51 @@ pub struct Account {
     pub restarts: u64,
     /// How the exporter counts.
     pub convention: Convention,
+}
+
+/// Datagrams that were dropped before anybody knew whose they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// By the kernel, since the receive buffer of a socket was full: its address, and how many. An address may come
+    /// several times.
+    pub kernel: Vec<(SocketAddr, u64)>,
+    /// In front of decoding threads that did not keep up.
+    pub queue: u64,
+}
+
+impl Drops {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.kernel.is_empty() && self.queue == 0
+    }
+}
+
+/// What was counted while a window of time was open.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    /// Of each exporter and domain that sent something.
+    pub exporters: Vec<Account>,
+    /// What was dropped, and not told in another window.
+    pub drops: Drops,
+}
+
+impl Accounts {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.exporters.is_empty() && self.drops.is_empty()
+    }
+
+    /// Octets of memory, about.
+    pub(crate) fn octets(&self) -> usize {
+        size_of_val(&self.exporters[..]) + size_of_val(&self.drops.kernel[..])
+    }
+
+    /// Adds those of another thread.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.exporters.extend(other.exporters);
+        self.drops.queue += other.drops.queue;
+        self.drops.kernel.extend(other.drops.kernel);
+    }
 }
 
 impl Account {
@@ -294,6 +341,7 @@ impl Account {
             expected: signed(old.expected, new.expected),
             received: signed(old.received, new.received),
             lost: signed(old.lost, new.lost),
+            missed: more(old.missed, new.missed),
             duplicates: more(old.duplicates, new.duplicates),
             reordered: more(old.reordered, new.reordered),
             restarts: more(old.restarts, new.restarts),

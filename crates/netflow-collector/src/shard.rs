@@ -14,9 +14,10 @@ use netflow_templates::{
 use netflow_wire::Message;
 
 use crate::admission::SharedRules;
+use crate::drops::Sockets;
 use crate::observer::{Board, KnownTemplate, MAX_TEMPLATES};
 use crate::receiver::{Arrival, Batch, Pool, Way};
-use crate::report::{Account, Counters, DomainReport, Event};
+use crate::report::{Account, Accounts, Counters, DomainReport, Event};
 use crate::sequence::{SequenceTracker, Units};
 use crate::state::Keeper;
 
@@ -45,14 +46,13 @@ pub trait Output: MessageSink + Send + 'static {
         false
     }
 
-    /// Ends a window. `accounts` says what was counted since the last one, of each exporter and domain that sent
-    /// something.
-    fn end_window(&mut self, accounts: &[Account]) {
+    /// Ends a window. `accounts` says what was counted since the last one.
+    fn end_window(&mut self, accounts: &Accounts) {
         let _ = accounts;
     }
 
     /// The shard is at its end: hands on what was kept back. `accounts` is that of the window that is open.
-    fn end(&mut self, accounts: &[Account]) {
+    fn end(&mut self, accounts: &Accounts) {
         let _ = accounts;
         self.flush();
     }
@@ -123,7 +123,9 @@ pub(crate) struct Shard<O> {
     pub(crate) keeper: Option<Keeper>,
     pub(crate) trackers: StreamTrackers,
     pub(crate) board: Arc<Board>,
+    pub(crate) is_observed: bool,
     pub(crate) list_templates: bool,
+    pub(crate) sockets: Sockets,
     pub(crate) rules: Arc<SharedRules>,
 }
 
@@ -206,16 +208,6 @@ fn trackers(domains: &Domains) -> impl Iterator<Item = (DomainKey, &SequenceTrac
     of_datagrams.map(|(&key, domain)| (key, &domain.tracker))
 }
 
-/// What was counted since the last accounts.
-fn accounts(domains: &mut Domains) -> Vec<Account> {
-    let accounts = domains.iter_mut().filter_map(|(&key, domain)| {
-        let now = domain.report(key);
-        let before = domain.told.replace(now).unwrap_or_else(|| Domain::default().report(key));
-        (now.packets > before.packets).then(|| Account::between(&before, &now))
-    });
-    accounts.collect()
-}
-
 /// The templates that were listed last: how many were learned then, and how many there were.
 #[derive(Default)]
 struct Listed {
@@ -278,15 +270,28 @@ impl<O: Output> Shard<O> {
                 if let Some(rules) = self.rules.changed(&mut rules) {
                     self.session.set_limits(rules.limits);
                 }
-                self.publish(&domains, faulty, untracked, &mut listed);
+                if self.is_observed {
+                    self.publish(&domains, faulty, untracked, &mut listed);
+                }
                 flushed = Instant::now();
             }
         }
-        self.output.end(&accounts(&mut domains));
+        let accounts = self.accounts(&mut domains);
+        self.output.end(&accounts);
         if let Some(keeper) = self.keeper.take() {
             keeper.finish(&self.session, trackers(&domains));
         }
         self.report(&domains, faulty, untracked, Vec::new())
+    }
+
+    /// What was counted since the last accounts.
+    fn accounts(&self, domains: &mut Domains) -> Accounts {
+        let exporters = domains.iter_mut().filter_map(|(&key, domain)| {
+            let now = domain.report(key);
+            let before = domain.told.replace(now).unwrap_or_else(|| Domain::default().report(key));
+            (now.packets > before.packets).then(|| Account::between(&before, &now))
+        });
+        Accounts { exporters: exporters.collect(), drops: self.sockets.since_told(&self.counters) }
     }
 
     /// What was counted so far; `reports` are overwritten.
@@ -329,7 +334,8 @@ impl<O: Output> Shard<O> {
 
     fn time(&mut self, time: Time, domains: &mut Domains) {
         if self.output.window_ends(time) {
-            self.output.end_window(&accounts(domains));
+            let accounts = self.accounts(domains);
+            self.output.end_window(&accounts);
         }
     }
 

@@ -64,6 +64,7 @@ fn add_change(sums: &mut SequenceTotals, before: &SequenceTotals, after: &Sequen
     add(&mut sums.expected, before.expected, after.expected);
     add(&mut sums.received, before.received, after.received);
     add(&mut sums.lost, before.lost, after.lost);
+    add(&mut sums.missed, before.missed, after.missed);
     add(&mut sums.reordered, before.reordered, after.reordered);
     add(&mut sums.duplicates, before.duplicates, after.duplicates);
     add(&mut sums.restarts, before.restarts, after.restarts);
@@ -81,6 +82,23 @@ pub(super) fn sum(datagrams: SequenceTotals, streams: &SequenceTotals) -> Sequen
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_count_is_left_out_of_a_sum() {
+        // All members, so that one that is added is not forgotten.
+        let all = SequenceTotals {
+            expected: 1,
+            received: 2,
+            lost: 3,
+            missed: 4,
+            reordered: 5,
+            duplicates: 6,
+            restarts: 7,
+            packets: 8,
+            uncounted: 9,
+        };
+        assert_eq!(sum(SequenceTotals::default(), &all), all);
+    }
 
     #[test]
     fn connections_that_take_turns_lose_nothing_and_what_one_lost_is_kept() {
