@@ -118,6 +118,11 @@ pub(crate) struct Collect {
     #[arg(short = 'I', long, value_name = "NAME", default_value = "none", requires = "exec")]
     pub(crate) ident: String,
 
+    /// Write only flows that this lets pass, such as `proto tcp and dst port 443` (docs/filter.md); the others are
+    /// counted. Export packets (.json) are written whole
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
+
     /// Say on stderr what every packet holds
     #[arg(short = 'D', long)]
     pub(crate) debug: bool,

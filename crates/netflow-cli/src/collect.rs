@@ -71,8 +71,9 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
     let server = match listener {
         Some(listener) => {
             output::note(format_args!("serving http://{}/metrics", listener.local_addr()?));
-            let (observer, outputs) = (collector.observer().clone(), outputs.states());
-            let facts = serve::Facts { observer, outputs, started: SystemTime::now() };
+            let (observer, left_out) = (collector.observer().clone(), outputs.left_out());
+            let outputs = outputs.states();
+            let facts = serve::Facts { observer, outputs, left_out, started: SystemTime::now() };
             Some(serve::Server::start(listener, facts)?)
         }
         None => None,
@@ -106,6 +107,7 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
         watch.event(event);
     }
     let alone = outputs.len() == 1;
+    let left_out = outputs.left_out().map(|left_out| left_out.load(Ordering::Relaxed));
     let (written, events) = outputs.finish();
     for event in events {
         watch.output(event);
@@ -113,7 +115,7 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
     watch.bar.finish_and_clear();
     let nobody_reads = watch.closed_pipe && alone;
     if !nobody_reads {
-        for line in summary(&report, &written) {
+        for line in summary(&report, &written, left_out) {
             output::note(line);
         }
     }

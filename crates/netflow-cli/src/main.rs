@@ -13,6 +13,7 @@ mod configuration;
 mod decode;
 mod doctor;
 mod endpoint;
+mod filter;
 mod flow_input;
 mod forward;
 mod frame;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(format_args!("{error:#}"));
+            filter::show_place(&error);
             ExitCode::from(2)
         }
     }

@@ -1,5 +1,9 @@
 //! The output of a shard: what it decodes, normalised once and encoded for each file.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use netflow_filter::Filter;
 use netflow_flow::{Flows, Normalizer, SamplingOverride};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, TemplateChange};
 
@@ -59,6 +63,15 @@ pub struct FlowOutput {
     branches: Vec<Branch>,
     normalizer: Option<Normalizer>,
     flows: Flows,
+    filter: Option<Filtered>,
+}
+
+/// Which flows are written.
+#[derive(Debug)]
+struct Filtered {
+    filter: Arc<Filter>,
+    /// Flows that were not.
+    left_out: Arc<AtomicU64>,
 }
 
 impl FlowOutput {
@@ -66,13 +79,27 @@ impl FlowOutput {
     pub fn new(mut branches: Vec<Branch>, sampling: SamplingOverride) -> Self {
         let flows = branches.iter_mut().any(|branch| branch.encoder.packets().is_none());
         let normalizer = flows.then(|| Normalizer::with_sampling_override(sampling));
-        Self { branches, normalizer, flows: Flows::new() }
+        Self { branches, normalizer, flows: Flows::new(), filter: None }
+    }
+
+    /// Leaves out flows that a filter does not let pass, and counts them. Export packets are written whole.
+    #[must_use]
+    pub fn filtered(self, filter: Arc<Filter>, left_out: Arc<AtomicU64>) -> Self {
+        Self { filter: Some(Filtered { filter, left_out }), ..self }
     }
 
     /// Encodes the flows that were normalised.
     fn encode(&mut self) {
         if self.flows.is_empty() {
             return;
+        }
+        if let Some(Filtered { filter, left_out }) = &self.filter {
+            let before = self.flows.len();
+            self.flows.retain(|flow| filter.matches(flow));
+            left_out.fetch_add((before - self.flows.len()) as u64, Ordering::Relaxed);
+            if self.flows.is_empty() {
+                return;
+            }
         }
         for branch in &mut self.branches {
             if branch.encoder.packets().is_some() {

@@ -201,8 +201,8 @@ pub(crate) fn shown(word: &str) -> String {
 pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(40).flat_map(char::to_lowercase).collect();
     let most = match word.chars().count() {
-        0..3 => 1,
-        3..6 => 2,
+        0..4 => 1,
+        4..7 => 2,
         _ => 3,
     };
     // What differs much in its length is not near.

@@ -67,6 +67,27 @@ impl Flows {
         self.rows.get(row).map(|flow| self.of(row, flow))
     }
 
+    /// Removes the flows of which `keeps` says false.
+    ///
+    /// Where some have rare columns, those that stay are copied; where none has, or all stay, they are not.
+    pub fn retain(&mut self, mut keeps: impl FnMut(FlowRef<'_>) -> bool) {
+        if !self.has_rare {
+            return self.rows.retain(|flow| keeps(FlowRef { flow, rare: None }));
+        }
+        let stay: Vec<bool> = self.iter().map(keeps).collect();
+        if stay.iter().all(|&stays| stays) {
+            return;
+        }
+        let (mut kept, mut flow) = (Self::new(), Flow::UNKNOWN);
+        for (of, stays) in self.iter().zip(stay) {
+            if stays {
+                of.copy_to(&mut flow);
+                kept.push(&flow);
+            }
+        }
+        *self = kept;
+    }
+
     /// All flows, each by itself.
     pub fn to_vec(&self) -> Vec<Flow> {
         self.iter().map(FlowRef::to_flow).collect()
@@ -124,5 +145,35 @@ impl<'a> From<&'a Flow> for FlowRef<'a> {
     #[inline]
     fn from(flow: &'a Flow) -> Self {
         Self { flow, rare: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_that_are_not_kept_are_gone() {
+        for with_rare in [false, true] {
+            let mut flows = Flows::new();
+            for port in 0..100_u16 {
+                let mut flow = Flow { src_port: port, ..Flow::default() };
+                if with_rare && port % 3 == 0 {
+                    flow.rare_mut().app_name = format!("app {port}");
+                    flow.rare_mut().mpls_labels.push(port.into());
+                }
+                flows.push(&flow);
+            }
+            let all = flows.to_vec();
+            flows.retain(|_| true);
+            assert_eq!(flows.to_vec(), all);
+            flows.retain(|flow| flow.src_port() % 2 == 0);
+            let even: Vec<_> = all.iter().filter(|flow| flow.src_port % 2 == 0).cloned().collect();
+            assert_eq!(flows.to_vec(), even);
+            flows.retain(|_| false);
+            assert!(flows.is_empty());
+            flows.push(&all[3]);
+            assert_eq!(flows.to_vec(), all[3..4]);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
@@ -9,11 +11,13 @@ use netflow_collector::{
     Backlog, Branch, DirectoryConfig, DirectoryWriter, Encoding, Expiry, FileCommand, FileWriter, FlowOutput,
     Layout, OutputEvent, WhenFull, WriteFailure, WriterReport,
 };
+use netflow_filter::Filter;
 use netflow_flow::{Format, SamplingOverride};
 use netflow_templates::Timestamp;
 
 use super::health::OutputState;
 use crate::args::{Collect, FileFormat, Partition};
+use crate::filter;
 use crate::output;
 
 /// How long flows may wait in memory for text, and for Parquet, where few of them at once make large files.
@@ -27,6 +31,9 @@ pub(super) struct Outputs {
     names: Vec<String>,
     /// Flows are written, and not export packets alone.
     flows: bool,
+    filter: Option<Arc<Filter>>,
+    /// Flows that the filter did not let pass.
+    left_out: Arc<AtomicU64>,
 }
 
 /// A file to write.
@@ -43,10 +50,8 @@ impl Outputs {
         let directory = directory(args, &targets)?;
         let mut names: Vec<_> = targets.iter().map(|target| name(&target.path)).collect();
         names.extend(directory.iter().map(|config| config.path.display().to_string()));
-        let formats = targets.iter().map(|target| target.format.format);
-        let flows = formats
-            .chain(directory.iter().map(|config| config.encoding.format))
-            .any(|format| format != Format::Packets);
+        let filter = filter(args, &targets, directory.as_ref())?.map(Arc::new);
+        let flows = formats(&targets, directory.as_ref()).any(|format| format != Format::Packets);
         let backlog = backlog(args, names.len());
         let files = targets.iter().map(|Target { path, format }| {
             let encoding = encoding(args, *format);
@@ -58,7 +63,7 @@ impl Outputs {
         });
         let files = files.collect::<anyhow::Result<_>>()?;
         let directory = directory.map(DirectoryWriter::open).transpose().map_err(explain_write)?;
-        Ok(Self { files, directory, names, flows })
+        Ok(Self { files, directory, names, flows, filter, left_out: Arc::default() })
     }
 
     /// For people.
@@ -89,9 +94,18 @@ impl Outputs {
             if let Some(directory) = &mut self.directory {
                 branches.push(directory.branch().context("cannot begin to encode flows")?);
             }
-            outputs.push(FlowOutput::new(branches, sampling));
+            let output = FlowOutput::new(branches, sampling);
+            outputs.push(match &self.filter {
+                Some(filter) => output.filtered(Arc::clone(filter), Arc::clone(&self.left_out)),
+                None => output,
+            });
         }
         Ok(outputs)
+    }
+
+    /// Flows that a filter does not let pass; `None` without one.
+    pub(super) fn left_out(&self) -> Option<Arc<AtomicU64>> {
+        self.filter.as_ref().map(|_| Arc::clone(&self.left_out))
     }
 
     /// How they are doing, for other threads.
@@ -136,9 +150,39 @@ impl Outputs {
 pub(super) fn planned(args: &Collect) -> anyhow::Result<Vec<String>> {
     let targets = targets(args)?;
     let directory = directory(args, &targets)?;
+    filter(args, &targets, directory.as_ref())?;
     let mut names: Vec<_> = targets.iter().map(|target| name(&target.path)).collect();
     names.extend(directory.iter().map(|config| format!("files in {}", config.path.display())));
     Ok(names)
+}
+
+/// The formats of all outputs.
+fn formats<'a>(
+    targets: &'a [Target],
+    directory: Option<&DirectoryConfig>,
+) -> impl Iterator<Item = Format> + use<'a> {
+    let directory = directory.map(|config| config.encoding.format);
+    targets.iter().map(|target| target.format.format).chain(directory)
+}
+
+/// The filter, where flows are written.
+fn filter(
+    args: &Collect,
+    targets: &[Target],
+    directory: Option<&DirectoryConfig>,
+) -> anyhow::Result<Option<Filter>> {
+    let Some(text) = &args.filter else { return Ok(None) };
+    let compiled = filter::compile(text)?;
+    let packets = formats(targets, directory).filter(|&format| format == Format::Packets).count();
+    if packets == formats(targets, directory).count() {
+        bail!(
+            "--filter chooses flows, and only export packets are to be written: choose .ndjson, .csv or .parquet for flows"
+        );
+    }
+    if packets > 0 {
+        output::note("export packets (.json) are written whole; --filter is for the files of flows");
+    }
+    Ok(Some(compiled))
 }
 
 fn name(path: &Path) -> String {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
@@ -27,6 +27,8 @@ const PORT: u16 = 9995;
 pub(super) struct Facts {
     pub(super) observer: Observer,
     pub(super) outputs: Vec<OutputState>,
+    /// Flows that a filter left out, if there is one.
+    pub(super) left_out: Option<Arc<AtomicU64>>,
     pub(super) started: SystemTime,
 }
 

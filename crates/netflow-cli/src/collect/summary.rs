@@ -8,8 +8,8 @@ use netflow_collector::{Report, StreamReport, WriterReport};
 
 use crate::output::count;
 
-/// What was received, decoded, waiting and lost.
-pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
+/// What was received, decoded, waiting and lost; and how many flows a filter, if there is one, left out.
+pub(super) fn summary(report: &Report, written: &WriterReport, left_out: Option<u64>) -> Vec<String> {
     let mut lines = vec![format!(
         "{} received: {} decoded, {}, {}; {} written",
         count(report.received, "packet"),
@@ -19,6 +19,9 @@ pub(super) fn summary(report: &Report, written: &WriterReport) -> Vec<String> {
         count(written.octets, "octet"),
     )];
     let mut add = |line: String| lines.push(line);
+    if let Some(flows) = left_out {
+        add(format!("{} not written: the filter does not let them pass (--filter)", count(flows, "flow")));
+    }
     let beyond = report
         .received
         .saturating_sub(report.session.packets + report.malformed + report.dropped)

@@ -1,6 +1,7 @@
 //! Facts as metrics, in the text format of Prometheus (version 0.0.4).
 
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use netflow_collector::{DomainReport, Snapshot, WriterReport, WriterState};
@@ -18,7 +19,8 @@ pub(super) fn text(facts: &Facts) -> String {
         (output.name.clone(), output.states.iter().map(|state| state.now()).collect())
     });
     let started = facts.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    render(&snapshot, &outputs.collect::<Vec<_>>(), started)
+    let left_out = facts.left_out.as_ref().map(|left_out| left_out.load(Ordering::Relaxed));
+    render(&snapshot, &outputs.collect::<Vec<_>>(), left_out, started)
 }
 
 /// Metrics that are written.
@@ -66,7 +68,12 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn render(snapshot: &Snapshot, outputs: &[(String, Vec<WriterState>)], started: f64) -> String {
+fn render(
+    snapshot: &Snapshot,
+    outputs: &[(String, Vec<WriterState>)],
+    left_out: Option<u64>,
+    started: f64,
+) -> String {
     let mut page = Page::default();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     page.metric("nf_build_info", "gauge", "The running version; always 1.", [([("version", version)], 1)]);
@@ -75,6 +82,13 @@ fn render(snapshot: &Snapshot, outputs: &[(String, Vec<WriterState>)], started: 
     sets(&mut page, snapshot);
     exporters(&mut page, &snapshot.report.domains, snapshot.report.untracked_packets);
     written(&mut page, outputs);
+    if let Some(flows) = left_out {
+        page.counter(
+            "nf_filtered_flows_total",
+            "Flows not written since the filter does not let them pass.",
+            flows,
+        );
+    }
     page.0
 }
 

@@ -1,0 +1,34 @@
+//! Filters of flows, as all commands take them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::Context;
+use netflow_filter::{Filter, FilterError};
+
+use crate::output;
+
+/// Octets that are read of a file: a filter may not be as long.
+const MOST: u64 = 16 << 20;
+
+/// Compiles a filter; files that it includes are read.
+pub(crate) fn compile(text: &str) -> anyhow::Result<Filter> {
+    let mut read = |name: &str| read(Path::new(name)).map_err(|error| format!("cannot read {name}: {error}"));
+    Filter::parse_with(text, &mut read).context("this is no filter")
+}
+
+/// Shows where it is wrong, if an error is one of a filter.
+pub(crate) fn show_place(error: &anyhow::Error) {
+    let Some(wrong) = error.downcast_ref::<FilterError>() else { return };
+    for line in wrong.excerpt().lines() {
+        // A stderr that is closed hears nothing.
+        let _ = output::line(&mut io::stderr(), &format!("    {line}"));
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
+}
