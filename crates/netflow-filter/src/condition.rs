@@ -29,7 +29,9 @@ pub enum Numbers {
     /// Those within one of the ranges, which are in order, do not touch, and are none when nothing can pass.
     Ranges(Vec<RangeInclusive<i64>>),
     /// Those that have all of these bits.
-    Bits(i64),
+    AllBits(i64),
+    /// Those that have any of these bits.
+    AnyBit(i64),
 }
 
 impl Numbers {
@@ -42,7 +44,8 @@ impl Numbers {
     #[inline]
     pub fn contains(&self, number: i64) -> bool {
         match self {
-            Self::Bits(mask) => number & mask == *mask,
+            Self::AllBits(mask) => number & mask == *mask,
+            Self::AnyBit(mask) => number & mask != 0,
             Self::Ranges(ranges) => contains(ranges, &number),
         }
     }

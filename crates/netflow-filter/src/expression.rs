@@ -2,6 +2,7 @@
 
 use netflow_flow::{Column, FlowRef};
 
+use crate::condition::{Condition, Numbers};
 use crate::test::{Answer, Bounds, Test};
 
 /// A condition on flows.
@@ -90,11 +91,29 @@ impl Expression {
         }
     }
 
-    /// What does not pass.
-    pub(crate) fn not(self) -> Self {
+    /// What does not pass, as nfdump has it: `flags SA` are flows with both flags, `not flags SA` those with none.
+    pub(crate) fn not(mut self) -> Self {
+        self.turn_flags();
         match self {
             Self::Not(inner) => *inner,
             other => Self::Not(Box::new(other)),
+        }
+    }
+
+    fn turn_flags(&mut self) {
+        match self {
+            Self::All => {}
+            Self::And(several) | Self::Or(several) => several.iter_mut().for_each(Self::turn_flags),
+            Self::Not(not) => not.turn_flags(),
+            Self::Test(test) => {
+                if let Condition::Numbers(numbers) = test.condition_mut() {
+                    match *numbers {
+                        Numbers::AllBits(mask) => *numbers = Numbers::AnyBit(mask),
+                        Numbers::AnyBit(mask) => *numbers = Numbers::AllBits(mask),
+                        Numbers::Ranges(_) => {}
+                    }
+                }
+            }
         }
     }
 }

@@ -56,6 +56,10 @@ impl Test {
         &self.condition
     }
 
+    pub(crate) fn condition_mut(&mut self) -> &mut Condition {
+        &mut self.condition
+    }
+
     /// The columns that are looked at.
     pub fn columns(&self) -> Vec<&'static Column> {
         match self.subject {

@@ -148,6 +148,7 @@ src port < 2
 port in [1 441 443 3 0 445]
 dst port != 442
 flags SA
+not flags FR
 flags 3
 bytes > 1k
 bytes < 3

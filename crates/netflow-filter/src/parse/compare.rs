@@ -218,7 +218,7 @@ impl Parser<'_> {
                     Some(_) if !is_equality => {
                         return refuse("letters of flags are not more or less than others");
                     }
-                    Some(bits) => Condition::Numbers(Numbers::Bits(bits)),
+                    Some(bits) => Condition::Numbers(Numbers::AllBits(bits)),
                     None => Condition::Numbers(compared(comparison, read.numbers)),
                 }
             }

@@ -78,15 +78,12 @@ fn of_numbers(numbers: &Numbers, least: i64, greatest: i64) -> Answer {
                 Answer::Never
             }
         }
-        Numbers::Bits(_) if least == greatest => {
-            if numbers.contains(least) {
-                Answer::Always
-            } else {
-                Answer::Never
-            }
-        }
+        _ if least == greatest => match numbers.contains(least) {
+            true => Answer::Always,
+            false => Answer::Never,
+        },
         // What is smaller than the bits together does not have them all.
-        Numbers::Bits(mask) if (0..*mask).contains(&greatest) && least >= 0 => Answer::Never,
-        Numbers::Bits(_) => Answer::Maybe,
+        Numbers::AllBits(mask) if (0..*mask).contains(&greatest) && least >= 0 => Answer::Never,
+        Numbers::AllBits(_) | Numbers::AnyBit(_) => Answer::Maybe,
     }
 }

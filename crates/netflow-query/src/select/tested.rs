@@ -132,9 +132,13 @@ impl Tested {
                 }
                 _ => chosen.keep(among, numbers, |number| condition.contains(signed(column, number))),
             },
-            Numbers::Bits(mask) => {
+            Numbers::AllBits(mask) => {
                 let mask = *mask as u64;
                 chosen.keep(among, numbers, |number| number & mask == mask);
+            }
+            Numbers::AnyBit(mask) => {
+                let mask = *mask as u64;
+                chosen.keep(among, numbers, |number| number & mask != 0);
             }
         }
     }
