@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs::File;
 
 use netflow_flow::column;
-use netflow_parquet::{ColumnReader, FlowFile, PageValues};
+use netflow_parquet::{ColumnReader, ColumnValues, FlowFile};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let file = FlowFile::open(File::open(std::env::args().nth(1).ok_or("a file is needed")?)?)?;
@@ -47,31 +47,33 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The values of a column, row by row.
 struct Rows {
     reader: ColumnReader,
-    values: std::vec::IntoIter<Option<i64>>,
+    values: ColumnValues,
+    next: std::vec::IntoIter<Option<i64>>,
 }
 
 impl Rows {
     fn new(reader: ColumnReader) -> Self {
-        Self { reader, values: Vec::new().into_iter() }
+        Self { reader, values: ColumnValues::default(), next: Vec::new().into_iter() }
     }
 
     /// The next value or id, which may be absent; `None` at the end.
     fn next(&mut self) -> Result<Option<Option<i64>>, netflow_parquet::Error> {
         loop {
-            if let Some(value) = self.values.next() {
+            if let Some(value) = self.next.next() {
                 return Ok(Some(value));
             }
-            let Some(page) = self.reader.next_page()? else { return Ok(None) };
-            let mut present: Box<dyn Iterator<Item = i64>> = match page.values() {
-                PageValues::Numbers(numbers) => Box::new(numbers.iter().copied()),
-                PageValues::Texts(ids) => Box::new(ids.iter().map(|&id| id.into())),
-                PageValues::None => Box::new(std::iter::empty()),
-            };
+            self.values.clear();
+            if self.reader.read(8192, &mut self.values)? == 0 {
+                return Ok(None);
+            }
+            // A column has either numbers or ids.
+            let numbers = self.values.numbers.iter().map(|&number| number as i64);
+            let mut present = numbers.chain(self.values.ids.iter().map(|&id| id.into()));
             let mut values = Vec::new();
-            for (is_present, rows) in page.runs() {
+            for &(is_present, rows) in self.values.runs() {
                 values.extend((0..rows).map(|_| if is_present { present.next() } else { None }));
             }
-            self.values = values.into_iter();
+            self.next = values.into_iter();
         }
     }
 }

@@ -81,36 +81,91 @@ fn varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// Reads `count` numbers of `width` bits (32 at most) from the start of `octets`; `None` when they are not there.
-pub(crate) fn decode(mut octets: &[u8], width: u8, count: usize) -> Option<Vec<u32>> {
-    let mut numbers = Vec::new();
-    let octets_of_one = usize::from(width.div_ceil(8));
-    if width > 32 {
-        return None;
+/// Numbers of one width, read some at a time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Numbers {
+    width: u8,
+    /// Where the next run begins.
+    at: usize,
+    run: Run,
+}
+
+/// What is left of a run.
+#[derive(Debug, Clone, Copy)]
+enum Run {
+    /// A number, and how many times.
+    Same(u32, usize),
+    /// Where packed numbers start, the next one, and how many there are.
+    Packed(usize, usize, usize),
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self::Same(0, 0)
     }
-    while numbers.len() < count {
-        let head = read_varint(&mut octets)?;
-        let left = count - numbers.len();
-        let several = usize::try_from(head >> 1).ok()?;
-        if head & 1 == 0 {
-            let (number, rest) = octets.split_at_checked(octets_of_one)?;
-            let mut le = [0; 4];
-            le[..octets_of_one].copy_from_slice(number);
-            let number = u32::from_le_bytes(le);
-            if width < 32 && number >> width != 0 || several == 0 {
-                return None;
+}
+
+impl Numbers {
+    /// Numbers of `width` bits (32 at most) that start somewhere.
+    pub(crate) fn new(width: u8, at: usize) -> Option<Self> {
+        (width <= 32).then(|| Self { width, at, run: Run::default() })
+    }
+
+    /// Appends the next `count` numbers; `None` when they are not there.
+    pub(crate) fn read(&mut self, octets: &[u8], count: usize, numbers: &mut Vec<u32>) -> Option<()> {
+        let mut left = count;
+        while left > 0 {
+            match &mut self.run {
+                Run::Same(_, 0) => self.next_run(octets)?,
+                Run::Packed(_, next, end) if next == end => self.next_run(octets)?,
+                Run::Same(number, times) => {
+                    let some = left.min(*times);
+                    numbers.resize(numbers.len() + some, *number);
+                    *times -= some;
+                    left -= some;
+                }
+                Run::Packed(start, next, end) => {
+                    let some = left.min(*end - *next);
+                    let packed = octets.get(*start..)?;
+                    unpack(packed, self.width, *next, some, numbers);
+                    *next += some;
+                    left -= some;
+                }
             }
-            numbers.resize(numbers.len() + several.min(left), number);
-            octets = rest;
-        } else {
-            let (packed, rest) = octets.split_at_checked(several.checked_mul(usize::from(width))?)?;
-            if several == 0 {
-                return None;
-            }
-            unpack(packed, width, left.min(several.saturating_mul(8)), &mut numbers);
-            octets = rest;
         }
+        Some(())
     }
+
+    fn next_run(&mut self, octets: &[u8]) -> Option<()> {
+        let mut rest = octets.get(self.at..)?;
+        let before = rest.len();
+        let head = read_varint(&mut rest)?;
+        let start = self.at + before - rest.len();
+        let several = usize::try_from(head >> 1).ok().filter(|&several| several > 0)?;
+        let length = if head & 1 == 0 {
+            let length = usize::from(self.width.div_ceil(8));
+            let mut le = [0; 4];
+            le[..length].copy_from_slice(rest.get(..length)?);
+            let number = u32::from_le_bytes(le);
+            if self.width < 32 && number >> self.width != 0 {
+                return None;
+            }
+            self.run = Run::Same(number, several);
+            length
+        } else {
+            self.run = Run::Packed(start, 0, several.saturating_mul(8));
+            several.checked_mul(usize::from(self.width))?
+        };
+        self.at = start.checked_add(length).filter(|&end| end <= octets.len())?;
+        Some(())
+    }
+}
+
+/// Reads `count` numbers of `width` bits (32 at most) from the start of `octets`; `None` when they are not there.
+#[cfg(test)]
+fn decode(octets: &[u8], width: u8, count: usize) -> Option<Vec<u32>> {
+    let mut numbers = Vec::new();
+    Numbers::new(width, 0)?.read(octets, count, &mut numbers)?;
     Some(numbers)
 }
 
@@ -129,8 +184,9 @@ pub(crate) fn decode_runs(mut octets: &[u8], width: u8, count: usize) -> Option<
         let several = usize::try_from(head >> 1).ok()?;
         let several = if head & 1 == 0 { several } else { several.saturating_mul(8) }.min(left);
         if head & 1 == 0 {
-            let one = decode(start, width, several.min(1))?;
-            append(*one.first()?, several);
+            packed.clear();
+            Numbers::new(width, 0)?.read(start, several.min(1), &mut packed)?;
+            append(*packed.first()?, several);
             octets = octets.get(usize::from(width.div_ceil(8))..)?;
         } else {
             packed.clear();
@@ -140,7 +196,7 @@ pub(crate) fn decode_runs(mut octets: &[u8], width: u8, count: usize) -> Option<
             if several == 0 || width == 0 || width > 32 {
                 return None;
             }
-            unpack(numbers, width, several, &mut packed);
+            unpack(numbers, width, 0, several, &mut packed);
             packed.iter().for_each(|&number| append(number, 1));
             octets = rest;
         }
@@ -149,24 +205,38 @@ pub(crate) fn decode_runs(mut octets: &[u8], width: u8, count: usize) -> Option<
     Some(runs)
 }
 
-/// Appends `count` packed numbers, which are all there.
-fn unpack(octets: &[u8], width: u8, count: usize, numbers: &mut Vec<u32>) {
-    let mask = ((1_u64 << width) - 1) as u32;
-    let (mut bits, mut there) = (0_u64, 0);
-    let mut words = octets.chunks(4);
-    numbers.extend((0..count).map(|_| {
-        if there < width {
-            let word = words.next().unwrap_or_default();
-            let mut le = [0; 4];
-            le[..word.len()].copy_from_slice(word);
-            bits |= u64::from(u32::from_le_bytes(le)) << there;
-            there += 32;
+/// Appends `count` packed numbers from the one at `first`, which are all there.
+fn unpack(octets: &[u8], width: u8, first: usize, count: usize, numbers: &mut Vec<u32>) {
+    let bits = usize::from(width);
+    let whole = |octets_of_one: usize| octets.get(first * octets_of_one..).unwrap_or_default();
+    match width {
+        0 => numbers.resize(numbers.len() + count, 0),
+        8 => numbers.extend(whole(1).iter().take(count).map(|&octet| u32::from(octet))),
+        16 => {
+            let some = whole(2).as_chunks().0.iter().take(count);
+            numbers.extend(some.map(|&octets| u32::from(u16::from_le_bytes(octets))));
         }
-        let number = bits as u32 & mask;
-        bits >>= width;
-        there -= width;
-        number
-    }));
+        24 => {
+            let some = whole(3).as_chunks::<3>().0.iter().take(count);
+            numbers.extend(some.map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0])));
+        }
+        _ => {
+            let mask = ((1_u64 << width) - 1) as u32;
+            numbers.extend((first..first + count).map(|at| {
+                let (start, shift) = (at * bits / 8, at * bits % 8);
+                let word = match octets.get(start..start + 8).and_then(|octets| octets.first_chunk()) {
+                    Some(octets) => u64::from_le_bytes(*octets),
+                    None => {
+                        let rest = octets.get(start..).unwrap_or_default();
+                        let mut le = [0; 8];
+                        le[..rest.len()].copy_from_slice(rest);
+                        u64::from_le_bytes(le)
+                    }
+                };
+                (word >> shift) as u32 & mask
+            }));
+        }
+    }
 }
 
 fn read_varint(octets: &mut &[u8]) -> Option<u64> {

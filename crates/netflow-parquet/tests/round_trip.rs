@@ -5,7 +5,7 @@ use netflow_flow::{
     ApplicationId, COLUMNS, Cell, Column, Extras, Flow, Flows, Kind, MacAddress, Quality, SamplingSource,
     TimeQuality, Value, column,
 };
-use netflow_parquet::{Bounds, FlowFile, PAGE_ROWS, PageValues, ParquetFile, RowGroup, SCHEMA_VERSION};
+use netflow_parquet::{Bounds, ColumnValues, FlowFile, PAGE_ROWS, ParquetFile, RowGroup, SCHEMA_VERSION};
 use netflow_templates::{DataType, Timestamp};
 use proptest::prelude::*;
 
@@ -253,20 +253,27 @@ fn columns_can_be_read_by_themselves() {
     }
     assert_eq!(seen, flows.len());
 
-    // Page by page, with the ids of the dictionary; derived columns too.
+    // Some at a time, with the ids of the dictionary; derived columns too.
     let mut reader = file.column(0, src).unwrap().unwrap();
     let mut texts = Vec::new();
-    while let Some(page) = reader.next_page().unwrap() {
-        let PageValues::Texts(ids) = page.values() else { panic!("addresses are texts") };
-        assert!(ids.iter().all(|&id| id < reader.dictionary()));
-        texts.extend(ids.iter().map(|&id| reader.text(id).unwrap().to_owned()));
+    let mut values = ColumnValues::default();
+    while reader.read(1000, &mut values).unwrap() > 0 {
+        assert!(values.ids.iter().all(|&id| id < reader.dictionary()));
+        texts.extend(values.ids.iter().map(|&id| reader.text(id).unwrap().to_owned()));
+        values.clear();
     }
     assert_eq!(texts, flows.iter().map(|flow| flow.src_addr.unwrap().to_string()).collect::<Vec<_>>());
     let mut reader = file.column(0, bytes).unwrap().unwrap();
-    let mut numbers = Vec::new();
-    while let Some(page) = reader.next_page().unwrap() {
-        let PageValues::Numbers(some) = page.values() else { panic!("octets are numbers") };
-        numbers.extend(some.iter().map(|&number| number as u64));
+    while reader.read(usize::MAX, &mut values).unwrap() > 0 {}
+    let numbers = std::mem::take(&mut values.numbers);
+    assert_eq!(values.runs(), [(true, flows.len())]);
+    // What is passed over is not read, wherever it ends.
+    for skip in [1, 700, flows.len() - 1] {
+        let mut reader = file.column(0, bytes).unwrap().unwrap();
+        reader.skip(skip).unwrap();
+        values.clear();
+        assert_eq!(reader.read(1, &mut values).unwrap(), 1);
+        assert_eq!(values.numbers, numbers[skip..=skip]);
     }
     let expected: Vec<_> = flows.iter().map(|flow| flow.bytes().min(i64::MAX as u64)).collect();
     assert_eq!(numbers, expected);

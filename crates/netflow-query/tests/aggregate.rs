@@ -1,4 +1,5 @@
 //! What is counted is what adding up flow by flow gives.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netflow_flow::{Cell, Extras, Flow, Kind};
 use netflow_templates::{DataType, Timestamp};
 
-use super::column::{ColumnPage, ColumnReader, PageValues};
+use super::column::{ColumnReader, ColumnValues, Levels};
 use super::damaged;
 use crate::error::Error;
 
@@ -22,13 +22,7 @@ pub(crate) enum Cells {
 
 impl Cells {
     pub(crate) fn flat(reader: ColumnReader) -> Self {
-        Self::Flat(Box::new(Flat {
-            reader,
-            runs: Vec::new(),
-            value: 0,
-            page: ColumnPage::default(),
-            addresses: Vec::new(),
-        }))
+        Self::Flat(Box::new(Flat { reader, values: ColumnValues::default(), addresses: Vec::new() }))
     }
 
     pub(crate) fn list(reader: ColumnReader) -> Self {
@@ -53,10 +47,7 @@ impl Cells {
 #[derive(Debug)]
 pub(crate) struct Flat {
     reader: ColumnReader,
-    page: ColumnPage,
-    /// What is left of the page, the next one last.
-    runs: Vec<(bool, usize)>,
-    value: usize,
+    values: ColumnValues,
     /// Addresses of the dictionary, once they were looked at.
     addresses: Vec<Option<IpAddr>>,
 }
@@ -64,62 +55,60 @@ pub(crate) struct Flat {
 impl Flat {
     fn fill(&mut self, mut flows: &mut [Flow]) -> Result<(), Error> {
         while !flows.is_empty() {
-            let Some((present, left)) = self.runs.pop() else {
-                self.page = self.reader.next_page()?.ok_or_else(|| ends(&self.reader))?;
-                self.runs = self.page.runs().collect();
-                self.runs.reverse();
-                self.value = 0;
-                continue;
-            };
-            let count = left.min(flows.len());
-            if left > count {
-                self.runs.push((present, left - count));
+            self.values.clear();
+            let rows = self.reader.read(flows.len(), &mut self.values)?;
+            if rows == 0 {
+                return Err(ends(&self.reader));
             }
-            let (now, later) = std::mem::take(&mut flows).split_at_mut(count);
+            let (mut now, later) = std::mem::take(&mut flows).split_at_mut(rows);
             flows = later;
-            if present {
-                self.set(now)?;
+            let (mut value, values) = (0, std::mem::take(&mut self.values));
+            for &(present, count) in values.runs() {
+                let count = count.min(now.len());
+                let (some, rest) = std::mem::take(&mut now).split_at_mut(count);
+                now = rest;
+                if present {
+                    self.set(some, &values, value)?;
+                    value += count;
+                }
             }
+            self.values = values;
         }
         Ok(())
     }
 
-    fn set(&mut self, flows: &mut [Flow]) -> Result<(), Error> {
+    /// Sets the values from a place on.
+    fn set(&mut self, flows: &mut [Flow], values: &ColumnValues, first: usize) -> Result<(), Error> {
         let column = self.reader.column;
-        let next = self.value..self.value + flows.len();
-        self.value = next.end;
+        let next = first..first + flows.len();
         let unfit = |error: netflow_flow::CellError| damaged(error.to_string());
-        match &self.page.values {
-            PageValues::None => Err(ends(&self.reader)),
-            PageValues::Numbers(numbers) => {
-                let numbers = numbers.get(next).ok_or_else(|| ends(&self.reader))?;
-                for (flow, &number) in flows.iter_mut().zip(numbers) {
-                    let cell =
-                        match column.kind {
-                            Kind::Time => Cell::Time(Timestamp::from_nanos(number)),
-                            // As in a flow of which nothing is known.
-                            _ if number == 0 && !column.nullable => continue,
-                            _ => Cell::Unsigned(u64::try_from(number).map_err(|_| {
-                                damaged(format!("column {} cannot hold {number}", column.name))
-                            })?),
-                        };
-                    column.set(flow, cell).map_err(unfit)?;
-                }
-                Ok(())
+        if values.ids.is_empty() {
+            let numbers = values.numbers.get(next).ok_or_else(|| ends(&self.reader))?;
+            for (flow, &number) in flows.iter_mut().zip(numbers) {
+                let number = number as i64;
+                let cell = match column.kind {
+                    Kind::Time => Cell::Time(Timestamp::from_nanos(number)),
+                    // As in a flow of which nothing is known.
+                    _ if number == 0 && !column.nullable => continue,
+                    _ => Cell::Unsigned(
+                        u64::try_from(number)
+                            .map_err(|_| damaged(format!("column {} cannot hold {number}", column.name)))?,
+                    ),
+                };
+                column.set(flow, cell).map_err(unfit)?;
             }
-            PageValues::Texts(ids) => {
-                let ids = ids.get(next).ok_or_else(|| ends(&self.reader))?;
-                for (flow, &id) in flows.iter_mut().zip(ids) {
-                    let text = || self.reader.text(id).ok_or_else(|| ends(&self.reader));
-                    let cell = match column.kind {
-                        Kind::Address => Cell::Address(address(&mut self.addresses, &self.reader, id, text)?),
-                        _ => Cell::Text(text()?),
-                    };
-                    column.set(flow, cell).map_err(unfit)?;
-                }
-                Ok(())
-            }
+            return Ok(());
         }
+        let ids = values.ids.get(next).ok_or_else(|| ends(&self.reader))?;
+        for (flow, &id) in flows.iter_mut().zip(ids) {
+            let text = || self.reader.text(id).ok_or_else(|| ends(&self.reader));
+            let cell = match column.kind {
+                Kind::Address => Cell::Address(address(&mut self.addresses, &self.reader, id, text)?),
+                _ => Cell::Text(text()?),
+            };
+            column.set(flow, cell).map_err(unfit)?;
+        }
+        Ok(())
     }
 }
 
@@ -156,7 +145,7 @@ fn ends(reader: &ColumnReader) -> Error {
 #[derive(Debug)]
 pub(crate) struct Nested {
     reader: ColumnReader,
-    page: ColumnPage,
+    values: ColumnValues,
     /// Repetition and definition of what is left of the page, from `at`.
     levels: Vec<(u8, u8)>,
     at: usize,
@@ -167,20 +156,20 @@ pub(crate) struct Nested {
 
 impl Nested {
     fn new(reader: ColumnReader) -> Self {
-        Self { reader, page: ColumnPage::default(), levels: Vec::new(), at: 0, value: 0, absent: 0 }
+        let values = ColumnValues::default();
+        Self { reader, values, levels: Vec::new(), at: 0, value: 0, absent: 0 }
     }
 
     /// Levels of what comes next; `None` at the end.
     fn peek(&mut self) -> Result<Option<(u8, u8)>, Error> {
         while self.absent == 0 && self.at >= self.levels.len() {
-            let Some(page) = self.reader.next_page()? else { return Ok(None) };
+            let Some(page) = self.reader.next_page(&mut self.values)? else { return Ok(None) };
             (self.at, self.value) = (0, 0);
             self.levels.clear();
             match (&page.repetition[..], &page.definition[..]) {
                 (&[(0, _)], &[(0, absent)]) => self.absent = absent,
                 _ => self.levels = levels(&page)?,
             }
-            self.page = page;
         }
         Ok(Some(if self.absent > 0 { (0, 0) } else { self.levels[self.at] }))
     }
@@ -225,10 +214,7 @@ impl Nested {
     }
 
     fn text(&self, value: usize) -> Result<&str, Error> {
-        let text = match &self.page.values {
-            PageValues::Texts(ids) => ids.get(value).and_then(|&id| self.reader.text(id)),
-            _ => None,
-        };
+        let text = self.values.ids.get(value).and_then(|&id| self.reader.text(id));
         text.ok_or_else(|| ends(&self.reader))
     }
 
@@ -248,11 +234,8 @@ impl Nested {
             let Some(flow) = flows.next() else { return Ok(()) };
             list.clear();
             self.row(|this, value| {
-                let number = match (&this.page.values, value) {
-                    (PageValues::Numbers(numbers), Some(value)) => numbers.get(value).copied(),
-                    _ => None,
-                };
-                let number = number.ok_or_else(|| ends(&this.reader))?;
+                let number = value.and_then(|value| this.values.numbers.get(value));
+                let number = *number.ok_or_else(|| ends(&this.reader))? as i64;
                 list.push(u32::try_from(number).map_err(|_| {
                     damaged(format!("column {} cannot hold {number}", this.reader.column.name))
                 })?);
@@ -266,7 +249,7 @@ impl Nested {
     }
 }
 
-fn levels(page: &ColumnPage) -> Result<Vec<(u8, u8)>, Error> {
+fn levels(page: &Levels) -> Result<Vec<(u8, u8)>, Error> {
     let count = page.definition.iter().fold(0_usize, |sum, &(_, count)| sum.saturating_add(count));
     if count > MAX_LEVELS {
         return Err(Error::Unsupported(format!("a page of lists has {count} levels")));

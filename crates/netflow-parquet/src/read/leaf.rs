@@ -92,6 +92,14 @@ impl Leaf {
         if self.kind == Kind::Time { number.saturating_mul(self.unit) } else { number }
     }
 
+    /// Makes numbers of the file what the column has.
+    pub(crate) fn scale(&self, numbers: &mut [u64]) {
+        if self.kind == Kind::Time && self.unit != 1 {
+            let scaled = |number: u64| (number as i64).saturating_mul(self.unit) as u64;
+            numbers.iter_mut().for_each(|number| *number = scaled(*number));
+        }
+    }
+
     pub(crate) fn bounds(&self, least: i64, greatest: i64) -> Bounds<'static> {
         Bounds::Numbers(self.number(least), self.number(greatest))
     }

@@ -2,7 +2,6 @@
 //!
 //! Nothing is believed of a header but what is checked here: files may be cut off, mixed up, or made to harm.
 
-use bytes::Bytes;
 use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
 use std::sync::Arc;
@@ -15,12 +14,26 @@ const MAX_PAGE: usize = 256 << 20;
 /// Octets in which the header of a page usually is, and in which it must be.
 const HEADER: [u64; 2] = [256, 1 << 20];
 
+/// Octets that are taken from the file at once, where there are so many.
+const WINDOW: u64 = 256 << 10;
+
 /// Pages of a column chunk.
 pub(crate) struct Pages {
     source: Arc<Source>,
     at: u64,
     end: u64,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
+    /// Octets of the file, and where they start.
+    window: Vec<u8>,
+    start: u64,
+}
+
+/// The content of a page, in memory that the next one uses again.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    /// Levels of version 2; those of version 1 are in front of the values.
+    pub(crate) levels: Vec<u8>,
+    pub(crate) octets: Vec<u8>,
 }
 
 impl std::fmt::Debug for Pages {
@@ -42,15 +55,16 @@ pub(crate) mod encoding {
 pub(crate) enum Page {
     Dictionary {
         values: usize,
-        octets: Vec<u8>,
     },
-    /// Levels without their lengths, and values. Of version 1, where the levels are in front of the values, behind
-    /// their lengths, these come as `None`.
+    /// Of version 2 with the lengths of levels of both kinds; of version 1 these are in front of the levels.
     Data {
         values: usize,
         encoding: i64,
         levels: Option<[usize; 2]>,
-        octets: Vec<u8>,
+    },
+    /// One that was passed over.
+    Passed {
+        values: usize,
     },
 }
 
@@ -75,66 +89,84 @@ impl Pages {
             at.zip(u64::try_from(chunk.compressed_size()).ok()).and_then(|(at, size)| at.checked_add(size));
         match (at, end) {
             (Some(at), Some(end)) if end <= source.length() => {
-                Ok(Self { source: source.clone(), at, end, zstd })
+                Ok(Self { source: source.clone(), at, end, zstd, window: Vec::new(), start: at })
             }
             _ => Err(wrong("a column is outside of the file")),
         }
     }
 
-    /// The next page; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Page>, Error> {
+    /// The next page; `None` at the end. One of data that has no more values than `pass` is passed over.
+    pub(crate) fn next(&mut self, pass: usize, content: &mut Content) -> Result<Option<Page>, Error> {
         while self.at < self.end {
             let header = self.header()?;
             let size = header.compressed as u64;
             if size > self.end - self.at {
                 return Err(wrong("a page ends behind its column"));
             }
-            let octets = self.source.octets(self.at, size)?;
+            if let Of::Data { values, .. } | Of::DataV2 { values, .. } = header.of
+                && 0 < values
+                && values <= pass
+            {
+                self.at += size;
+                return Ok(Some(Page::Passed { values }));
+            }
+            let at = self.ensure(size)?;
             self.at += size;
+            let Self { zstd, window, .. } = self;
+            let octets = &window[at..at + header.compressed];
+            content.levels.clear();
+            content.octets.clear();
             match header.of {
                 Of::Nothing => {}
                 Of::Dictionary { values, encoding } => {
                     if ![encoding::PLAIN, encoding::PLAIN_DICTIONARY].contains(&encoding) {
                         return Err(Error::Unsupported(format!("a dictionary has the encoding {encoding}")));
                     }
-                    let octets = self.decompress(&octets, header.uncompressed)?;
-                    return Ok(Some(Page::Dictionary { values, octets }));
+                    decompress(zstd.as_mut(), octets, header.uncompressed, &mut content.octets)?;
+                    return Ok(Some(Page::Dictionary { values }));
                 }
                 Of::Data { values, encoding } => {
-                    let octets = self.decompress(&octets, header.uncompressed)?;
-                    return Ok(Some(Page::Data { values, encoding, levels: None, octets }));
+                    decompress(zstd.as_mut(), octets, header.uncompressed, &mut content.octets)?;
+                    return Ok(Some(Page::Data { values, encoding, levels: None }));
                 }
                 Of::DataV2 { values, encoding, definition, repetition, compressed } => {
                     let front = definition.saturating_add(repetition);
                     let Some((levels, rest)) = octets.split_at_checked(front) else {
                         return Err(wrong("the levels of a page are longer than the page"));
                     };
-                    let mut octets = levels.to_vec();
+                    content.levels.extend_from_slice(levels);
                     match compressed && !rest.is_empty() {
                         true => {
-                            octets.append(&mut self.decompress(
-                                &rest.to_vec().into(),
-                                header.uncompressed.saturating_sub(front),
-                            )?)
+                            let size = header.uncompressed.saturating_sub(front);
+                            decompress(zstd.as_mut(), rest, size, &mut content.octets)?;
                         }
-                        false => octets.extend_from_slice(rest),
+                        false => content.octets.extend_from_slice(rest),
                     }
-                    return Ok(Some(Page::Data {
-                        values,
-                        encoding,
-                        levels: Some([repetition, definition]),
-                        octets,
-                    }));
+                    let levels = Some([repetition, definition]);
+                    return Ok(Some(Page::Data { values, encoding, levels }));
                 }
             }
         }
         Ok(None)
     }
 
+    /// Takes octets from the file, unless they are there, and gives their place in the window.
+    fn ensure(&mut self, size: u64) -> Result<usize, Error> {
+        let there = self.start + self.window.len() as u64;
+        if self.at < self.start || self.at + size > there {
+            let length = size.max(WINDOW).min(self.end - self.at);
+            self.source.read(self.at, length, &mut self.window)?;
+            self.start = self.at;
+        }
+        Ok((self.at - self.start) as usize)
+    }
+
     fn header(&mut self) -> Result<Header, Error> {
         for most in HEADER {
-            let octets = self.source.octets(self.at, most.min(self.end - self.at))?;
-            let mut thrift = Thrift(&octets);
+            let size = most.min(self.end - self.at);
+            let at = self.ensure(size)?;
+            let octets = &self.window[at..];
+            let mut thrift = Thrift(octets);
             if let Some(header) = Header::read(&mut thrift) {
                 self.at += (octets.len() - thrift.0.len()) as u64;
                 return match header.uncompressed <= MAX_PAGE {
@@ -145,19 +177,24 @@ impl Pages {
         }
         Err(wrong("the header of a page is wrong"))
     }
+}
 
-    fn decompress(&mut self, octets: &Bytes, size: usize) -> Result<Vec<u8>, Error> {
-        let octets = match &mut self.zstd {
-            None => octets.to_vec(),
-            Some(_) if size == 0 => Vec::new(),
-            Some(zstd) => zstd.decompress(octets, size).map_err(|error| wrong(&error.to_string()))?,
-        };
-        if octets.len() == size {
-            Ok(octets)
-        } else {
-            Err(wrong("a page has another length than its header says"))
+/// Appends what compressed octets hold.
+fn decompress(
+    zstd: Option<&mut zstd::bulk::Decompressor<'static>>,
+    octets: &[u8],
+    size: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    match zstd {
+        None => out.extend_from_slice(octets),
+        Some(_) if size == 0 => {}
+        Some(zstd) => {
+            out.reserve_exact(size);
+            zstd.decompress_to_buffer(octets, out).map_err(|error| wrong(&error.to_string()))?;
         }
     }
+    if out.len() == size { Ok(()) } else { Err(wrong("a page has another length than its header says")) }
 }
 
 pub(crate) fn wrong(what: &str) -> Error {

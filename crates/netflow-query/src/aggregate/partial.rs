@@ -150,18 +150,17 @@ impl Partial {
         Ok(())
     }
 
-    /// Counts by ids alone; false when there are none.
-    fn count_by_id(&mut self, end: usize, batch: &Batch, selection: &Selection) -> Result<bool, Error> {
+    /// Counts by ids alone.
+    fn count_by_id(&mut self, end: usize, batch: &Batch, selection: &Selection) -> Result<(), Error> {
         let shared = self.shared.clone();
         let component = &shared.layout.components[0];
-        let Some(&column) = component.columns[end].first() else { return Ok(false) };
+        let Some(&column) = component.columns[end].first() else { return Ok(()) };
         let values = batch.values(column);
-        let View::Ids(ids) = values.view() else { return Ok(false) };
         if self.translations[0][end].serial != Some(values.dictionary().serial()) {
             self.settle(end)?;
         }
         self.translations[0][end].update(&component.is, values, &shared);
-        let Some(by_id) = &mut self.by_id else { return Ok(false) };
+        let Some(by_id) = &mut self.by_id else { return Ok(()) };
         let sums = &mut by_id[end];
         let known = values.dictionary().len();
         if sums.len() <= known {
@@ -178,11 +177,15 @@ impl Partial {
                 flows: flows.at(row),
             });
         };
-        match selection.rows() {
-            None => ids.iter().enumerate().for_each(|(row, &id)| count(row, id)),
-            Some(rows) => rows.iter().enumerate().for_each(|(row, &at)| count(row, ids[at as usize])),
+        match (values.view(), selection.rows()) {
+            (View::Ids(ids), None) => ids.iter().enumerate().for_each(|(row, &id)| count(row, id)),
+            (View::Ids(ids), Some(rows)) => {
+                rows.iter().enumerate().for_each(|(row, &at)| count(row, ids[at as usize]));
+            }
+            (View::Id(id), _) => (0..selection.len()).for_each(|row| count(row, id)),
+            _ => (0..selection.len()).for_each(|row| count(row, ABSENT)),
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Ends the counting.
@@ -223,7 +226,8 @@ impl Consumer for Partial {
         let ends = if shared.directions == Directions::Ends { 2 } else { 1 };
         for end in 0..ends {
             shared.layout.load(batch, end)?;
-            if self.by_id.is_some() && self.count_by_id(end, batch, selection)? {
+            if self.by_id.is_some() {
+                self.count_by_id(end, batch, selection)?;
                 continue;
             }
             if shared.directions == Directions::Swapped {

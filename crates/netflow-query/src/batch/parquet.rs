@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use netflow_flow::{Column, Flow, Kind};
-use netflow_parquet::{ColumnPage, ColumnReader, FlowFile, PageValues, RowGroupReader};
+use netflow_parquet::{ColumnReader, ColumnValues, FlowFile, RowGroupReader};
 
 use super::values::Shape;
 use super::{ABSENT, FlowBatch, Values, dictionary_of, has_ids};
@@ -31,10 +31,7 @@ enum Of {
 #[derive(Debug)]
 struct Pages {
     reader: ColumnReader,
-    page: ColumnPage,
-    /// What is left of the page, the next one last.
-    runs: Vec<(bool, usize)>,
-    value: usize,
+    read: ColumnValues,
     /// Whether the dictionary was taken over.
     known: bool,
     /// Texts that are not in the dictionary of the file.
@@ -51,9 +48,7 @@ impl Feed {
             let Some(reader) = file.column(group, column)? else { return Ok(None) };
             Of::Pages(Box::new(Pages {
                 reader,
-                page: ColumnPage::default(),
-                runs: Vec::new(),
-                value: 0,
+                read: ColumnValues::default(),
                 known: false,
                 others: HashMap::default(),
             }))
@@ -80,7 +75,7 @@ impl Feed {
                 values.numbers.clear();
                 values.ids.clear();
                 values.present.clear();
-                pages.read(skip, |_, _, _| Ok(()))?;
+                pages.reader.skip(skip)?;
                 pages.load(self.column, rows, values)
             }
             Of::Flows(reader, batch, flows, lent) => {
@@ -102,84 +97,72 @@ impl Feed {
 }
 
 impl Pages {
-    /// Calls `take` for the next rows, as many as follow each other and are alike.
-    fn read(
-        &mut self,
-        rows: usize,
-        mut take: impl FnMut(&mut Self, usize, Option<usize>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut left = rows;
-        while left > 0 {
-            let Some((present, count)) = self.runs.pop() else {
-                self.page = match self.reader.next_page()? {
-                    Some(page) => page,
-                    None => return Err(ends(&self.reader)),
-                };
-                self.runs = self.page.runs().collect();
-                self.runs.reverse();
-                self.value = 0;
-                continue;
-            };
-            let now = count.min(left);
-            if count > now {
-                self.runs.push((present, count - now));
-            }
-            take(self, now, present.then_some(self.value))?;
-            self.value += if present { now } else { 0 };
-            left -= now;
-        }
-        Ok(())
-    }
-
     fn load(&mut self, column: &'static Column, rows: usize, values: &mut Values) -> Result<(), Error> {
         let ids = has_ids(column);
         values.shape = if ids { Shape::Ids } else { Shape::Numbers };
-        self.read(rows, |pages, count, start| {
-            match (start, &pages.page.values()) {
-                (None, _) if ids => values.ids.resize(values.ids.len() + count, ABSENT),
-                (None, _) => {
-                    values.present.resize(values.numbers.len(), true);
-                    values.numbers.resize(values.numbers.len() + count, 0);
-                    values.present.resize(values.numbers.len(), false);
-                }
-                (Some(start), PageValues::Numbers(numbers)) => {
-                    values.numbers.extend(numbers[start..start + count].iter().map(|&number| number as u64));
-                    if !values.present.is_empty() {
-                        values.present.resize(values.numbers.len(), true);
-                    }
-                }
-                (Some(start), PageValues::Texts(texts)) => {
-                    let of_file = pages.reader.dictionary();
-                    if !pages.known {
-                        pages.known = true;
-                        values.dictionary = dictionary_of(column);
-                        for id in 0..of_file {
-                            let text = pages.reader.text(id).unwrap_or_default();
-                            values.dictionary.push(column.name, Entry::Text(text))?;
-                        }
-                    }
-                    for &id in &texts[start..start + count] {
-                        let id = if id < of_file {
-                            id
-                        } else {
-                            let text = pages.reader.text(id).unwrap_or_default();
-                            match pages.others.get(text) {
-                                Some(&id) => id,
-                                None => {
-                                    let id = values.dictionary.len() as u32;
-                                    values.dictionary.push(column.name, Entry::Text(text))?;
-                                    pages.others.insert(text.to_owned(), id);
-                                    id
-                                }
-                            }
-                        };
-                        values.ids.push(id);
-                    }
-                }
-                (Some(_), PageValues::None) => {}
+        let mut left = rows;
+        while left > 0 {
+            self.read.clear();
+            let some = self.reader.read(left, &mut self.read)?;
+            if some == 0 {
+                return Err(ends(&self.reader));
             }
-            Ok(())
-        })
+            left -= some;
+            if !self.read.ids.is_empty() {
+                self.take_texts(column, values)?;
+            }
+            if some == rows && self.read.runs() == [(true, rows)] {
+                std::mem::swap(&mut values.numbers, &mut self.read.numbers);
+                std::mem::swap(&mut values.ids, &mut self.read.ids);
+                break;
+            }
+            let mut next = 0;
+            for &(present, count) in self.read.runs() {
+                let of_run = next..next + if present { count } else { 0 };
+                next = of_run.end;
+                match (ids, present) {
+                    (true, true) => values.ids.extend_from_slice(&self.read.ids[of_run]),
+                    (true, false) => values.ids.resize(values.ids.len() + count, ABSENT),
+                    (false, true) => values.numbers.extend_from_slice(&self.read.numbers[of_run]),
+                    (false, false) => {
+                        values.present.resize(values.numbers.len(), true);
+                        values.numbers.resize(values.numbers.len() + count, 0);
+                        values.present.resize(values.numbers.len(), false);
+                    }
+                }
+            }
+            if !values.present.is_empty() {
+                values.present.resize(values.numbers.len(), true);
+            }
+        }
+        values.simplify();
+        Ok(())
+    }
+
+    /// Takes over the dictionary, and what is not in it.
+    fn take_texts(&mut self, column: &'static Column, values: &mut Values) -> Result<(), Error> {
+        let Self { reader, read, known, others } = self;
+        let of_file = reader.dictionary();
+        if !std::mem::replace(known, true) {
+            values.dictionary = dictionary_of(column);
+            for id in 0..of_file {
+                let text = reader.text(id).unwrap_or_default();
+                values.dictionary.push(column.name, Entry::Text(text))?;
+            }
+        }
+        for id in read.ids.iter_mut().filter(|id| **id >= of_file) {
+            let text = reader.text(*id).unwrap_or_default();
+            *id = match others.get(text) {
+                Some(&id) => id,
+                None => {
+                    let new = values.dictionary.len() as u32;
+                    values.dictionary.push(column.name, Entry::Text(text))?;
+                    others.insert(text.to_owned(), new);
+                    new
+                }
+            };
+        }
+        Ok(())
     }
 }
 

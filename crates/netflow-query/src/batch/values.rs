@@ -24,7 +24,6 @@ pub struct Values {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "columns of one value come with the reader of runs")]
 pub(super) enum Shape {
     Absent,
     Number(u64),
@@ -86,6 +85,26 @@ impl Values {
         }
     }
 
+    /// Finds out whether all rows have the same value.
+    pub(super) fn simplify(&mut self) {
+        self.shape = match (self.shape, self.numbers.first(), self.ids.first()) {
+            (Shape::Numbers, Some(&number), _) if self.present.is_empty() && are_same(&self.numbers) => {
+                Shape::Number(number)
+            }
+            (Shape::Numbers, ..) if !self.present.is_empty() && !self.present.contains(&true) => {
+                Shape::Absent
+            }
+            (Shape::Ids, _, Some(&id)) if are_same(&self.ids) => {
+                if id == ABSENT {
+                    Shape::Absent
+                } else {
+                    Shape::Id(id)
+                }
+            }
+            (shape, ..) => shape,
+        };
+    }
+
     /// What ids stand for.
     pub fn dictionary(&self) -> &Dictionary {
         &self.dictionary
@@ -135,4 +154,11 @@ impl Values {
         };
         column.set(flow, cell).map_err(|_| Error::Value { column: column.name, text: shown })
     }
+}
+
+/// Whether all are the same; found out for many at a time, once the last is like the first.
+fn are_same<T: Copy + PartialEq>(values: &[T]) -> bool {
+    let (Some(&first), Some(&last)) = (values.first(), values.last()) else { return false };
+    first == last
+        && values.chunks(64).all(|some| some.iter().fold(true, |same, &value| same & (value == first)))
 }
