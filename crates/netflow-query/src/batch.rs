@@ -87,24 +87,25 @@ impl Batch {
         Ok(())
     }
 
-    /// The next rows of a row group; false at its end.
-    pub(crate) fn next(&mut self, left: &mut usize) -> Result<bool, Error> {
+    /// The next rows of a row group, of so many; false when there are none.
+    pub(crate) fn next(&mut self, left: &mut usize) -> bool {
         for slot in &mut self.slots {
             slot.pass(self.rows);
         }
         self.rows = (*left).min(BATCH_ROWS);
         *left -= self.rows;
-        Ok(self.rows > 0)
+        self.rows > 0
     }
 
-    /// The columns of a row group, before its first row.
+    /// The columns of a row group, before a row of it.
     pub(crate) fn of_row_group(
         file: &FlowFile,
         group: usize,
+        start: usize,
         columns: &[&'static Column],
     ) -> Result<Self, Error> {
         Self::new(columns, |column| {
-            let feed = parquet::Feed::new(file, group, column)?;
+            let feed = parquet::Feed::new(file, group, start, column)?;
             Ok(feed.map_or(Feed::Absent, |feed| Feed::Parquet(Box::new(feed))))
         })
     }

@@ -1,5 +1,6 @@
 //! Reading many files, on several threads.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -10,6 +11,10 @@ use netflow_parquet::FlowFile;
 use crate::batch::{Batch, FlowBatch};
 use crate::error::Error;
 use crate::selection::Selection;
+
+mod queue;
+
+use queue::{Queue, Unit};
 
 /// Takes batches; each thread has its own.
 pub trait Consumer: Send {
@@ -124,39 +129,40 @@ impl<S: Selector, C: Consumer> Scan<S, C> {
         stop: &AtomicBool,
         problem: &(dyn Fn(usize, Error) + Sync),
     ) -> Result<(), Error> {
-        let mut units = files
-            .iter()
-            .enumerate()
-            .flat_map(|(at, file)| (0..file.row_groups()).map(move |group| (at, file, group)));
-        let units = Mutex::new(&mut units);
+        let queue = Queue::new(files, self.workers.len());
         let counts = &self.counts;
-        let failed = Mutex::new(None);
-        let work = &|worker: &mut Worker<S, C>| {
-            loop {
-                let unit = units.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((at, file, group)) = unit else { return };
+        let (failed, told) = (Mutex::new(None), Mutex::new(BTreeSet::new()));
+        let work = &|number: usize, worker: &mut Worker<S, C>| {
+            let mut open = None;
+            while let Some(unit) = queue.take(number) {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                match worker.row_group(file, group, counts, stop) {
+                match worker.unit(&unit, &mut open, counts, stop) {
                     Ok(()) => {}
                     Err(error @ Error::Spill(_)) => {
                         stop.store(true, Ordering::Relaxed);
                         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     }
+                    // Of all parts of a row group the first one says it.
                     Err(error) => {
-                        counts.bad.fetch_add(1, Ordering::Relaxed);
-                        problem(at, error);
+                        open = None;
+                        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                        if told.insert((unit.at, unit.group)) {
+                            counts.bad.fetch_add(1, Ordering::Relaxed);
+                            problem(unit.at, error);
+                        }
                     }
                 }
             }
         };
         thread::scope(|scope| {
-            let mut workers = self.workers.iter_mut();
+            let mut workers = self.workers.iter_mut().enumerate();
             let own = workers.next();
-            let threads: Vec<_> = workers.map(|worker| scope.spawn(move || work(worker))).collect();
-            if let Some(own) = own {
-                work(own);
+            let threads = workers.map(|(number, worker)| scope.spawn(move || work(number, worker)));
+            let threads: Vec<_> = threads.collect();
+            if let Some((number, own)) = own {
+                work(number, own);
             }
             for thread in threads {
                 if let Err(panic) = thread.join() {
@@ -199,22 +205,31 @@ impl<S: Selector, C: Consumer> Scan<S, C> {
 }
 
 impl<S: Selector, C: Consumer> Worker<S, C> {
-    fn row_group(
+    /// Reads some of a row group: `open`, where it goes on from there.
+    fn unit(
         &mut self,
-        file: &FlowFile,
-        group: usize,
+        unit: &Unit<'_>,
+        open: &mut Option<Open>,
         counts: &Counts,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
-        let mut left = file.row_group_rows(group).unwrap_or(0);
-        if !self.selector.may_match(file, group) {
-            counts.rows.fetch_add(left as u64, Ordering::Relaxed);
-            counts.pruned.fetch_add(1, Ordering::Relaxed);
+        let Unit { at, file, group, start, mut rows } = *unit;
+        let open = match open {
+            Some(open) if (open.at, open.group, open.next) == (at, group, start) => open,
+            open => {
+                let is_wanted = self.selector.may_match(file, group);
+                let batch = is_wanted.then(|| Batch::of_row_group(file, group, start, &self.columns));
+                open.insert(Open { at, group, next: start, batch: batch.transpose()? })
+            }
+        };
+        open.next += rows;
+        let Some(batch) = &mut open.batch else {
+            counts.rows.fetch_add(rows as u64, Ordering::Relaxed);
+            counts.pruned.fetch_add(u64::from(start == 0), Ordering::Relaxed);
             return Ok(());
-        }
-        let mut batch = Batch::of_row_group(file, group, &self.columns)?;
-        while batch.next(&mut left)? && !stop.load(Ordering::Relaxed) {
-            self.batch(&mut batch, counts)?;
+        };
+        while batch.next(&mut rows) && !stop.load(Ordering::Relaxed) {
+            self.batch(batch, counts)?;
         }
         Ok(())
     }
@@ -232,4 +247,14 @@ impl<S: Selector, C: Consumer> Worker<S, C> {
         }
         self.consumer.take(batch, &self.selection)
     }
+}
+
+/// A row group that is being read.
+struct Open {
+    at: usize,
+    group: usize,
+    /// The row after what was read.
+    next: usize,
+    /// `None` when its bounds say that there is nothing to be read.
+    batch: Option<Batch>,
 }

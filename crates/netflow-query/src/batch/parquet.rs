@@ -39,8 +39,13 @@ struct Pages {
 }
 
 impl Feed {
-    /// `None` when the file has no such column.
-    pub(super) fn new(file: &FlowFile, group: usize, column: &'static Column) -> Result<Option<Self>, Error> {
+    /// The column from a row on; `None` when the file has no such column.
+    pub(super) fn new(
+        file: &FlowFile,
+        group: usize,
+        start: usize,
+        column: &'static Column,
+    ) -> Result<Option<Self>, Error> {
         let of = if matches!(column.kind, Kind::List | Kind::Extras) {
             let reader = file.row_group(group, &[column])?;
             Of::Flows(reader, Box::new(FlowBatch::new(&[column])), Vec::new(), false)
@@ -53,7 +58,7 @@ impl Feed {
                 others: HashMap::default(),
             }))
         };
-        Ok(Some(Self { column, of, behind: 0, loaded: false }))
+        Ok(Some(Self { column, of, behind: start, loaded: false }))
     }
 
     /// Goes on behind the rows of a batch, whether they were read or not.
