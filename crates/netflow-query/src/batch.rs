@@ -87,18 +87,27 @@ impl Batch {
         Ok(())
     }
 
-    /// The next rows of a row group, of so many; false when there are none.
-    pub(crate) fn next(&mut self, left: &mut usize) -> bool {
+    /// The next rows of a row group; false at its end.
+    pub(crate) fn next(&mut self, left: &mut usize) -> Result<bool, Error> {
         for slot in &mut self.slots {
             slot.pass(self.rows);
         }
         self.rows = (*left).min(BATCH_ROWS);
         *left -= self.rows;
-        self.rows > 0
+        Ok(self.rows > 0)
     }
 
-    /// The columns of a row group, before a row of it.
+    /// The columns of a row group, before its first row.
     pub(crate) fn of_row_group(
+        file: &FlowFile,
+        group: usize,
+        columns: &[&'static Column],
+    ) -> Result<Self, Error> {
+        Self::of_row_group_from(file, group, 0, columns)
+    }
+
+    /// The columns of a row group, before one of its rows.
+    pub(crate) fn of_row_group_from(
         file: &FlowFile,
         group: usize,
         start: usize,

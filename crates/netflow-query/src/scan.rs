@@ -218,8 +218,12 @@ impl<S: Selector, C: Consumer> Worker<S, C> {
             Some(open) if (open.at, open.group, open.next) == (at, group, start) => open,
             open => {
                 let is_wanted = self.selector.may_match(file, group);
-                let batch = is_wanted.then(|| Batch::of_row_group(file, group, start, &self.columns));
-                open.insert(Open { at, group, next: start, batch: batch.transpose()? })
+                let batch = match (is_wanted, start) {
+                    (false, _) => None,
+                    (true, 0) => Some(Batch::of_row_group(file, group, &self.columns)?),
+                    (true, _) => Some(Batch::of_row_group_from(file, group, start, &self.columns)?),
+                };
+                open.insert(Open { at, group, next: start, batch })
             }
         };
         open.next += rows;
@@ -228,7 +232,7 @@ impl<S: Selector, C: Consumer> Worker<S, C> {
             counts.pruned.fetch_add(u64::from(start == 0), Ordering::Relaxed);
             return Ok(());
         };
-        while batch.next(&mut rows) && !stop.load(Ordering::Relaxed) {
+        while batch.next(&mut rows)? && !stop.load(Ordering::Relaxed) {
             self.batch(batch, counts)?;
         }
         Ok(())
