@@ -35,6 +35,13 @@ impl Filter {
         Ok(Self { expression, text: text.to_owned() })
     }
 
+    /// The filter that lets pass what this one does, and a condition besides.
+    #[must_use]
+    pub fn and(mut self, other: Expression) -> Self {
+        self.expression = std::mem::replace(&mut self.expression, Expression::All).and(other);
+        self
+    }
+
     /// Whether a flow passes.
     #[inline]
     pub fn matches<'a>(&self, flow: impl Into<FlowRef<'a>>) -> bool {

@@ -49,4 +49,7 @@ pub use schema::{COLUMNS, Flow, Rare, column};
 pub use service::{service_name, service_names};
 pub use sink::FlowSink;
 pub use value::{ApplicationId, MacAddress, SamplingSource, TimeQuality};
-pub use write::{FlowEncoder, NotText, PacketWriter, write_csv_flow, write_csv_head, write_flow_line};
+pub use write::{
+    FlowEncoder, NotText, PacketWriter, write_cell_text, write_csv_cell, write_csv_flow, write_csv_head,
+    write_flow_line, write_json_cell,
+};

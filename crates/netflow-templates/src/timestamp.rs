@@ -64,13 +64,51 @@ impl Timestamp {
 
     /// Writes RFC 3339 in UTC, with `digits` digits of the second's fraction (at most 9).
     pub fn write_rfc3339(self, digits: u8, out: &mut impl fmt::Write) -> fmt::Result {
-        // A jiff timestamp reaches further than 64 bits of nanoseconds, so this never fails.
-        let time = jiff::Timestamp::from_nanosecond(self.0.into()).unwrap_or_default();
-        jiff::fmt::temporal::DateTimePrinter::new()
-            .precision(Some(digits))
-            .print_timestamp(&time, jiff::fmt::StdFmtWrite(out))
-            .map_err(|_| fmt::Error)
+        let text = self.to_rfc3339();
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        let fraction = if digits == 0 { 0 } else { 1 + usize::from(digits.min(9)) };
+        out.write_str(text.get(..19 + fraction).unwrap_or_default())?;
+        out.write_char('Z')
     }
+
+    /// RFC 3339 in UTC with nine digits of fraction, in ASCII.
+    pub fn to_rfc3339(self) -> [u8; 30] {
+        let (seconds, nanos) = (self.0.div_euclid(1_000_000_000), self.0.rem_euclid(1_000_000_000));
+        let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
+        let (year, month, day) = civil(day);
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        put(&mut text[0..4], year);
+        put(&mut text[5..7], month);
+        put(&mut text[8..10], day);
+        put(&mut text[11..13], second / 3_600);
+        put(&mut text[14..16], second / 60 % 60);
+        put(&mut text[17..19], second % 60);
+        put(&mut text[20..29], nanos as u32);
+        text
+    }
+}
+
+/// Writes the last decimal digits of a number.
+fn put(digits: &mut [u8], mut number: u32) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01 in the Gregorian calendar, from year 0 on.
+fn civil(day: i64) -> (u32, u32, u32) {
+    // Eras of 400 years have as many days each. Years begin with March, so that the leap day is the last one.
+    const ERA: i64 = 146_097;
+    let day = day + 719_468;
+    let (era, day) = (day.div_euclid(ERA), day.rem_euclid(ERA) as u32);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Months from March on have 153 days in five.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    ((era * 400) as u32 + year + next, month, day)
 }
 
 /// RFC 3339 in UTC with nine digits of fraction, or as many as the formatter's precision says.
@@ -121,6 +159,18 @@ mod tests {
         assert_eq!(format!("{time}"), "2024-05-01T12:00:00.123456789Z");
         assert_eq!(format!("{time:.3}"), "2024-05-01T12:00:00.123Z");
         assert_eq!(format!("{time:.0}"), "2024-05-01T12:00:00Z");
+    }
+
+    #[test]
+    fn every_day_has_its_date() {
+        let first = i64::MIN / 86_400_000_000_000;
+        for day in first..=-first {
+            let time = Timestamp::from_nanos(day * 86_400_000_000_000 + 7_384_000_000_009);
+            let wanted = jiff::Timestamp::from_nanosecond(time.as_nanos().into()).unwrap();
+            assert_eq!(time.to_string(), format!("{wanted:.9}"));
+        }
+        let ends = [i64::MIN, i64::MAX].map(|nanos| Timestamp::from_nanos(nanos).to_string());
+        assert_eq!(ends, ["1677-09-21T00:12:43.145224192Z", "2262-04-11T23:47:16.854775807Z"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Flows as CSV (RFC 4180, with a line feed at the end of a line).
 
-use super::flow_line::cell_text;
+use super::flow_line::write_cell_text;
+use crate::column::Cell;
 use crate::flows::FlowRef;
 use crate::schema::COLUMNS;
 
@@ -22,11 +23,16 @@ pub fn write_csv_flow<'a>(out: &mut Vec<u8>, flow: impl Into<FlowRef<'a>>) {
         if index > 0 {
             out.push(b',');
         }
-        let start = out.len();
-        cell_text(out, &column.get(flow));
-        quote(out, start);
+        write_csv_cell(out, &column.get(flow));
     }
     out.push(b'\n');
+}
+
+/// Appends a cell as CSV has it, in quotes where it needs them.
+pub fn write_csv_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
+    let start = out.len();
+    write_cell_text(out, cell);
+    quote(out, start);
 }
 
 /// Puts quotes around what was appended from `start`, if it needs them.

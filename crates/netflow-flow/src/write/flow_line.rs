@@ -18,13 +18,13 @@ pub fn write_flow_line<'a>(out: &mut Vec<u8>, flow: impl Into<FlowRef<'a>>) {
             continue;
         }
         out.extend_from_slice(&column.key.as_bytes()[std::mem::take(&mut comma)..]);
-        write_cell(out, &cell);
+        write_json_cell(out, &cell);
     }
     out.extend_from_slice(b"}\n");
 }
 
-/// Appends a cell as JSON.
-fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
+/// Appends a cell as JSON; an absent one is null.
+pub fn write_json_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
     match *cell {
         Cell::Null => out.extend_from_slice(b"null"),
         Cell::Unsigned(number) => json::number(out, number),
@@ -54,8 +54,9 @@ fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>) {
     }
 }
 
-/// The text of a cell in CSV: as in JSON, without quotes around texts; lists with spaces between.
-pub(super) fn cell_text(out: &mut Vec<u8>, cell: &Cell<'_>) {
+/// Appends the text of a cell: as in JSON, without quotes around texts; lists with spaces between; nothing of an
+/// absent one.
+pub fn write_cell_text(out: &mut Vec<u8>, cell: &Cell<'_>) {
     match *cell {
         Cell::Null => {}
         Cell::Text(text) => out.extend_from_slice(text.as_bytes()),
@@ -71,6 +72,6 @@ pub(super) fn cell_text(out: &mut Vec<u8>, cell: &Cell<'_>) {
                 json::number(out, number.into());
             }
         }
-        Cell::Unsigned(_) | Cell::Extras(_) => write_cell(out, cell),
+        Cell::Unsigned(_) | Cell::Extras(_) => write_json_cell(out, cell),
     }
 }

@@ -126,7 +126,12 @@ fn intern(
                     .iter()
                     .enumerate()
                     .try_for_each(|(at, number)| write!(text, "{}{number}", if at > 0 { "/" } else { "" })),
-                other => write!(text, "{other:?}"),
+                other => {
+                    let mut octets = Vec::new();
+                    netflow_flow::write_cell_text(&mut octets, &other);
+                    text.push_str(&String::from_utf8_lossy(&octets));
+                    Ok(())
+                }
             };
             Key::Text(text.as_str().into())
         }
