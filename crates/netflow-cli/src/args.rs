@@ -11,9 +11,11 @@ use netflow_flow::Format;
 
 mod generate;
 mod operation;
+mod report;
 
 pub(crate) use generate::{Generate, Rate, SummaryFormat};
 pub(crate) use operation::Operation;
+pub(crate) use report::Report;
 
 /// Of every command but the doctor, which has findings beside.
 const EXIT_STATUS: &str = "Exit status: 0 done, also when whoever read the output had enough; 1 done, but some input was \
@@ -31,6 +33,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Collect(Box<Collect>),
     Analyze(Analyze),
+    Report(Box<Report>),
     Decode(Decode),
     Doctor(Doctor),
     Generate(Generate),

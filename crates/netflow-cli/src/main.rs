@@ -23,6 +23,7 @@ mod output;
 mod paste;
 mod progress;
 mod replay;
+mod report;
 mod signals;
 mod target;
 
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Collect(args) => collect::run(&args, settings),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Generate(args) => generate::run(&args),
