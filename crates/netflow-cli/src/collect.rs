@@ -45,11 +45,13 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
         None => Source::Listen(listen::places(args)?),
     };
     let mut config = Config::new(source);
+    let mut watch = Watch::new(args);
     config.session = input::session_config(&args.decoding)?;
     listen::configure(&mut config, args)?;
     config.rules = reload::rules(args);
     config.session.limits = config.rules.limits;
     config.list_templates = args.operation.metrics.is_some();
+    config.observed = config.list_templates || watch.shows_status();
     config.receive_buffer = receive_buffer(args.buffer);
     // Each format waits as long as is good for it: this is how often they are asked, and metrics told.
     config.flush_interval = Duration::from_secs(1);
@@ -79,7 +81,6 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
         None => None,
     };
 
-    let mut watch = Watch::new(args);
     while !collector.is_stopping() {
         if stop.load(Ordering::Relaxed) {
             collector.request_stop();

@@ -57,6 +57,24 @@ pub(crate) struct Setting {
     pub(crate) origin: Origin,
 }
 
+/// What a file or a variable says of a flag.
+#[derive(Debug)]
+enum Said {
+    /// It is set, as here.
+    Set(Setting),
+    /// The flag of this name is switched off, whatever says otherwise with less weight.
+    Off(String),
+}
+
+impl Said {
+    fn name(&self) -> &str {
+        match self {
+            Self::Set(setting) => &setting.name,
+            Self::Off(name) => name,
+        }
+    }
+}
+
 /// The arguments, and where those of `nf collect` come from.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -89,19 +107,30 @@ fn from(line: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Result<Loa
     let mut settings = Vec::new();
     let mut taken: HashSet<String> = given.iter().map(|setting| setting.name.clone()).collect();
     let variables = from_environment(command, variables).map_err(LoadError::Configuration)?;
-    let path = value_of(&given, "config").or_else(|| value_of(&variables, "config"));
+    let set = variables.iter().filter_map(|said| match said {
+        Said::Set(setting) => Some(setting),
+        Said::Off(_) => None,
+    });
+    let path = value_of(&given, "config").or_else(|| value_of(set, "config"));
     let in_file = match &path {
         Some(path) => file::read(command, path).map_err(LoadError::Configuration)?,
         None => Vec::new(),
     };
+    let mut off: HashSet<String> = HashSet::new();
     for layer in [variables, in_file] {
-        let before = taken.clone();
-        for setting in layer {
-            if before.contains(&setting.name) || rules_out(command, &before, &setting.name) {
+        let (before, off_before) = (taken.clone(), off.clone());
+        for said in layer {
+            let name = said.name();
+            if before.contains(name) || off_before.contains(name) || rules_out(command, &before, name) {
                 continue;
             }
-            taken.insert(setting.name.clone());
-            settings.push(setting);
+            match said {
+                Said::Set(setting) => {
+                    taken.insert(setting.name.clone());
+                    settings.push(setting);
+                }
+                Said::Off(name) => _ = off.insert(name),
+            }
         }
     }
 
@@ -139,8 +168,8 @@ fn values(matches: &ArgMatches, id: &str) -> Vec<OsString> {
 }
 
 /// What the variables say. One that no flag has may be of somebody else, so it is only told.
-fn from_environment(command: &Command, variables: Vec<(OsString, OsString)>) -> anyhow::Result<Vec<Setting>> {
-    let mut settings = Vec::new();
+fn from_environment(command: &Command, variables: Vec<(OsString, OsString)>) -> anyhow::Result<Vec<Said>> {
+    let mut all = Vec::new();
     for (variable, value) in variables {
         let Some(variable) = variable.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let name = variable[PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
@@ -156,7 +185,10 @@ fn from_environment(command: &Command, variables: Vec<(OsString, OsString)>) -> 
             let on = value.to_str().and_then(boolish);
             match on {
                 Some(true) => Vec::new(),
-                Some(false) => continue,
+                Some(false) => {
+                    all.push(Said::Off(long(arg)));
+                    continue;
+                }
                 None => anyhow::bail!("{variable}: true or false"),
             }
         } else if is_list(arg) {
@@ -166,10 +198,11 @@ fn from_environment(command: &Command, variables: Vec<(OsString, OsString)>) -> 
         } else {
             vec![value]
         };
-        settings.push(Setting { name, values, origin: Origin::Environment(variable.to_owned()) });
+        let origin = Origin::Environment(variable.to_owned());
+        all.push(Said::Set(Setting { name: long(arg), values, origin }));
     }
-    settings.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(settings)
+    all.sort_by(|one, other| one.name().cmp(other.name()));
+    Ok(all)
 }
 
 fn boolish(text: &str) -> Option<bool> {
@@ -183,7 +216,13 @@ fn variable_of(name: &str) -> String {
 
 /// The flag of a name, or of another name of the same.
 fn find<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
-    command.get_arguments().find(|arg| arg.get_long() == Some(name))
+    let has_alias = |arg: &Arg| arg.get_all_aliases().is_some_and(|names| names.contains(&name));
+    command.get_arguments().find(|arg| arg.get_long() == Some(name) || has_alias(arg))
+}
+
+/// The one name by which a flag is known here.
+fn long(arg: &Arg) -> String {
+    arg.get_long().unwrap_or_default().to_owned()
 }
 
 /// A flag whose name is much like this.
@@ -228,8 +267,8 @@ fn words_of(setting: &Setting) -> Vec<OsString> {
     setting.values.iter().map(with).collect()
 }
 
-fn value_of(settings: &[Setting], name: &str) -> Option<PathBuf> {
-    let setting = settings.iter().find(|setting| setting.name == name)?;
+fn value_of<'a>(settings: impl IntoIterator<Item = &'a Setting>, name: &str) -> Option<PathBuf> {
+    let setting = settings.into_iter().find(|setting| setting.name == name)?;
     setting.values.last().map(PathBuf::from)
 }
 
@@ -313,6 +352,32 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_that_a_variable_switches_off_stays_off_whatever_the_file_says() {
+        let (_file, flag) = file("debug = true\nlisten = [\"udp://127.0.0.1:1\"]");
+        assert!(load(&[&flag], &[]).unwrap().0.debug);
+        let (args, settings) = load(&[&flag], &[("NF_DEBUG", "false")]).unwrap();
+        assert!(!args.debug && settings.iter().all(|setting| setting.name != "debug"));
+        assert!(load(&[&flag, "-D"], &[("NF_DEBUG", "false")]).unwrap().0.debug);
+        let (_off, off) = file("debug = false");
+        assert!(load(&[&off], &[("NF_DEBUG", "1")]).unwrap().0.debug);
+        assert!(load(&[&off, "--debug"], &[]).unwrap().0.debug && !load(&[&off], &[]).unwrap().0.debug);
+    }
+
+    #[test]
+    fn a_flag_of_two_names_can_be_set_by_each() {
+        let (_file, flag) = file("output = [\"a.csv\", \"b.csv\"]");
+        let (args, settings) = load(&[&flag], &[]).unwrap();
+        assert_eq!(args.file, [PathBuf::from("a.csv"), "b.csv".into()]);
+        assert!(settings.iter().any(|setting| setting.name == "file"));
+        let (args, _) = load(&[&flag], &[("NF_OUTPUT", "c.csv")]).unwrap();
+        assert_eq!(args.file, [PathBuf::from("c.csv")]);
+        let (args, _) = load(&[&flag, "-o", "d.csv"], &[("NF_FILE", "c.csv")]).unwrap();
+        assert_eq!(args.file, [PathBuf::from("d.csv")]);
+        let (_both, both) = file("output = \"a.csv\"\nfile = \"b.csv\"");
+        assert!(load(&[&both], &[]).unwrap_err().contains("'output' is 'file', which is set already"));
+    }
+
+    #[test]
     fn a_list_of_more_weight_replaces_the_other() {
         let (_file, flag) = file("allow = [\"10.0.0.0/8\", \"::1\"]");
         let (args, _) = load(&[&flag, "--allow", "192.0.2.1"], &[]).unwrap();
@@ -346,7 +411,8 @@ mod tests {
             ("debug = 1", "line 1: 'debug' is true or false"),
             ("host = true", "line 1: 'host' takes"),
             ("rotate = 1.5\ndir = \"x\"", "line 1: invalid value '1.5'"),
-            ("[output]\nport = 1", "line 1: there is no 'output'"),
+            ("[output]\nport = 1", "line 1: 'output' takes"),
+            ("[outputs]\nport = 1", "line 1: there is no 'outputs'"),
             ("[allow]\nx = 1", "line 1: 'allow' takes"),
             ("config = \"x\"", "line 1: 'config' cannot be set in a file"),
             ("port = 1\nport = 2", "line 2"),

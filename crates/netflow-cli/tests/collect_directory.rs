@@ -247,6 +247,43 @@ fn what_was_lost_is_beside_the_flows() {
 }
 
 #[test]
+fn what_the_kernel_dropped_is_in_the_table_of_losses_once() {
+    let folder = scratch();
+    let directory = folder.path().join("flows");
+    let collecting = Collecting::start(["-w", utf8(&directory), "-t", "2", "--buffer", "0"]);
+    let address = collecting.address.clone();
+    // While it stands still nothing is taken out of a small buffer.
+    for round in 0..3 {
+        collecting.process.signal("STOP");
+        for number in 0..1_000 {
+            collecting.send(&V5::packet(round * 1_000 + number, &[]));
+        }
+        collecting.process.signal("CONT");
+        wait_for("a table", || {
+            let tables =
+                fs::read_dir(&directory).ok()?.filter(|entry| entry.as_ref().is_ok_and(is_table)).count();
+            (tables as u32 > round).then_some(())
+        });
+    }
+    let ended = collecting.stop("INT").with(0);
+    let said = ended.err.split(" dropped by the kernel").next().and_then(|said| said.rsplit('\n').next());
+    let said: String = said.expect("a line").chars().filter(char::is_ascii_digit).collect();
+    let tables = fs::read_dir(&directory).expect("there").filter(|entry| entry.as_ref().is_ok_and(is_table));
+    let rows = tables
+        .flat_map(|entry| json_lines(&fs::read_to_string(entry.expect("it is there").path()).expect("text")));
+    let rows: Vec<_> = rows.filter(|row| row.get("socket").is_some()).collect();
+    assert!(rows.iter().all(|row| row["socket"] == address.as_str() && row["schema"] == "nf.loss.v1"));
+    let dropped: u64 = rows.iter().filter_map(|row| row["kernel_dropped"].as_u64()).sum();
+    assert_eq!((rows.len() >= 2, said.parse()), (true, Ok(dropped)), "{}", ended.err);
+}
+
+/// Whether it is a table of losses.
+fn is_table(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    name.to_str().is_some_and(|name| name.starts_with('_') && name.ends_with(".loss.ndjson"))
+}
+
+#[test]
 fn old_files_go() {
     let folder = scratch();
     let directory = folder.path().join("flows");

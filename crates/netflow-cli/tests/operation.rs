@@ -7,7 +7,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Collecting, Ended, V5, folder, json_lines, nf, octets, run_nf, scratch, skip, wait_for};
+use common::{
+    Collecting, Ended, Running, V5, folder, json_lines, nf, octets, run_nf, scratch, skip, wait_for,
+};
 use serde_json::Value;
 
 mod common;
@@ -32,6 +34,11 @@ fn fetch(place: &str, path: &str) -> (String, String) {
     stream.read_to_string(&mut answer).expect("text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
     (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+/// What is at a path, as JSON.
+fn json(place: &str, path: &str) -> Value {
+    serde_json::from_str(&fetch(place, path).1).expect("JSON")
 }
 
 /// The value of a metric with its labels.
@@ -90,17 +97,86 @@ fn metrics_say_what_became_of_packets() {
     assert_eq!(fetch(&place, "/healthz"), ("HTTP/1.1 200 OK".into(), "ok\n".into()));
     assert!(fetch(&place, "/else").0.contains("404"));
 
-    let exporters: Value = serde_json::from_str(&fetch(&place, "/exporters").1).expect("JSON");
-    assert_eq!(
-        (exporters[0]["exporter"].as_str(), exporters[0]["lost"].as_u64()),
-        (Some("127.0.0.1"), Some(3))
-    );
-    let templates: Value = serde_json::from_str(&fetch(&place, "/templates").1).expect("JSON");
+    let templates = json(&place, "/templates");
+    assert_eq!((templates["total"].as_u64(), templates["truncated"].as_bool()), (Some(1), Some(false)));
+    let templates = &templates["templates"];
     let (template, fields) = (&templates[0], &templates[0]["fields"]);
     assert_eq!((template["template"].as_u64(), template["domain"].as_u64()), (Some(300), Some(7)));
     assert_eq!((fields[0]["name"].as_str(), fields[1]["id"].as_u64()), (Some("IN_BYTES"), Some(7)));
     check_with_promtool(&metrics);
     collecting.stop("INT").with(0);
+}
+
+#[test]
+fn exporters_are_told_as_json_and_as_metrics() {
+    let mut collecting =
+        Collecting::start(["-o", "/dev/null", "--format", "ndjson", "--metrics", "127.0.0.1:0"]);
+    let place = place(&mut collecting);
+    // Thirty are lost before the last, the one before that comes twice.
+    for sequence in [0, 30, 60, 90, 120, 150, 180, 180, 240] {
+        collecting.send(&V5::packet(sequence, &[FLOW; 30]));
+    }
+    // Data without a template.
+    collecting.send(&octets("0009 0001 00000000 5e8465fd 00000000 00000007  012c 0008 00000000"));
+    let of = |version: &str| format!("{{exporter=\"127.0.0.1\",domain=\"{version}\"");
+    let (v5, v9) = (format!("{},version=\"5\"", of("0")), format!("{},version=\"9\"}}", of("7")));
+    wait_for_value(&place, &format!("nf_exporter_undecoded_sets_total{v9}"), 1.0);
+    let metrics = wait_for_value(&place, &format!("nf_exporter_packets_total{v5}}}"), 9.0);
+    let exporters = json(&place, "/exporters?exporter=127.0.0.0/8");
+    let known = &exporters["exporters"][0];
+    for (metric, key, expected) in [
+        ("nf_exporter_packets_total", "packets", 9),
+        ("nf_exporter_flows_total", "flows", 270),
+        ("nf_exporter_undecoded_sets_total", "undecoded_sets", 0),
+        ("nf_exporter_duplicate_packets_total", "duplicates", 1),
+        ("nf_exporter_reordered_packets_total", "reordered", 0),
+        ("nf_exporter_restarts_total", "restarts", 0),
+        ("nf_exporter_lost_units", "lost", 30),
+        ("nf_exporter_missed_units", "missed", 0),
+    ] {
+        let unit = if metric.ends_with("units") { ",unit=\"records\"" } else { "" };
+        let value = value(&metrics, &format!("{metric}{v5}{unit}}}"));
+        assert_eq!((value, known[key].as_i64()), (Some(expected as f64), Some(expected)), "{metrics}{known}");
+    }
+    assert!(value(&metrics, &format!("nf_exporter_last_received_timestamp_seconds{v5}}}")) > Some(1e9));
+    assert_eq!((known["exporter"].as_str(), known["unit"].as_str()), (Some("127.0.0.1"), Some("records")));
+    assert_eq!((known["version"].as_u64(), known["expected"].as_u64()), (Some(5), Some(270)));
+    // How the one of v9 counts is not known.
+    let unknown = &exporters["exporters"][1];
+    assert!(unknown["lost"].is_null() && !metrics.contains(&format!("nf_exporter_lost_units{}", of("7"))));
+    assert_eq!((exporters["listed"].as_u64(), exporters["truncated"].as_bool()), (Some(2), Some(false)));
+    assert_eq!(json(&place, "/exporters?exporter=192.0.2.1")["total"], 0);
+    assert!(fetch(&place, "/exporters?exporter=nobody").0.contains("400"));
+    check_with_promtool(&metrics);
+    collecting.stop("INT").with(0);
+}
+
+#[test]
+fn connections_are_counted_by_what_became_of_them() {
+    let output = ["collect", "--listen", "tcp://127.0.0.1:0", "-o", "/dev/null", "--format", "ndjson"];
+    let mut process =
+        Running::start(nf(output).args(["--metrics", "127.0.0.1:0", "--max-connections-per-address", "2"]));
+    process.wait_until_it_says("/metrics");
+    let said = process.said();
+    let behind = |text: &str, end: char| {
+        said.split(text).nth(1).and_then(|rest| rest.split(end).next()).expect("an address").to_owned()
+    };
+    let (address, place) = (behind("listening on ", ' '), behind("http://", '/'));
+    let mut first = TcpStream::connect(&address).expect("it listens");
+    let _second = TcpStream::connect(&address).expect("it listens");
+    wait_for_value(&place, "nf_open_connections", 2.0);
+    let _third = TcpStream::connect(&address).expect("it listens");
+    wait_for_value(&place, "nf_refused_connections_total{reason=\"too many of one address\"}", 1.0);
+    first.write_all(b"no IPFIX at all, but enough of it for a header").expect("it reads");
+    let metrics = wait_for_value(&place, "nf_closed_connections_total{reason=\"no IPFIX\"}", 1.0);
+    for (name, expected) in
+        [("nf_connections_total", 3.0), ("nf_accepted_connections_total", 2.0), ("nf_open_connections", 1.0)]
+    {
+        assert_eq!(value(&metrics, name), Some(expected), "{metrics}");
+    }
+    check_with_promtool(&metrics);
+    process.signal("INT");
+    process.end().with(0);
 }
 
 /// Has Prometheus' own tool look at metrics, where it is installed.
@@ -129,7 +205,7 @@ fn an_output_that_fails_is_no_health() {
 
 #[test]
 fn an_output_that_nobody_reads_holds_up_no_other_and_takes_no_more_memory_than_it_may() {
-    const PACKETS: u32 = 400;
+    const PACKETS: u32 = 100;
     const QUEUED: f64 = 512.0 * 1024.0;
     let folder = scratch();
     let (pipe, file) = (folder.path().join("pipe.ndjson"), folder.path().join("flows.ndjson"));
@@ -147,12 +223,14 @@ fn an_output_that_nobody_reads_holds_up_no_other_and_takes_no_more_memory_than_i
     };
     for number in 0..PACKETS {
         collecting.send(&V5::packet(30 * number, &[FLOW; 30]));
-        if number % 50 == 0 {
+        if number % 10 == 9 {
+            // The other one has little room, too.
+            let sent = f64::from(30 * (number + 1));
+            wait_for_value(&place, &metric("nf_output_flows_total", &file), sent);
             assert!(waiting() <= QUEUED);
         }
     }
     let flows = f64::from(30 * PACKETS);
-    wait_for_value(&place, &metric("nf_output_flows_total", &file), flows);
     wait_for("loss", || {
         let (_, metrics) = fetch(&place, "/metrics");
         value(&metrics, &metric("nf_output_lost_flows_total", &pipe)).filter(|lost| *lost > 0.0)
@@ -164,7 +242,7 @@ fn an_output_that_nobody_reads_holds_up_no_other_and_takes_no_more_memory_than_i
     assert!(fetch(&place, "/healthz").1.contains("has taken nothing for"));
     // At last somebody reads.
     let reading = std::thread::spawn(move || fs::read_to_string(pipe).expect("text").lines().count());
-    let ended = collecting.stop("INT").with(1).saying("12000 flows").saying("had no room to wait");
+    let ended = collecting.stop("INT").with(1).saying("3000 flows").saying("had no room to wait");
     let read = reading.join().expect("it comes to an end") as u64;
     let lost = ended.err.split("are lost: ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a count");
     assert_eq!(read + lost.parse::<u64>().expect("a number"), flows as u64);

@@ -17,7 +17,7 @@ use crate::admission::SharedRules;
 use crate::drops::Sockets;
 use crate::observer::{Board, KnownTemplate, MAX_TEMPLATES};
 use crate::receiver::{Arrival, Batch, Pool, Way};
-use crate::report::{Account, Accounts, Counters, DomainReport, Event};
+use crate::report::{Account, Accounts, Counters, DomainReport, Drops, Event};
 use crate::sequence::{SequenceTracker, Units};
 use crate::state::Keeper;
 
@@ -291,7 +291,11 @@ impl<O: Output> Shard<O> {
             let before = domain.told.replace(now).unwrap_or_else(|| Domain::default().report(key));
             (now.packets > before.packets).then(|| Account::between(&before, &now))
         });
-        Accounts { exporters: exporters.collect(), drops: self.sockets.since_told(&self.counters) }
+        // Before the first packet there is no window that they could be told of: another thread tells them, or this one later.
+        let exporters: Vec<_> = exporters.collect();
+        let drops =
+            if domains.is_empty() { Drops::default() } else { self.sockets.since_told(&self.counters) };
+        Accounts { exporters, drops }
     }
 
     /// What was counted so far; `reports` are overwritten.

@@ -64,7 +64,7 @@ impl Server {
         let stopping = Arc::clone(&stop);
         let builder = std::thread::Builder::new().name("metrics".into());
         http::prepare(&listener).context("cannot serve metrics")?;
-        let run = move || http::serve(&listener, &stopping, |path| answer(path, &facts));
+        let run = move || http::serve(&listener, &stopping, |target| answer(target, &facts));
         let thread = Some(builder.spawn(run).context("cannot start a thread")?);
         Ok(Self { stop, thread })
     }
@@ -80,7 +80,9 @@ impl Drop for Server {
     }
 }
 
-fn answer(path: &str, facts: &Facts) -> Response {
+fn answer(target: &str, facts: &Facts) -> Response {
+    let target = target.split('#').next().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match path {
         "/metrics" => Response {
             status: Status::Ok,
@@ -88,8 +90,8 @@ fn answer(path: &str, facts: &Facts) -> Response {
             body: metrics::text(facts),
         },
         "/healthz" => health(facts),
-        "/exporters" => Response::json(json::exporters(&facts.observer)),
-        "/templates" => Response::json(json::templates(&facts.observer)),
+        "/exporters" => json::exporters(&facts.observer, query),
+        "/templates" => json::templates(&facts.observer, query),
         "/" => Response::text(Status::Ok, "/metrics\n/healthz\n/exporters\n/templates\n"),
         _ => Response::text(Status::NotFound, "there are /metrics, /healthz, /exporters and /templates\n"),
     }

@@ -53,6 +53,11 @@ impl Watch {
         Self { debug, seen, silenced, bar, measured, closed_pipe: false, looked, told }
     }
 
+    /// Whether there is a line of status.
+    pub(super) fn shows_status(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// Takes events for one tick.
     pub(super) fn events(&mut self, collector: &Collector) {
         let until = Instant::now() + TICK;
@@ -225,7 +230,7 @@ impl Watch {
 
     /// Renews the line of status, now and then.
     pub(super) fn status(&mut self, collector: &Collector, outputs: &Outputs) {
-        if self.bar.is_hidden() {
+        if !self.shows_status() {
             return;
         }
         self.bar.tick();

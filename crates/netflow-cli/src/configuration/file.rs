@@ -8,14 +8,14 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Arg, Command};
 use toml::de::{DeTable, DeValue};
 
-use super::{NOT_IN_FILES, Origin, Setting, find, is_flag, is_list, like};
+use super::{NOT_IN_FILES, Origin, Said, Setting, find, is_flag, is_list, like, long};
 use crate::input::cannot_read;
 
 /// Octets of a file at most.
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// What a file sets, in the order of its lines.
-pub(super) fn read(command: &Command, path: &Path) -> anyhow::Result<Vec<Setting>> {
+pub(super) fn read(command: &Command, path: &Path) -> anyhow::Result<Vec<Said>> {
     let length = fs::metadata(path).with_context(|| cannot_read(path))?.len();
     if length > MAX_LENGTH {
         bail!("{}: {length} octets are no configuration", path.display());
@@ -28,7 +28,7 @@ pub(super) fn read(command: &Command, path: &Path) -> anyhow::Result<Vec<Setting
         let at = error.span().map_or(1, |span| line(span.start));
         anyhow!("{} line {at}: {}", path.display(), error.message())
     })?;
-    let mut settings = Vec::new();
+    let mut settings: Vec<Setting> = Vec::new();
     for (key, value) in table.get_ref() {
         let (name, at) = (key.get_ref().as_ref(), line(key.span().start));
         let wrong = |message: String| anyhow!("{} line {at}: {message}", path.display());
@@ -45,13 +45,18 @@ pub(super) fn read(command: &Command, path: &Path) -> anyhow::Result<Vec<Setting
             Some(values) => values,
             None => continue,
         };
-        settings.push(Setting { name: name.to_owned(), values, origin: Origin::File(path.to_owned(), at) });
+        if settings.iter().any(|setting| setting.name == long(arg)) {
+            let other = arg.get_all_aliases().and_then(|names| names.into_iter().find(|one| *one != name));
+            let other = if arg.get_long() == Some(name) { other } else { arg.get_long() };
+            return Err(wrong(format!("'{name}' is '{}', which is set already", other.unwrap_or_default())));
+        }
+        settings.push(Setting { name: long(arg), values, origin: Origin::File(path.to_owned(), at) });
     }
     settings.sort_by_key(|setting| match setting.origin {
         Origin::File(_, line) => line,
         _ => 0,
     });
-    Ok(settings)
+    Ok(settings.into_iter().map(Said::Set).collect())
 }
 
 /// The values of a key; `None` when it says no more than the default.

@@ -108,7 +108,7 @@ pub(super) fn prepare(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)
 }
 
-/// Answers GET and HEAD with what `answer` says of a path, until told to stop.
+/// Answers GET and HEAD with what `answer` says of a path and the query behind it, until told to stop.
 pub(super) fn serve(listener: &TcpListener, stop: &AtomicBool, answer: impl Fn(&str) -> Response) {
     let mut connections: VecDeque<Connection> = VecDeque::new();
     while !stop.load(Ordering::Relaxed) {
@@ -230,10 +230,9 @@ fn reply(request: &[u8], answer: &impl Fn(&str) -> Response) -> Option<Vec<u8>> 
         Err(_) => return refuse(Status::BadRequest),
     }
     let target = parsed.path.unwrap_or_default();
-    let path = target.split(['?', '#']).next().unwrap_or_default();
     match parsed.method {
-        Some("GET") => Some(answer(path).octets(true)),
-        Some("HEAD") => Some(answer(path).octets(false)),
+        Some("GET") => Some(answer(target).octets(true)),
+        Some("HEAD") => Some(answer(target).octets(false)),
         _ => refuse(Status::MethodNotAllowed),
     }
 }
@@ -289,8 +288,10 @@ mod tests {
         let server = Running::new();
         let answer = server.ask(b"GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.contains("\r\nContent-Length: 9\r\n") && answer.contains("\r\nConnection: close\r\n"));
-        assert!(answer.ends_with("\r\n\r\n/metrics\n"), "{answer}");
+        assert!(
+            answer.contains("\r\nContent-Length: 13\r\n") && answer.contains("\r\nConnection: close\r\n")
+        );
+        assert!(answer.ends_with("\r\n\r\n/metrics?x=1\n"), "{answer}");
         let head = server.ask(b"HEAD / HTTP/1.0\r\n\r\n");
         assert!(head.contains("Content-Length: 2\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     }

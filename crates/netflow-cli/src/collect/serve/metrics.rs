@@ -1,10 +1,11 @@
 //! Facts as metrics, in the text format of Prometheus (version 0.0.4).
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
-use netflow_collector::{DomainReport, Snapshot, WriterReport, WriterState};
+use netflow_collector::{DomainReport, Snapshot, StreamReport, WriterReport, WriterState};
 
 use super::{Facts, json};
 use crate::collect::health::OutputState;
@@ -79,6 +80,7 @@ fn render(
     page.metric("nf_build_info", "gauge", "The running version; always 1.", [([("version", version)], 1)]);
     page.gauge("nf_start_time_seconds", "When the collector started, as Unix time.", started);
     packets(&mut page, snapshot);
+    connections(&mut page, &snapshot.report.streams);
     sets(&mut page, snapshot);
     exporters(&mut page, &snapshot.report.domains, snapshot.report.untracked_packets);
     written(&mut page, outputs);
@@ -138,6 +140,24 @@ fn packets(page: &mut Page, snapshot: &Snapshot) {
     page.gauge("nf_decoding_threads", "Decoding threads that run.", alive);
     let failed = report.failed_threads.len();
     page.gauge("nf_failed_threads", "Threads that failed, those of outputs aside.", failed);
+}
+
+fn connections(page: &mut Page, streams: &StreamReport) {
+    page.counter("nf_connections_total", "Connections (TCP, TLS, SCTP) that came.", streams.connections);
+    page.gauge("nf_open_connections", "Connections that are open.", streams.open);
+    let what = "Connections that were taken: those that came and were not refused.";
+    let refused = streams.refused.values().sum();
+    page.counter("nf_accepted_connections_total", what, streams.connections.saturating_sub(refused));
+    let by_reason = |counts: &BTreeMap<&'static str, u64>| {
+        let samples = counts.iter().map(|(reason, count)| ([("reason", (*reason).to_owned())], *count));
+        samples.collect::<Vec<_>>()
+    };
+    let what = "Connections refused before a message of them was taken.";
+    page.metric("nf_refused_connections_total", "counter", what, by_reason(&streams.refused));
+    let what = "Connections that ended after that.";
+    page.metric("nf_closed_connections_total", "counter", what, by_reason(&streams.closed));
+    let what = "Octets of messages that never became whole.";
+    page.counter("nf_cut_message_bytes_total", what, streams.cut_octets);
 }
 
 fn sets(page: &mut Page, snapshot: &Snapshot) {
@@ -201,6 +221,16 @@ fn exporters(page: &mut Page, domains: &[DomainReport], untracked: u64) {
         "gauge",
         "What is missing by its sequence numbers: packets in v9, records else. Less when it still comes.",
         lost,
+    );
+    let missed = listed.iter().filter(|of| of.loss_is_known()).map(|of| {
+        let [exporter, domain, version] = labels(of);
+        ([exporter, domain, version, ("unit", json::unit(of).to_owned())], of.sequence.missed)
+    });
+    page.metric(
+        "nf_exporter_missed_units",
+        "gauge",
+        "What it sent between an earlier run and this one, by its sequence numbers.",
+        missed,
     );
     page.metric(
         "nf_exporter_last_received_timestamp_seconds",
