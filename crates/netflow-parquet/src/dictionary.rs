@@ -160,8 +160,8 @@ pub(crate) struct Texts {
     octets: Vec<u8>,
     /// Where each text ends.
     ends: Vec<usize>,
-    /// The first octets of each text, as a number of the same order.
-    beginnings: Vec<u64>,
+    /// The first octets of each text, as a number of the same order: all of an IPv4 address.
+    beginnings: Vec<u128>,
     /// What was asked for last.
     last_text: Option<u32>,
 }
@@ -224,7 +224,7 @@ impl Texts {
 
     /// The first octets of a text as a number: where two differ, it orders them as the texts are.
     #[inline]
-    pub(crate) fn beginning(&self, id: u32) -> u64 {
+    pub(crate) fn beginning(&self, id: u32) -> u128 {
         self.beginnings[id as usize]
     }
 
@@ -239,7 +239,7 @@ impl Texts {
 
     pub(crate) fn memory(&self) -> usize {
         let ids = self.v4.memory() + self.v6.memory() + self.numbers.memory();
-        ids + self.texts.capacity() * 5 + self.octets.capacity() + self.ends.capacity() * 16
+        ids + self.texts.capacity() * 5 + self.octets.capacity() + self.ends.capacity() * 24
     }
 
     pub(crate) fn clear(&mut self) {
@@ -260,10 +260,10 @@ impl Texts {
         let length = (self.octets.len() - start - 4) as u32;
         self.octets[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.ends.push(self.octets.len());
-        let mut beginning = [0; 8];
-        let known = length.min(8) as usize;
+        let mut beginning = [0; 16];
+        let known = length.min(16) as usize;
         beginning[..known].copy_from_slice(&self.octets[start + 4..start + 4 + known]);
-        self.beginnings.push(u64::from_be_bytes(beginning));
+        self.beginnings.push(u128::from_be_bytes(beginning));
     }
 }
 
