@@ -1,5 +1,5 @@
-//! Whether files go both ways between `nf` and PyPI `netflow`, whether both find the same connections, and whether
-//! other collectors count what `nf generate` sends.
+//! Whether files go both ways between `nf` and PyPI `netflow`, whether both find the same connections, whether other
+//! collectors count what `nf generate` sends, and whether filters let the same flows pass as nfdump's.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::programs::{self, PATIENCE, Process, bounded, is_bound, output, succeeds, until};
 
+mod filters;
 mod generated;
 
 /// The package on PyPI.
@@ -47,6 +48,9 @@ pub(crate) struct Args {
     /// The nf program [default: built from here]
     #[arg(long, value_name = "PATH")]
     nf: Option<PathBuf>,
+    /// Compares filters with nfdump's, and nothing else
+    #[arg(long)]
+    filters: bool,
     /// Leaves the collected files in target/interop
     #[arg(long)]
     keep: bool,
@@ -54,10 +58,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = programs::root();
+    let nf = programs::nf(args.nf.as_deref(), "dev")?;
+    let mut differences = filters::differences(&nf).context("filters")?;
+    if args.filters {
+        return conclude(&differences);
+    }
     let folder = root.join("target/interop");
     fs::create_dir_all(&folder)?;
-    let programs = Programs { nf: programs::nf(args.nf.as_deref(), "dev")?, python: python(&folder)? };
-    let mut differences = Vec::new();
+    let programs = Programs { nf, python: python(&folder)? };
     for export in EXPORTS {
         let name = export.name;
         let files =
@@ -70,7 +78,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let generated = generated::differences(&programs.nf, &folder).context("generated packets")?;
     differences.extend(generated.into_iter().map(|what| format!("generated {what}")));
-    for difference in &differences {
+    conclude(&differences)
+}
+
+fn conclude(differences: &[String]) -> anyhow::Result<()> {
+    for difference in differences {
         println!("{difference}");
     }
     ensure!(differences.is_empty(), "{} differences", differences.len());
