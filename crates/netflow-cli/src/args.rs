@@ -9,10 +9,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use netflow_exporter::Version;
 use netflow_flow::Format;
 
+mod flows;
 mod generate;
 mod operation;
 mod report;
 
+pub(crate) use flows::{Flows, Selection};
 pub(crate) use generate::{Generate, Rate, SummaryFormat};
 pub(crate) use operation::Operation;
 pub(crate) use report::Report;
@@ -32,6 +34,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Collect(Box<Collect>),
+    Flows(Box<Flows>),
     Analyze(Analyze),
     Report(Box<Report>),
     Decode(Decode),

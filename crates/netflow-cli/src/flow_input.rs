@@ -176,6 +176,14 @@ impl<'a> FlowInputs<'a> {
         self.unreadable += 1;
     }
 
+    /// Says and counts that a row group could not be read, or not to its end.
+    pub(crate) fn bad_row_group(&mut self, name: &str, error: &netflow_query::Error) {
+        self.bad += 1;
+        if self.bad <= MAX_MESSAGES {
+            output::error(format_args!("{name}: {error}"));
+        }
+    }
+
     /// How the command ends, once all was read, or what the user wanted of it.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod doctor;
 mod endpoint;
 mod filter;
 mod flow_input;
+mod flows;
 mod forward;
 mod frame;
 mod generate;
@@ -24,6 +25,7 @@ mod paste;
 mod progress;
 mod replay;
 mod report;
+mod selection;
 mod signals;
 mod target;
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     };
     let result = match args.command {
         Command::Collect(args) => collect::run(&args, settings),
+        Command::Flows(args) => flows::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Decode(args) => decode::run(&args),

@@ -76,9 +76,21 @@ impl Batch {
 
     /// Makes flows of rows, with all columns of the batch. Derived columns follow from others.
     pub fn flows(&mut self, selection: &Selection, flows: &mut Vec<Flow>) -> Result<(), Error> {
+        let columns: Vec<_> = self.slots.iter().map(|slot| slot.column).collect();
+        self.flows_of(&columns, selection, flows)
+    }
+
+    /// Makes flows of rows, with some columns of the batch.
+    pub fn flows_of(
+        &mut self,
+        columns: &[&'static Column],
+        selection: &Selection,
+        flows: &mut Vec<Flow>,
+    ) -> Result<(), Error> {
         flows.clear();
         flows.resize_with(selection.len(), Flow::default);
-        for slot in self.slots.iter_mut().filter(|slot| !slot.column.derived) {
+        let wanted = |column: &'static Column| columns.iter().any(|other| std::ptr::eq(*other, column));
+        for slot in self.slots.iter_mut().filter(|slot| !slot.column.derived && wanted(slot.column)) {
             slot.load(self.rows)?;
             for (flow, row) in flows.iter_mut().zip(selection.iter()) {
                 slot.values.put(slot.column, row, flow)?;

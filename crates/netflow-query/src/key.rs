@@ -10,6 +10,7 @@ mod names;
 mod parse;
 mod ports;
 
+pub use names::column_of_word;
 pub use parse::KeyError;
 pub use ports::Ports;
 

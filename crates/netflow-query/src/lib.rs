@@ -21,7 +21,7 @@ pub use batch::{ABSENT, BATCH_ROWS, Batch, FlowBatch, Values, View};
 pub use dictionary::{Dictionary, Entry};
 pub use error::Error;
 pub use files::{FileProblem, FlowFiles, FoundFile, RangeError, TimeRange, Trouble, parse_time};
-pub use key::{Key, KeyError, Ports};
+pub use key::{Key, KeyError, Ports, column_of_word};
 pub use ordered::{Maker, Ordered, Piece};
 pub use scan::{All, Consumer, Counts, Scan, Selector};
 pub use select::Matching;

@@ -79,3 +79,11 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("xsrcport", Column("post_nat_src_port")),
     ("xdstport", Column("post_nat_dst_port")),
 ];
+
+/// The column that a short word stands for, or one of nfdump's: `srcip` is `src_addr`.
+pub fn column_of_word(word: &str) -> Option<&'static netflow_flow::Column> {
+    WORDS.iter().find(|(known, _)| *known == word).and_then(|(_, of)| match of {
+        Column(name) => netflow_flow::column(name),
+        _ => None,
+    })
+}

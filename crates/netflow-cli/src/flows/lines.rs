@@ -1,0 +1,106 @@
+//! Rows as the lines that are written, with the keys that they are sorted by.
+
+use netflow_flow::{Column, Flow};
+use netflow_query::{Batch, Error, Maker, Selection, TextEncoder};
+
+use super::form::Form;
+use super::layout::Layout;
+use super::order::Order;
+
+/// Lines that follow each other.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    pub(crate) text: Vec<u8>,
+    /// Where each line ends.
+    pub(crate) ends: Vec<usize>,
+    /// Their keys, if they are to be sorted.
+    pub(crate) keys: Vec<u8>,
+    pub(crate) key_ends: Vec<usize>,
+}
+
+/// Makes lines of rows.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    encoder: Encoder,
+    order: Order,
+    flows: Vec<Flow>,
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Columns(TextEncoder),
+    Text(Layout),
+}
+
+impl Lines {
+    /// In a form that is not Parquet.
+    pub(crate) fn new(form: &Form, order: Order) -> Self {
+        let encoder = match form {
+            Form::Columns(format, columns) => Encoder::Columns(TextEncoder::new(*format, columns)),
+            Form::Text(layout) => Encoder::Text(layout.clone()),
+            // It has no lines: those of JSON carry flows that are sorted.
+            Form::Parquet => {
+                let all: Vec<_> = netflow_flow::COLUMNS.iter().filter(|column| !column.derived).collect();
+                Encoder::Columns(TextEncoder::new(netflow_query::TextFormat::JsonLines, &all))
+            }
+        };
+        Self { encoder, order, flows: Vec::new() }
+    }
+
+    /// Appends the heading.
+    pub(crate) fn head(&self, out: &mut Vec<u8>) {
+        match &self.encoder {
+            Encoder::Columns(encoder) => encoder.write_head(out),
+            Encoder::Text(layout) => layout.head(out),
+        }
+    }
+}
+
+impl Maker for Lines {
+    type Made = Block;
+
+    fn columns(&self) -> Vec<&'static Column> {
+        let mut columns = self.order.columns();
+        match &self.encoder {
+            Encoder::Columns(encoder) => columns.extend(encoder.columns()),
+            Encoder::Text(layout) => columns.extend(layout.columns()),
+        }
+        with_factors(columns)
+    }
+
+    fn make(&mut self, batch: &mut Batch, selection: &Selection) -> Result<Block, Error> {
+        let mut block = Block::default();
+        match &mut self.encoder {
+            Encoder::Columns(encoder) => {
+                block.text.reserve(selection.len() * 64);
+                encoder.encode(batch, selection, &mut block.text, &mut block.ends)?;
+            }
+            Encoder::Text(layout) => {
+                batch.flows_of(&with_factors(layout.columns()), selection, &mut self.flows)?;
+                for flow in &self.flows {
+                    layout.line(flow, &mut block.text);
+                    block.ends.push(block.text.len());
+                }
+            }
+        }
+        if !self.order.is_none() {
+            batch.flows_of(&with_factors(self.order.columns()), selection, &mut self.flows)?;
+            for flow in &self.flows {
+                self.order.key(flow, &mut block.keys);
+                block.key_ends.push(block.keys.len());
+            }
+        }
+        Ok(block)
+    }
+}
+
+/// Derived columns follow from others.
+fn with_factors(mut columns: Vec<&'static Column>) -> Vec<&'static Column> {
+    if columns.iter().any(|column| column.derived) {
+        let factors = ["bytes_raw", "packets_raw", "sampling_rate"];
+        columns.extend(factors.iter().filter_map(|name| netflow_flow::column(name)));
+    }
+    columns.sort_by_key(|column| column.name);
+    columns.dedup_by_key(|column| column.name);
+    columns
+}

@@ -1,0 +1,165 @@
+//! Which flows a command is about: files, a time range, a filter.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, anyhow, bail};
+use netflow_filter::{Filter, FilterError};
+use netflow_query::{FlowFiles, FoundFile, TimeRange, parse_time};
+use netflow_templates::Timestamp;
+
+use crate::args;
+use crate::flow_input::FlowInputs;
+use crate::output::{self, count};
+
+/// Problems that are told one by one.
+const MAX_MESSAGES: usize = 20;
+
+/// What was selected.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) files: FlowFiles,
+    pub(crate) filter: Filter,
+}
+
+impl Selection {
+    /// What the command line says. Nothing is read but directories, and files of filters.
+    pub(crate) fn of(args: &args::Selection) -> anyhow::Result<Self> {
+        let range = range(args, Timestamp::from(SystemTime::now()))?;
+        let (named, trailing) = split(args)?;
+        let mut filter = Filter::ALL;
+        if let Some(path) = &args.filter_file {
+            let text = fs::read_to_string(path).with_context(|| crate::input::cannot_read(path))?;
+            let read = Filter::parse_with(&text, &mut |name| {
+                let beside = path.parent().unwrap_or(Path::new("")).join(name);
+                fs::read_to_string(&beside).map_err(|error| format!("{}: {error}", beside.display()))
+            });
+            let read = read.map_err(|error| wrong(&error)).with_context(|| path.display().to_string())?;
+            filter = filter.and(read.expression().clone());
+        }
+        for text in args.filter.iter().chain(&trailing) {
+            filter = filter.and(Filter::parse(text).map_err(|error| wrong(&error))?.expression().clone());
+        }
+        let mut files = FlowFiles::find(&named, range);
+        for (paths, sequence) in [(&args.read, false), (&args.sequence, true)] {
+            for path in paths.iter().flat_map(|path| below(args.multiple.as_deref(), path)) {
+                files.append(match sequence {
+                    true => FlowFiles::sequence(&path, range),
+                    false => FlowFiles::find(&[path], range),
+                });
+            }
+        }
+        if named.is_empty() && args.read.is_empty() && args.sequence.is_empty() {
+            files = FlowFiles::find(&["-"], range);
+        }
+        Ok(Self { files, filter })
+    }
+
+    /// The filter for the flows of a file, with what of the time range is left to be looked at.
+    pub(crate) fn filter_of(&self, file: &FoundFile) -> Filter {
+        self.filter.clone().and(file.range.expression())
+    }
+
+    /// Octets of all files, unless one is stdin.
+    pub(crate) fn octets(&self) -> Option<u64> {
+        let stdin = self.files.files.iter().any(|file| file.path.as_os_str() == "-");
+        (!stdin).then(|| self.files.octets())
+    }
+
+    /// Says what of the files could not be found, and why there may be none.
+    pub(crate) fn tell(&self, inputs: &mut FlowInputs<'_>) {
+        let FlowFiles { files, problems, outside, others } = &self.files;
+        for problem in problems.iter().take(MAX_MESSAGES) {
+            inputs.unreadable(&anyhow!("{problem}"));
+        }
+        if problems.len() > MAX_MESSAGES {
+            output::error(format_args!("{} of such a kind in all", count(problems.len() as u64, "problem")));
+        }
+        if let (Some(first), false) = (others.first(), files.is_empty()) {
+            output::note(format_args!(
+                "{} of directories left out, whose endings are none of flows, such as {}",
+                count(others.len() as u64, "file"),
+                first.display()
+            ));
+        }
+        if let (Some(some), true) = (outside.first(), files.is_empty()) {
+            output::note(format_args!(
+                "none of {} is of that time, going by their names, such as {} (names are in UTC)",
+                count(outside.len() as u64, "file"),
+                some.display()
+            ));
+        }
+    }
+}
+
+/// The files of the command line, and the filter behind them.
+///
+/// What is no file from some place on is a filter, in one argument or in several.
+fn split(args: &args::Selection) -> anyhow::Result<(Vec<PathBuf>, Option<String>)> {
+    let is_file = |path: &PathBuf| path.as_os_str() == "-" || path.symlink_metadata().is_ok();
+    let files = args.files.iter().rposition(is_file).map_or(0, |last| last + 1);
+    let (named, rest) = args.files.split_at(files);
+    if rest.is_empty() {
+        return Ok((named.to_vec(), None));
+    }
+    let words: Vec<_> = rest.iter().map(|word| word.to_string_lossy()).collect();
+    let text = words.join(" ");
+    let error = match Filter::parse(&text) {
+        Ok(_) => return Ok((named.to_vec(), Some(text))),
+        Err(error) => error,
+    };
+    if rest.iter().all(|path| looks_like_path(path)) {
+        return Ok((args.files.clone(), None));
+    }
+    let file = match words.len() == 1 && !text.contains(char::is_whitespace) {
+        true => format!("there is no file {}, and as a filter ", text.escape_debug()),
+        false => String::new(),
+    };
+    bail!("{file}{}", wrong(&error))
+}
+
+/// Whether what is no file was meant as one: it has an ending or a directory, and no blank.
+fn looks_like_path(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    !text.contains(char::is_whitespace) && (text.contains('/') || path.extension().is_some())
+}
+
+/// Shows where a filter is wrong, and says what is.
+fn wrong(error: &FilterError) -> anyhow::Error {
+    error.excerpt().lines().for_each(output::note);
+    anyhow!("the filter is wrong: {error}")
+}
+
+/// The paths of -r or -R: below the directories of -M, if it is given.
+fn below(multiple: Option<&Path>, path: &Path) -> Vec<PathBuf> {
+    let Some(multiple) = multiple else { return vec![path.to_owned()] };
+    let text = multiple.to_string_lossy();
+    let mut names = text.split(':');
+    let first = PathBuf::from(names.next().unwrap_or_default());
+    let top = first.parent().unwrap_or(Path::new("")).to_owned();
+    let others = names.map(|name| top.join(name));
+    std::iter::once(first.clone()).chain(others).map(|directory| directory.join(path)).collect()
+}
+
+fn range(args: &args::Selection, now: Timestamp) -> anyhow::Result<TimeRange> {
+    let time = |text: &str| {
+        parse_time(text, now).ok_or_else(|| {
+            anyhow!(
+                "'{}' is no time: 2026-01-31, 2026-01-31T12:00, 2026-01-31T12:00:00Z, 2026-01-31T12:00+02:00, now and -1h \
+                 are (s, m, h, d, w)",
+                text.escape_debug()
+            )
+        })
+    };
+    let (from, to) = match &args.time {
+        // Dates have slashes there, so that only the hyphen between them is one.
+        Some(window) if window.contains('/') => match window.split_once('-') {
+            Some((from, to)) => (Some(time(from)?), Some(time(to)?)),
+            None => (Some(time(window)?), None),
+        },
+        Some(window) => (Some(time(window)?), None),
+        None => (args.from.as_deref().map(time).transpose()?, args.to.as_deref().map(time).transpose()?),
+    };
+    Ok(TimeRange::new(from, to)?)
+}
