@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{
-    Collecting, Ended, Mounted, V5, fixtures, gunzip, json_lines, nf, pcap, run_nf, scratch, wait_for,
+    Collecting, Ended, Mounted, V5, fixtures, gunzip, json_lines, nf, pcap, run, run_nf, scratch, wait_for,
 };
 
 mod common;
@@ -247,6 +247,20 @@ fn a_read_only_file_system_is_named() {
     let file = mounted.0.join("flows.gz");
     let ended = run_nf(["collect", "--host", "127.0.0.1", "-p", "0", "-o", utf8(&file)]).with(2);
     ended.saying("flows.gz").saying("the file system is read-only");
+}
+
+#[test]
+fn a_file_that_cannot_even_be_begun_is_left_empty() {
+    let folder = scratch();
+    let file = folder.path().join("flows.parquet");
+    // There is room for the first octets of Parquet, and not for a footer.
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    for _ in 0..2 {
+        let mut command = Command::new("sh");
+        command.args(["-c", limited, "sh", env!("CARGO_BIN_EXE_nf"), "collect", "--host", "127.0.0.1"]);
+        run(command.args(["-p", "0", "-o", utf8(&file)])).with(2).saying("File too large");
+        assert_eq!(fs::metadata(&file).expect("it was made").len(), 0);
+    }
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn openssl_with_a_certificate_a_wrong_one_and_none() {
     certificates(folder.path());
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let files = ["--tls-cert", &path("collector.pem"), "--tls-key", &path("collector.key")];
-    let listening = Listening::start(
+    let mut listening = Listening::start(
         &["tls://127.0.0.1:0"],
         &[&files[..], &["--tls-client-ca", &path("ca.pem")]].concat(),
     );
@@ -213,6 +213,11 @@ fn openssl_with_a_certificate_a_wrong_one_and_none() {
         wait_for("the flow", || written().then_some(()));
         drop((stdin, good));
     }
+    listening.process.signal("HUP");
+    listening.process.wait_until_it_says("certificate and key for TLS are read again");
+    fs::write(path("collector.key"), "no key").expect("it can be written");
+    listening.process.signal("HUP");
+    listening.process.wait_until_it_says("certificate and key for TLS stay as they were");
     let (ended, flows) = listening.stop_with(2);
     assert_eq!(sum(&flows, "bytes"), 2 * 0x348);
     ended

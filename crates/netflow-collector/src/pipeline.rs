@@ -103,6 +103,7 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     receive_buffers: Vec<usize>,
     rules: Arc<SharedRules>,
+    tls: Option<TlsServer>,
     observer: Observer,
     receivers: Vec<JoinHandle<()>>,
     sockets: Sockets,
@@ -122,6 +123,7 @@ pub struct Inlet {
     addresses: Vec<SocketAddr>,
     file: Option<PacketFile<File>>,
     state: Option<StateDirectory>,
+    tls: Option<TlsServer>,
 }
 
 impl Inlet {
@@ -131,13 +133,19 @@ impl Inlet {
     /// # Errors
     /// When a socket cannot be bound, TLS not be set up, or the capture or the directory not be opened.
     pub fn open(config: &Config) -> Result<Self, CollectorError> {
-        let mut inlet =
-            Self { sockets: Vec::new(), streams: Vec::new(), addresses: Vec::new(), file: None, state: None };
+        let mut inlet = Self {
+            sockets: Vec::new(),
+            streams: Vec::new(),
+            addresses: Vec::new(),
+            file: None,
+            state: None,
+            tls: None,
+        };
         match &config.source {
             Source::Listen(listen) => {
                 let options =
                     ReceiverOptions { receive_buffer: config.receive_buffer, ..ReceiverOptions::default() };
-                let tls = match listen.iter().any(|listen| listen.transport == Transport::Tls) {
+                inlet.tls = match listen.iter().any(|listen| listen.transport == Transport::Tls) {
                     true => Some(TlsServer::open(config.tls.as_ref().ok_or(TlsError::NoFiles)?)?),
                     false => None,
                 };
@@ -151,7 +159,7 @@ impl Inlet {
                         inlet.addresses.extend(socket.local_address());
                         inlet.sockets.push(socket);
                     } else {
-                        let tls = tls.clone().filter(|_| transport == Transport::Tls);
+                        let tls = inlet.tls.clone().filter(|_| transport == Transport::Tls);
                         let listener = StreamListener::bind(transport, address, tls).map_err(failed)?;
                         inlet.addresses.extend(listener.socket.local_addr());
                         inlet.streams.push(listener);
@@ -185,7 +193,7 @@ impl Collector {
     /// If there are no outputs.
     pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
         assert!(!outputs.is_empty(), "a collector needs an output");
-        let Inlet { sockets, streams, addresses, file, state } = inlet;
+        let Inlet { sockets, streams, addresses, file, state, tls } = inlet;
         let bound: Vec<_> = sockets.into_iter().map(Arc::new).collect();
         let sockets = Sockets::new(&bound);
         let stop = Arc::new(AtomicBool::new(false));
@@ -285,6 +293,7 @@ impl Collector {
             addresses,
             receive_buffers,
             rules,
+            tls,
             observer,
             receivers,
             sockets,
@@ -326,6 +335,15 @@ impl Collector {
     /// what they receive next, decoding threads within the [flush interval](Config::flush_interval).
     pub fn change_rules(&self, rules: Rules) {
         self.rules.set(rules);
+    }
+
+    /// Reads the [files for TLS](Config::tls) again: connections that come from now on get to see them, those that are open
+    /// go on. False when TLS is not listened with.
+    ///
+    /// # Errors
+    /// When they cannot be used. Then the old ones stay.
+    pub fn renew_tls(&self) -> Result<bool, TlsError> {
+        self.tls.as_ref().map(TlsServer::renew).transpose().map(|renewed| renewed.is_some())
     }
 
     /// Export packets decoded and flow records in them, up to now.

@@ -394,10 +394,19 @@ impl Opened {
     }
 }
 
+/// Begins a file in what is empty. After a failure it is empty again, so that the next writer finds nothing that is half
+/// begun.
 fn begin(target: Target, encoding: Encoding) -> io::Result<(FlowFile, Opened)> {
-    let (mut file, octets) = FlowFile::begin(target, encoding.format, encoding.gzip)?;
-    file.checkpoint()?;
-    Ok((file, Opened { octets, ..Opened::default() }))
+    let empty = match &target {
+        Target::File(file) => Some(file.try_clone()?),
+        Target::Stream(_) => None,
+    };
+    let begun = FlowFile::begin(target, encoding.format, encoding.gzip).and_then(|(mut file, octets)| {
+        file.checkpoint()?;
+        Ok((file, Opened { octets, ..Opened::default() }))
+    });
+    // What is left if even that fails, the next writer takes for torn.
+    begun.inspect_err(|_| _ = empty.map(|file| file.set_len(0)))
 }
 
 fn open(path: &Path, encoding: Encoding) -> io::Result<(FlowFile, Opened)> {

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netflow_collector::{Config, Inlet, Listen, PacketListener, Source, StreamLimits, TlsFiles, Transport};
+use netflow_collector::{
+    Collector, Config, FlowOutput, Inlet, Listen, PacketListener, Source, StreamLimits, TlsFiles, Transport,
+};
+use netflow_flow::SamplingOverride;
 use netflow_wire::{Header, MessageEncoder, ipfix};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -198,6 +201,43 @@ fn files_that_cannot_be_used_are_told_by_name() {
     told(TlsFiles { client_ca: Some(path("text")), ..good.clone() }, "text", "no BEGIN CERTIFICATE");
     let no_files = Config { tls: None, ..config(good, LONG) };
     assert_eq!(Inlet::open(&no_files).unwrap_err().to_string(), "TLS takes a certificate and its key");
+}
+
+#[test]
+fn files_that_are_read_again_are_for_new_connections_and_bad_ones_change_nothing() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    old.sign("collector");
+    new.sign("collector");
+    let config = config(old.files(false), LONG);
+    let output = FlowOutput::new(Vec::new(), SamplingOverride::default());
+    let collector = Collector::start(&config, Inlet::open(&config).unwrap(), vec![output]).unwrap();
+    let address = collector.addresses()[0];
+    let shakes_hands = |authority: &Authority| {
+        let mut exporter = connect(address, authority, None, &rustls::version::TLS13);
+        let shaken = exporter.conn.complete_io(&mut exporter.sock);
+        shaken.map(|_| exporter)
+    };
+    let mut open = shakes_hands(&old).unwrap();
+    for file in ["collector.pem", "collector.key"] {
+        std::fs::copy(new.path(file), old.path(file)).unwrap();
+    }
+    // Nothing changes by itself.
+    shakes_hands(&old).unwrap();
+    assert!(collector.renew_tls().unwrap());
+    assert!(shakes_hands(&old).is_err());
+    shakes_hands(&new).unwrap();
+
+    std::fs::write(old.path("collector.key"), "no PEM").unwrap();
+    let error = collector.renew_tls().unwrap_err().to_string();
+    assert!(error.contains("collector.key") && error.contains("no BEGIN PRIVATE KEY"), "{error}");
+    shakes_hands(&new).unwrap();
+    // A connection that was open goes on.
+    open.write_all(&message(0)).unwrap();
+    open.conn.send_close_notify();
+    open.flush().unwrap();
+    drop(open);
+    let report = collector.stop();
+    assert_eq!((report.received, report.streams.refused.values().sum::<u64>()), (1, 1));
 }
 
 #[test]

@@ -75,7 +75,8 @@ pub(crate) fn read(input: &mut impl Read, left: u64) -> Result<Next, Error> {
     let common = head.len().min(START.len());
     if head.is_empty() || head[..common] != START[..common] {
         // What a file system leaves of octets that did not come to the disk before the power failed.
-        let zeros = !head.is_empty() && head.iter().all(|&octet| octet == 0);
+        let begun = head.iter().zip(&START).take_while(|(octet, start)| octet == start).count();
+        let zeros = !head.is_empty() && head[begun..].iter().all(|&octet| octet == 0);
         return Ok(if zeros { Next::Torn } else { Next::Other });
     }
     let number =
@@ -87,7 +88,8 @@ pub(crate) fn read(input: &mut impl Read, left: u64) -> Result<Next, Error> {
     };
     let group = u64::from(high) << 32 | u64::from(low);
     let length = (HEAD as u64 + u64::from(footer_length)).saturating_add(group);
-    if footer_length > LONGEST || length > left {
+    // Zeros behind the first octets did not come to the disk; checksums of nothing are zero, too.
+    if footer_length == 0 || group == 0 || footer_length > LONGEST || length > left {
         return Ok(Next::Torn);
     }
     let footer = up_to(input, footer_length.into())?;

@@ -80,14 +80,21 @@ fn octets_that_did_not_reach_the_disk_are_cut_off() {
     let folder = tempfile::tempdir().expect("a directory");
     let (path, ends) = written(folder.path());
     let whole = fs::read(&path).expect("written");
-    for from in [ends[2], ends[2] + 10, ends[3] - 100] {
+    // The first octets of a note are there, and some or nothing of what follows them.
+    let within_the_head = (ends[2]..ends[2] + 40).collect::<Vec<_>>();
+    for from in [&within_the_head[..], &[ends[3] - 100]].concat() {
         let mut zeroed = whole[..ends[3] as usize].to_vec();
         zeroed[from as usize..].fill(0);
         fs::write(&path, &zeroed).expect("room");
         let (file, torn) = ParquetFile::resume(open(&path)).expect("a file that can be gone on with");
-        assert_eq!((file.row_groups(), torn), (2, ends[3] - ends[2]));
+        assert_eq!((file.row_groups(), torn), (2, ends[3] - ends[2]), "{}", from - ends[2]);
         file.finish().expect("room");
         assert_eq!(ports(&path).0, (0..200).collect::<Vec<_>>());
+        // Nothing but these first octets and zeros.
+        zeroed.truncate(ends[2] as usize + 28);
+        fs::write(&path, &zeroed).expect("room");
+        let (file, torn) = ParquetFile::resume(open(&path)).expect("a file that can be gone on with");
+        assert_eq!((file.row_groups(), torn), (2, 28));
     }
 }
 

@@ -1,8 +1,9 @@
-//! SIGHUP: the configuration is read again, files are opened again.
+//! SIGHUP: the configuration and the files for TLS are read again, files of flows are opened again.
 
 use netflow_collector::{Collector, Rules};
 use netflow_templates::Limits;
 
+use super::listen;
 use super::outputs::Outputs;
 use super::watch::Watch;
 use crate::args::{Args, Collect, Command};
@@ -24,6 +25,14 @@ pub(super) fn rules(args: &Collect) -> Rules {
 /// Reads the configuration again, and has `collector` heed it. When it is wrong, all stays as it is.
 pub(super) fn reload(settings: &mut Vec<Setting>, collector: &Collector, outputs: &Outputs, watch: &Watch) {
     outputs.reopen();
+    match collector.renew_tls() {
+        Ok(true) => watch.say("certificate and key for TLS are read again, for connections that come now"),
+        Ok(false) => {}
+        Err(error) => {
+            let advice = listen::tls_advice(&error);
+            watch.say(format_args!("certificate and key for TLS stay as they were: {error}{advice}"));
+        }
+    }
     let loaded = match configuration::load() {
         Ok(Loaded { args: Args { command: Command::Collect(args) }, settings }) => Ok((args, settings)),
         Ok(_) => return,

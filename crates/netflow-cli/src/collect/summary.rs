@@ -114,7 +114,7 @@ pub(super) fn summary(report: &Report, written: &WriterReport, left_out: Option<
     }
     if written.lost_blocks > 0 {
         add(format!(
-            "{} of {} octets could not be written, or had no room to wait (--queue), and are lost: {}",
+            "{} of {} octets could not be written, and are lost: {}; those that had no room to wait (--queue) too",
             count(written.lost_blocks, "block"),
             written.lost_octets,
             count(written.lost_flows, "flow")

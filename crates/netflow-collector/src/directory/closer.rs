@@ -31,6 +31,8 @@ const MOST_AGAIN: usize = 1_000;
 pub(super) struct Closer {
     config: Arc<DirectoryConfig>,
     leftovers: VecDeque<Leftover>,
+    /// Files that could not be completed, and are not tried again.
+    left: u64,
     tried: Instant,
     commands: Option<Commands>,
     /// When to look for expired files next: looking takes a while where there are many.
@@ -50,7 +52,7 @@ impl Closer {
         let commands = config.command.clone().map(Commands::new);
         let (leftovers, now) = (leftovers.into(), Instant::now());
         let report = WriterReport::default();
-        Self { config, leftovers, tried: now, commands, expiry: now, teller, report, state }
+        Self { config, leftovers, left: 0, tried: now, commands, expiry: now, teller, report, state }
     }
 
     pub(super) fn run(mut self, closed: &Receiver<Closing>) -> WriterReport {
@@ -69,7 +71,7 @@ impl Closer {
             self.state.set(WriterState { report: self.report, failing, ..WriterState::default() });
         }
         self.finish_leftovers();
-        self.report.unfinished_files = self.leftovers.len() as u64;
+        self.report.unfinished_files = self.left + self.leftovers.len() as u64;
         if let Some(commands) = self.commands.take() {
             commands.end(&mut self.report, &mut self.teller);
         }
@@ -95,9 +97,14 @@ impl Closer {
                     name = Some(named.clone());
                     self.completed(&path, &named, window.start, flows);
                 }
-                Err(source) if path.exists() && self.leftovers.len() < MOST_AGAIN => {
-                    self.leftovers.push_back(Leftover { path: path.clone(), name: wanted });
-                    self.tried = Instant::now();
+                Err(source) if path.exists() => {
+                    if self.leftovers.len() < MOST_AGAIN {
+                        let (path, flows) = (path.clone(), Some(flows));
+                        self.leftovers.push_back(Leftover { path, name: wanted, flows });
+                        self.tried = Instant::now();
+                    } else {
+                        self.left += 1;
+                    }
                     self.teller.failed(WriteFailure { target: path, source });
                 }
                 Err(source) => {
@@ -134,16 +141,18 @@ impl Closer {
             let Some(leftover) = self.leftovers.pop_front() else { return };
             match leftovers::finish(&leftover) {
                 Ok(Some((path, name, mended))) => {
-                    self.report.mended_files += 1;
-                    self.teller.tell(OutputEvent::Mended {
-                        path: path.clone(),
-                        cut: mended.cut,
-                        saved_lines: mended.saved_lines,
-                        lost_text: mended.lost_text,
-                        open_line: mended.open_line,
-                    });
+                    if leftover.flows.is_none() {
+                        self.report.mended_files += 1;
+                        self.teller.tell(OutputEvent::Mended {
+                            path: path.clone(),
+                            cut: mended.cut,
+                            saved_lines: mended.saved_lines,
+                            lost_text: mended.lost_text,
+                            open_line: mended.open_line,
+                        });
+                    }
                     let start = name.seconds().unwrap_or_default();
-                    self.completed(&path, &name, start, 0);
+                    self.completed(&path, &name, start, leftover.flows.unwrap_or(0));
                 }
                 Ok(None) => {}
                 Err(source) if source.kind() == io::ErrorKind::InvalidData => {
@@ -152,7 +161,10 @@ impl Closer {
                     let failure = WriteFailure { target: leftover.path, source };
                     self.teller.tell(OutputEvent::Damaged(failure));
                 }
-                Err(source) if source.kind() == io::ErrorKind::NotFound => self.report.lost_files += 1,
+                Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                    self.report.lost_files += 1;
+                    self.report.lost_flows += leftover.flows.unwrap_or(0);
+                }
                 Err(source) => {
                     self.teller.failed(WriteFailure { target: leftover.path.clone(), source });
                     self.leftovers.push_back(leftover);
@@ -244,7 +256,54 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use netflow_flow::Format;
+
     use super::*;
+    use crate::backlog::Backlog;
+    use crate::block::Encoding;
+    use crate::directory::{Expiry, Layout};
+
+    fn closer(directory: &Path) -> (Closer, Receiver<OutputEvent>) {
+        let encoding = Encoding { format: Format::FlowLines, gzip: false, flush: Duration::from_secs(1) };
+        let config = DirectoryConfig {
+            path: directory.to_owned(),
+            encoding,
+            window: Duration::from_secs(60),
+            layout: Layout::Flat,
+            expiry: Expiry::default(),
+            command: None,
+            backlog: Backlog::default(),
+        };
+        let (teller, events) = Teller::new();
+        (Closer::new(Arc::new(config), Vec::new(), teller, SharedState::default()), events)
+    }
+
+    #[test]
+    fn a_file_of_this_run_that_is_completed_later_is_no_leftover_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut closer, events) = closer(folder.path());
+        let name = |number| Name { stamp: "202603010300".into(), number, ending: "ndjson".into() };
+        for (number, flows) in [(0, Some(7)), (1, None), (2, Some(5))] {
+            let path = folder.path().join(name(number).unfinished());
+            if number < 2 {
+                fs::write(&path, "{}\n").unwrap();
+            }
+            closer.leftovers.push_back(Leftover { path, name: name(number), flows });
+        }
+        closer.finish_leftovers();
+        let report = closer.report;
+        assert_eq!((report.files, report.mended_files), (2, 1));
+        // Somebody removed the third.
+        assert_eq!((report.lost_files, report.lost_flows), (1, 5));
+        let finished: Vec<_> = events
+            .try_iter()
+            .filter_map(|event| match event {
+                OutputEvent::Finished { flows, .. } => Some(flows),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(finished, [7, 0]);
+    }
 
     #[test]
     fn a_file_that_is_there_is_not_overwritten() {

@@ -18,6 +18,8 @@ use crate::tail::Mended;
 pub(super) struct Leftover {
     pub(super) path: PathBuf,
     pub(super) name: FileName,
+    /// Flows in it, if it is of this run; `None` if an earlier one left it.
+    pub(super) flows: Option<u64>,
 }
 
 /// Finds them, in all directories that a layout may have.
@@ -25,7 +27,7 @@ pub(super) fn find(directory: &Path) -> io::Result<Vec<Leftover>> {
     let mut found = Vec::new();
     walk(directory, &mut |path, name| {
         if let Some(name) = FileName::of_unfinished(name) {
-            found.push(Leftover { path: path.to_owned(), name });
+            found.push(Leftover { path: path.to_owned(), name, flows: None });
         } else if name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")).is_some_and(is_loss) {
             // What it is about is gone with the one who counted it.
             let _ = fs::remove_file(path);
@@ -64,7 +66,7 @@ pub(super) fn walk(directory: &Path, each: &mut impl FnMut(&Path, &str)) -> io::
 /// When it cannot be read or written; `InvalidData` when it is damaged in a way that leaves nothing to be done. It is
 /// left as it is then.
 pub(super) fn finish(leftover: &Leftover) -> io::Result<Option<(PathBuf, FileName, Mended)>> {
-    let Leftover { path, name } = leftover;
+    let Leftover { path, name, .. } = leftover;
     let (Some((format, gzip)), Some(directory)) = (name.format(), path.parent()) else { return Ok(None) };
     let file = File::options().read(true).append(true).open(path)?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {

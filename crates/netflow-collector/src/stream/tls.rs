@@ -1,7 +1,7 @@
 //! TLS for connections (RFC 7011, section 11).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -70,12 +70,30 @@ pub enum TlsError {
     },
 }
 
-/// The side of TLS that is connected to.
+/// The side of TLS that is connected to. All copies have the same certificates.
 #[derive(Debug, Clone)]
-pub(crate) struct TlsServer(Arc<ServerConfig>);
+pub(crate) struct TlsServer {
+    files: TlsFiles,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
+}
 
 impl TlsServer {
     pub(crate) fn open(files: &TlsFiles) -> Result<Self, TlsError> {
+        let config = Arc::new(Mutex::new(Self::read(files)?));
+        Ok(Self { files: files.clone(), config })
+    }
+
+    /// Reads the files again, for connections that come from now on. After an error all stays as it was.
+    pub(crate) fn renew(&self) -> Result<(), TlsError> {
+        *self.lock() = Self::read(&self.files)?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<ServerConfig>> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = certificates(&files.certificate)?;
         let key = private_key(&files.key)?;
@@ -105,12 +123,12 @@ impl TlsServer {
         // Exporters connect once and stay: what could be resumed would only be kept.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self(Arc::new(config)))
+        Ok(Arc::new(config))
     }
 
     /// The state of a new connection.
     pub(crate) fn accept(&self) -> Result<ServerConnection, Refusal> {
-        ServerConnection::new(Arc::clone(&self.0)).map_err(refusal)
+        ServerConnection::new(Arc::clone(&self.lock())).map_err(refusal)
     }
 }
 
