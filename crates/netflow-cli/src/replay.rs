@@ -152,8 +152,9 @@ struct Unsent {
     malformed: u64,
     /// Data sets without a template.
     undecoded: u64,
-    /// Other problems in what was decoded.
+    /// Other problems in what was decoded, and those of them by which something was lost.
     problems: u64,
+    faults: u64,
     capture: CaptureStatistics,
 }
 
@@ -209,7 +210,7 @@ impl Unsent {
     /// Whether something is missing that was to be sent.
     fn is_bad(&self) -> bool {
         let flows = &self.flows;
-        let decoding = self.malformed + self.undecoded + self.problems + flows.left_out + flows.beyond;
+        let decoding = self.malformed + self.undecoded + self.faults + flows.left_out + flows.beyond;
         let capture: u64 = self.of_capture().iter().map(|(number, ..)| number).sum();
         self.datagrams.truncated + self.skipped + decoding + capture > 0
     }
@@ -254,6 +255,7 @@ impl<F: FnMut() -> bool> Playing<F> {
                 self.unsent.malformed += decoded.malformed();
                 self.unsent.undecoded += decoded.session().undecoded_sets - decoded.session().late_sets;
                 self.unsent.problems += decoded.session().problems;
+                self.unsent.faults += decoded.faults();
                 if let PacketFileStatistics::Capture(capture) = decoded.statistics() {
                     self.unsent.datagrams.truncated += capture.truncated;
                 }
@@ -420,7 +422,7 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
                 .into(),
         );
     }
-    let Unsent { datagrams, skipped, flows, malformed, undecoded, problems, .. } = &playing.unsent;
+    let Unsent { datagrams, skipped, flows, malformed, undecoded, problems, faults, .. } = &playing.unsent;
     let not_sent = [
         (datagrams.foreign, "datagram", "no NetFlow or IPFIX (--all sends them)"),
         (datagrams.truncated, "datagram", "of which the file has only the beginning"),
@@ -438,11 +440,16 @@ fn summary<F>(playing: &mut Playing<F>, target: Target, elapsed: Duration) -> Ve
     for (number, what, why) in not_sent.filter(|(number, ..)| *number > 0) {
         lines.push(format!("not sent: {}, {why}", count(number, what)));
     }
-    if *problems > 0 {
+    if *faults > 0 {
         lines.push(format!(
             "not sent: what {} in the packets hid; nf decode tells which",
-            count(*problems, "problem")
+            count(*faults, "problem")
         ));
+    }
+    let harmless = problems.saturating_sub(*faults);
+    if harmless > 0 {
+        let harmless = count(harmless, "problem");
+        lines.push(format!("{harmless} in the packets by which nothing is missing; nf decode tells which"));
     }
     if flows.cut > 0 {
         lines.push(format!(
@@ -520,6 +527,8 @@ mod tests {
             assert_eq!(unsent.of_capture().iter().filter(|(number, ..)| *number == 1).count(), 1);
         }
         assert!(Unsent { undecoded: 1, ..Unsent::default() }.is_bad());
-        assert!(Unsent { problems: 1, ..Unsent::default() }.is_bad());
+        assert!(Unsent { faults: 1, problems: 1, ..Unsent::default() }.is_bad());
+        // Padding that is no zeros, for one, is worth a word, but nothing is missing.
+        assert!(!Unsent { problems: 1, ..Unsent::default() }.is_bad());
     }
 }

@@ -96,6 +96,17 @@ fn a_target_that_is_down_is_named_and_the_others_get_everything() {
 }
 
 #[test]
+fn copies_that_are_lost_are_no_success() {
+    let alive = Target::new();
+    // Nobody may send to all without asking for that.
+    let forwarding = Forwarding::start(&["--to", "255.255.255.255:9", "--to", &alive.name]);
+    exporter("127.0.0.1").send_to(b"x", &forwarding.address).expect("loopback");
+    assert_eq!(alive.next().0, b"x");
+    let ended = forwarding.stop("INT").with(1);
+    ended.saying("to 255.255.255.255:9: 0 datagrams sent, 0 octets; 1 lost");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_target_gets_what_it_wants_and_the_rest_is_counted() {
     let (all, some) = (Target::new(), Target::new());

@@ -66,6 +66,13 @@ fn every_version_is_collected_as_it_was_made() {
 }
 
 #[test]
+fn damage_does_not_go_over_tcp() {
+    let to = ["generate", "--to", "tcp://127.0.0.1:9", "--version", "ipfix", "--flows", "10"];
+    let ended = run_nf(to.iter().chain(&["--corrupt", "1%"])).with(2);
+    ended.saying("--corrupt does not go over TCP").saying("use UDP");
+}
+
+#[test]
 fn the_same_seed_makes_the_same_file() {
     let folder = scratch();
     let file = |name: &str, arguments: &str| {

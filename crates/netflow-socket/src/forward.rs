@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
@@ -30,7 +30,7 @@ mod queue;
 
 use outlet::Outlet;
 pub use prefix::{Prefix, PrefixError};
-use queue::{Queue, TargetCounters, add, get};
+use queue::{Deadline, Queue, TargetCounters, add, get};
 
 /// Batches that may wait for a target.
 const QUEUE: usize = 4_096;
@@ -55,6 +55,8 @@ pub struct ForwardOptions {
     pub spoof: bool,
     /// Octets of datagrams that may wait for each target.
     pub queue_octets: usize,
+    /// How long what waits is still sent at the end; what is left then counts as dropped.
+    pub end: Duration,
     /// How datagrams are received.
     pub receiver: ReceiverOptions,
     /// How they are sent.
@@ -66,6 +68,7 @@ impl Default for ForwardOptions {
         Self {
             spoof: false,
             queue_octets: 64 << 20,
+            end: Duration::from_secs(5),
             receiver: ReceiverOptions::default(),
             sender: SenderOptions { send_buffer: Some(4 << 20), ..SenderOptions::default() },
         }
@@ -146,6 +149,8 @@ pub struct Forwarder {
     targets: Vec<(SocketAddr, Arc<TargetCounters>)>,
     receivers: Vec<JoinHandle<()>>,
     senders: Vec<JoinHandle<()>>,
+    end: Duration,
+    deadline: Arc<Deadline>,
 }
 
 impl Forwarder {
@@ -182,6 +187,8 @@ impl Forwarder {
             targets: Vec::new(),
             receivers: Vec::new(),
             senders: Vec::new(),
+            end: options.end,
+            deadline: Arc::default(),
         };
         let mut queues = Vec::new();
         for (target, mut outlet) in targets.iter().zip(outlets) {
@@ -190,7 +197,8 @@ impl Forwarder {
             let (pool, from) = (pool.clone(), target.from.clone());
             forwarder.targets.push((target.address, Arc::clone(&counters)));
             queues.push(Queue::new(sender, Arc::clone(&counters), options.queue_octets, target.from.clone()));
-            let run = move || queue::send_all(&batches, &from, &mut outlet, &counters, &pool);
+            let deadline = Arc::clone(&forwarder.deadline);
+            let run = move || queue::send_all(&batches, &from, &mut outlet, &counters, &pool, &deadline);
             forwarder.senders.push(spawn(format!("to {}", target.address), run)?);
         }
         for receiver in receivers {
@@ -228,8 +236,11 @@ impl Forwarder {
         report
     }
 
-    /// Stops receiving, sends what was received, and says what became of everything.
+    /// Stops receiving, sends what was received, and says what became of everything. A target that takes it too slowly does
+    /// not hold that up for longer than [`ForwardOptions::end`], and a little.
     pub fn stop(mut self) -> ForwardReport {
+        // It is set once only, here.
+        let _ = self.deadline.set(Instant::now() + self.end);
         self.stop.store(true, Ordering::Relaxed);
         let mut failed = Vec::new();
         for thread in self.receivers.drain(..).chain(self.senders.drain(..)) {
@@ -319,8 +330,6 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::sender::UdpSender;
 
@@ -419,6 +428,31 @@ mod tests {
         assert_eq!(report.targets[1].lost, 300);
         assert!(report.targets[1].error.is_some());
         assert_eq!(taken(&alive).len(), 300);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_left_when_the_time_at_the_end_is_over_is_dropped_and_counted() {
+        let (receiver, to) = collector();
+        let options = ForwardOptions { end: Duration::ZERO, ..ForwardOptions::default() };
+        let (forwarder, address) = start(&[target(to, &["127.0.8.1"])], &options).unwrap();
+        let (wanted, other) = (exporter(1, address), exporter(2, address));
+        wanted.send(b"before").unwrap();
+        let since = Instant::now();
+        while forwarder.report().targets[0].sent == 0 && since.elapsed() < LONG {
+            thread::yield_now();
+        }
+        // Nothing more is sent; receiving goes on to the end of the receive buffer.
+        forwarder.deadline.set(Instant::now()).unwrap();
+        for _ in 0..300 {
+            wanted.send(b"x").unwrap();
+            other.send(b"x").unwrap();
+        }
+        let report = forwarder.stop();
+        balance(&report);
+        let counts = &report.targets[0];
+        assert_eq!((report.received, counts.sent, counts.dropped, counts.filtered), (601, 1, 300, 300));
+        assert_eq!(taken(&receiver).len(), 1);
     }
 
     #[test]

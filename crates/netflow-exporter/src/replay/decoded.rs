@@ -4,7 +4,7 @@ use std::io::Read;
 
 use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
 use netflow_flow::{Flow, FlowSink, Normalizer};
-use netflow_templates::{Session, SessionConfig, SessionStatistics};
+use netflow_templates::{Context, DataSet, MessageSink, Problem, Session, SessionConfig, SessionStatistics};
 use netflow_wire::Message;
 
 use super::FlowSource;
@@ -14,14 +14,32 @@ use super::FlowSource;
 pub struct Decoded<R> {
     file: PacketFile<R>,
     session: Session,
-    sink: FlowSink,
+    sink: Sink,
     malformed: u64,
+}
+
+/// Flows, and what they lack.
+#[derive(Debug)]
+struct Sink {
+    flows: FlowSink,
+    faults: u64,
+}
+
+impl MessageSink for Sink {
+    fn data(&mut self, context: &Context<'_>, set: DataSet<'_>) {
+        self.flows.data(context, set);
+    }
+
+    fn problem(&mut self, _: &Context<'_>, problem: Problem) {
+        self.faults += u64::from(problem.is_malformed());
+    }
 }
 
 impl<R: Read> Decoded<R> {
     /// The flows of a file, as `normalizer` makes them.
     pub fn new(file: PacketFile<R>, config: SessionConfig, normalizer: Normalizer) -> Self {
-        Self { file, session: Session::with_config(config), sink: FlowSink::new(normalizer), malformed: 0 }
+        let sink = Sink { flows: FlowSink::new(normalizer), faults: 0 };
+        Self { file, session: Session::with_config(config), sink, malformed: 0 }
     }
 
     /// What was decoded up to now.
@@ -34,6 +52,12 @@ impl<R: Read> Decoded<R> {
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.malformed
+    }
+
+    /// Problems within packets by which something of them was lost: [`Problem::is_malformed`].
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.sink.faults
     }
 
     /// What was in the file up to now.
@@ -55,8 +79,8 @@ impl<R: Read> FlowSource for Decoded<R> {
             self.malformed += u64::from(decoded.is_err());
             next = decoded.ok().and_then(|length| Message::following(octets, length));
         }
-        flows.extend(self.sink.flows.iter().map(netflow_flow::FlowRef::to_flow));
-        self.sink.flows.clear();
+        flows.extend(self.sink.flows.flows.iter().map(netflow_flow::FlowRef::to_flow));
+        self.sink.flows.flows.clear();
         Ok(true)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -79,6 +80,13 @@ impl Queue {
     }
 }
 
+/// Until when to send what waits, once that is known: behind it, what is left is dropped.
+pub(super) type Deadline = OnceLock<Instant>;
+
+fn is_over(deadline: &Deadline) -> bool {
+    deadline.get().is_some_and(|until| Instant::now() >= *until)
+}
+
 /// Sends all batches of a queue, until nobody puts any into it.
 pub(super) fn send_all(
     batches: &Receiver<Arc<Batch>>,
@@ -86,13 +94,16 @@ pub(super) fn send_all(
     outlet: &mut Outlet,
     counters: &TargetCounters,
     pool: &Pool,
+    deadline: &Deadline,
 ) {
     for batch in batches {
-        let mut filtered = 0;
+        let (mut filtered, mut dropped) = (0, 0);
         let wanted = batch.iter().filter(|(source, ..)| {
             let wanted = is_wanted(from, *source);
             filtered += usize::from(!wanted);
-            wanted
+            let late = wanted && is_over(deadline);
+            dropped += usize::from(late);
+            wanted && !late
         });
         let hurry = get(&counters.waiting) >= HURRY;
         let sent = outlet.send(wanted.map(|(source, _, payload)| (source, payload)), hurry);
@@ -102,6 +113,7 @@ pub(super) fn send_all(
         add(&counters.lost, more.lost as usize);
         add(&counters.refused, more.refused as usize);
         add(&counters.filtered, filtered);
+        add(&counters.dropped, dropped);
         if let Some(error) = sent.error {
             *lock(&counters.error) = Some(error.to_string());
         }
