@@ -49,8 +49,7 @@ const MAX_WARNINGS: usize = 8;
 
 pub(crate) fn run(args: &args::Report) -> anyhow::Result<Outcome> {
     let now = Timestamp::from(SystemTime::now());
-    let filter =
-        args.filter.as_deref().map_or(Ok(Filter::ALL), Filter::parse).map_err(|error| anyhow!("{error}"))?;
+    let filter = args.filter.as_deref().map_or(Ok(Filter::ALL), crate::filter::compile)?;
     let time = |text: &Option<String>| match text {
         Some(text) => parse_time(text, now).map(Some).with_context(|| {
             format!("'{}' is no time: 2026-01-31, 2026-01-31T14:00, or -1h", text.escape_debug())
@@ -136,7 +135,6 @@ impl Consumer for Counting {
 
 /// Reading files, and counting what is in them.
 struct Reading<'a> {
-    args: &'a args::Report,
     filter: &'a Filter,
     hosts: Aggregation,
     pairs: Aggregation,
@@ -160,7 +158,7 @@ impl<'a> Reading<'a> {
         let counting = counting.collect();
         let connections = usize::from(args.connections);
         let largest = (connections > 0).then(|| Largest::new(connections, args.raw));
-        Ok(Self { args, filter, hosts, pairs, counting, largest })
+        Ok(Self { filter, hosts, pairs, counting, largest })
     }
 
     /// Reads files in their order, Parquet on all threads.

@@ -126,7 +126,7 @@ pub(super) fn rows(
             protocol,
             client: end(orientation.client),
             server: end(orientation.server()),
-            seen_by: connection.exporter_addr.to_string(),
+            seen_by: connection.exporters().iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
         }
     };
     connections.iter().map(row).collect()
