@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netflow_flow::TimeQuality;
+use netflow_flow::{CommunityIdOf, TimeQuality, community_id};
 use netflow_templates::Timestamp;
 
 use crate::key::{Endpoint, Side};
@@ -113,6 +113,8 @@ pub struct Traffic {
     pub tcp_flags: u16,
     /// ICMP type of the first flow.
     pub icmp_type: Option<u8>,
+    /// ICMP code of the first flow.
+    pub icmp_code: Option<u8>,
     /// Where it was observed: 0 ingress, 1 egress.
     pub direction: Option<u8>,
 }
@@ -153,6 +155,23 @@ impl Connection {
         let after = self.translated.as_ref()?[usize::from(side == Side::B)];
         let peer = self.peer(side);
         (after != Endpoint { addr: peer.addr, port: peer.port }).then_some(after)
+    }
+
+    /// Community ID, version 1 with seed 0: the same as other tools give the conversation before translation. `None`
+    /// for ICMP whose type is not known.
+    pub fn community_id(&self) -> Option<String> {
+        let first = match self.peer(self.opened_by).sent.icmp_type {
+            Some(_) => self.opened_by,
+            None => self.opened_by.other(),
+        };
+        let (src, dst) = (self.peer(first), self.peer(first.other()));
+        let of = CommunityIdOf {
+            proto: self.proto,
+            src: (src.addr, src.port),
+            dst: (dst.addr, dst.port),
+            icmp: src.sent.icmp_type.map(|icmp_type| (icmp_type, src.sent.icmp_code.unwrap_or(0))),
+        };
+        community_id(of, 0)
     }
 
     /// When the first packet of either direction was seen.

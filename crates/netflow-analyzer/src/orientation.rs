@@ -61,6 +61,8 @@ pub enum Reason {
     FewerBytes,
     /// Nothing told them apart: the first flow's sender.
     FirstFlow,
+    /// It was not asked for: the side that sent more is put first ([`Orientation::by_size`]).
+    Size,
 }
 
 impl Reason {
@@ -77,6 +79,7 @@ impl Reason {
             Self::LowerPort => "lower_port",
             Self::FewerBytes => "fewer_bytes",
             Self::FirstFlow => "first_flow",
+            Self::Size => "size",
         }
     }
 }
@@ -106,6 +109,11 @@ impl Orientation {
             .or_else(|| decided(Reason::LowerPort, by_lower_port(connection)))
             .or_else(|| decided(Reason::FewerBytes, by_fewer_bytes(connection)))
             .unwrap_or(Self { client: connection.opened_by, by: Reason::FirstFlow })
+    }
+
+    /// The rule of PyPI `netflow`'s analyzer: the side that sent more comes first, whoever began.
+    pub fn by_size(connection: &Connection) -> Self {
+        Self { client: connection.heavier(), by: Reason::Size }
     }
 
     /// The side that answered.

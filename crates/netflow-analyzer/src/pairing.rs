@@ -158,6 +158,48 @@ pub struct PairingStatistics {
     pub most_open: u64,
 }
 
+/// The columns of a flow that make a difference to [`Pairing`]: of files that are read by columns, the others need not
+/// be read.
+pub const COLUMNS: &[&str] = &[
+    "exporter_addr",
+    "observation_domain_id",
+    "time_received",
+    "time_export",
+    "time_flow_start",
+    "time_flow_end",
+    "time_quality",
+    "bytes_raw",
+    "packets_raw",
+    "sampling_rate",
+    "src_addr",
+    "dst_addr",
+    "src_port",
+    "dst_port",
+    "proto",
+    "tcp_flags",
+    "icmp_type",
+    "icmp_code",
+    "in_if",
+    "out_if",
+    "direction",
+    "src_as",
+    "dst_as",
+    "flow_end_reason",
+    "post_nat_src_addr",
+    "post_nat_dst_addr",
+    "post_nat_src_port",
+    "post_nat_dst_port",
+    "nat_event",
+    "fw_event",
+    "flow_id",
+    "biflow_direction",
+    "reverse_bytes",
+    "reverse_packets",
+    "reverse_tcp_flags",
+    "reverse_start",
+    "reverse_end",
+];
+
 /// Takes flows, gives connections.
 ///
 /// ```
@@ -498,7 +540,7 @@ fn due(open: &Open) -> u64 {
 
 /// When a flow came in: its receipt, else its export, else its end. (A time of 0 was never set.)
 #[inline]
-fn received(flow: &Flow) -> Timestamp {
+pub fn received(flow: &Flow) -> Timestamp {
     if flow.time_received != Timestamp::EPOCH {
         flow.time_received
     } else if flow.time_export != Timestamp::EPOCH {

@@ -66,9 +66,14 @@ impl Services {
     /// PyPI `netflow`'s analyzer asks the port of the side that sent more first, so that an upload by way
     /// of a port that happens to be registered changes its name. Where only one port has a name, both agree.
     pub fn of(&self, connection: &Connection) -> Option<&str> {
-        let client = Orientation::of(connection, self).client;
-        self.name(connection.proto, connection.peer(client.other()).port)
-            .or_else(|| self.name(connection.proto, connection.peer(client).port))
+        self.of_oriented(connection, Orientation::of(connection, self))
+    }
+
+    /// The same, of a connection whose client is known.
+    pub fn of_oriented(&self, connection: &Connection, orientation: Orientation) -> Option<&str> {
+        let port = |side| connection.peer(side).port;
+        self.name(connection.proto, port(orientation.server()))
+            .or_else(|| self.name(connection.proto, port(orientation.client)))
     }
 }
 

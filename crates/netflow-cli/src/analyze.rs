@@ -1,87 +1,170 @@
 //! `nf analyze`: connections from flow files.
 
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
-use netflow_analyzer::report::{write_line, write_unpaired};
-use netflow_analyzer::{
-    Connection, Filter, HostNames, Kind, Pairing, PairingConfig, Resolver, Row, Services,
-};
-use netflow_flow::Flow;
+use anyhow::Context as _;
+use crossbeam_channel::bounded;
+use netflow_analyzer::{Connection, Filter, Kind, Pairing, PairingConfig};
+use netflow_filter::Filter as FlowFilter;
+use netflow_query::{FlowFiles, TimeRange};
 
 use crate::Outcome;
 use crate::args::{Analyze, ReportFormat};
-use crate::flow_input::{FlowInputs, octets_of};
+use crate::flow_input::FlowInputs;
 use crate::output::{self, count};
 use crate::progress::Progress;
+
+mod feed;
+mod printer;
+mod sorted_lines;
+
+use feed::Feed;
+use printer::Printer;
 
 /// Connections that are printed together, sorted by time: this bounds memory, not what is printed.
 const BATCH: usize = 10_000;
 
 pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
-    let mut files: Vec<&Path> = args.files.iter().chain(&args.file).map(PathBuf::as_path).collect();
-    if files.is_empty() {
-        files.push(Path::new("-"));
+    let mut paths: Vec<&Path> = args.files.iter().chain(&args.file).map(PathBuf::as_path).collect();
+    if paths.is_empty() {
+        paths.push(Path::new("-"));
     }
-    let progress = Progress::start(octets_of(&files))?;
+    let filter = flow_filter(args)?;
+    let found = FlowFiles::find(&paths, TimeRange::new(args.from, args.to)?);
+    let of_known_length = !paths.contains(&Path::new("-"));
+    let progress = Progress::start(of_known_length.then(|| found.octets()))?;
     let mut inputs = FlowInputs::new(&args.decoding, &progress)?;
-    let mut analysis = Analysis::new(args);
-    for path in files {
-        inputs.read_path(path, &mut |flows| {
-            flows.iter().for_each(|flow| analysis.push(flow));
-            analysis.printer.print_full()
-        })?;
+    for problem in &found.problems {
+        output::error(problem);
+        inputs.unreadable += 1;
     }
-    analysis.finish()?;
-    inputs.outcome()
+    if found.files.is_empty() && found.problems.is_empty() {
+        output::note("no file has anything of the time from --from to --to, as their names tell");
+    }
+    let feed = Feed::new(found.files, &filter, args.match_host);
+    let printed = analyze(args, feed, &mut inputs)?;
+    let outcome = inputs.outcome();
+    printed.tell(args);
+    outcome
 }
 
-struct Analysis<'a> {
-    args: &'a Analyze,
-    filter: Filter,
-    pairing: Pairing,
-    printer: Printer<'a>,
+/// The filter that flows are to pass.
+fn flow_filter(args: &Analyze) -> anyhow::Result<FlowFilter> {
+    match (&args.filter, &args.filter_file) {
+        (Some(filter), _) => Ok(filter.clone()),
+        (None, Some(path)) => {
+            let name = path.display();
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+            FlowFilter::parse(&text).map_err(|error| anyhow::anyhow!("{name}: {error}\n{}", error.excerpt()))
+        }
+        (None, None) => Ok(FlowFilter::ALL),
+    }
 }
 
-impl<'a> Analysis<'a> {
-    fn new(args: &'a Analyze) -> Self {
-        Self {
-            args,
-            filter: Filter { least_packets: args.packets, host: args.match_host },
-            pairing: Pairing::new(PairingConfig::default()),
-            printer: Printer::new(args),
+/// What is told when all was printed.
+struct Told {
+    statistics: netflow_analyzer::PairingStatistics,
+    skipped: u64,
+    unpaired: u64,
+    unanswered: u64,
+    /// Whether there would have been more than was to be printed.
+    cut: bool,
+}
+
+/// Reads, pairs and prints, in threads of their own.
+fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyhow::Result<Told> {
+    let filter = Filter { least_packets: args.packets, host: None };
+    let mut pairing =
+        Pairing::new(PairingConfig { per_exporter: args.per_exporter, ..PairingConfig::default() });
+    let mut gathered = Gathered { connections: Vec::new(), skipped: 0, unpaired: 0, handed_out: 0 };
+    // Those that ended first are enough where nothing is sorted.
+    let enough = args.limit.filter(|_| args.sort.is_none()).unwrap_or(u64::MAX);
+    let (to_print, connections) = bounded::<Vec<Connection>>(2);
+    let (fed, printed) = std::thread::scope(|scope| {
+        let printer = scope.spawn(move || {
+            let mut printer = Printer::new(args);
+            connections.iter().try_for_each(|batch| printer.take(batch))?;
+            printer.finish()
+        });
+        let fed = feed.run(inputs, &mut |flows| {
+            let take = &mut |connection| gathered.take(connection, args, &filter);
+            flows.iter().for_each(|flow| pairing.push(flow, take));
+            let full = gathered.connections.len() >= BATCH;
+            // A printer that is gone has failed, and says why.
+            let goes_on = !full || to_print.send(gathered.full()).is_ok();
+            goes_on && gathered.handed_out < enough
+        });
+        let cut = gathered.handed_out >= enough;
+        if !cut {
+            pairing.finish(&mut |connection| gathered.take(connection, args, &filter));
+        }
+        let _ = to_print.send(gathered.full());
+        drop(to_print);
+        let printed = printer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (fed.map(|()| cut), printed)
+    });
+    let unanswered = printed?;
+    let Gathered { skipped, unpaired, .. } = gathered;
+    Ok(Told { statistics: pairing.statistics(), skipped, unpaired, unanswered, cut: fed? })
+}
+
+/// Connections that are to be printed, and the number of others.
+struct Gathered {
+    connections: Vec<Connection>,
+    skipped: u64,
+    unpaired: u64,
+    handed_out: u64,
+}
+
+impl Gathered {
+    fn take(&mut self, connection: Connection, args: &Analyze, filter: &Filter) {
+        let one_way = connection.kind == Kind::OneWay;
+        self.unpaired += u64::from(one_way);
+        if !filter.has_enough_packets(&connection) {
+            self.skipped += u64::from(!one_way);
+        } else if !one_way || args.verbose {
+            self.handed_out += 1;
+            self.connections.push(connection);
         }
     }
 
-    fn push(&mut self, flow: &Flow) {
-        if self.filter.wants_flow(flow) {
-            let printer = &mut self.printer;
-            self.pairing.push(flow, &mut |connection| printer.take(connection, &self.filter));
-        }
+    fn full(&mut self) -> Vec<Connection> {
+        std::mem::replace(&mut self.connections, Vec::with_capacity(BATCH))
     }
+}
 
-    fn finish(&mut self) -> anyhow::Result<()> {
-        let printer = &mut self.printer;
-        self.pairing.finish(&mut |connection| printer.take(connection, &self.filter));
-        printer.print_all()?;
-        printer.out.flush()?;
-        let statistics = self.pairing.statistics();
-        if self.args.format == ReportFormat::Text && printer.skipped > 0 {
+impl Told {
+    fn tell(&self, args: &Analyze) {
+        let statistics = &self.statistics;
+        if self.cut {
+            output::note(
+                "not all was read: these are the connections that ended first (--sort looks at all)",
+            );
+            return;
+        }
+        if args.format == ReportFormat::Text && self.skipped > 0 {
             output::note(format_args!(
                 "{} connections skipped, because they had less than {} packets.",
-                printer.skipped, self.args.packets
+                self.skipped, args.packets
             ));
         }
-        if printer.unpaired > 0 && !self.args.verbose {
-            output::note(format_args!(
-                "{} without an answer (-v shows them)",
-                count(printer.unpaired, "flow")
-            ));
+        if self.unpaired > 0 && !args.verbose {
+            output::note(format_args!("{} without an answer (-v shows them)", count(self.unpaired, "flow")));
         }
         if statistics.without_addresses > 0 {
             output::note(format_args!("{} without addresses", count(statistics.without_addresses, "flow")));
+        }
+        if statistics.merged > 0 {
+            output::note(format_args!(
+                "{} of packets that another exporter saw too, counted once (--per-exporter keeps them apart)",
+                count(statistics.merged, "flow")
+            ));
+        }
+        if statistics.events_only > 0 {
+            output::note(format_args!(
+                "{} of which there were events only, without any counter",
+                count(statistics.events_only, "connection")
+            ));
         }
         if statistics.closed_early > 0 {
             output::note(format_args!(
@@ -89,104 +172,12 @@ impl<'a> Analysis<'a> {
                 count(statistics.closed_early, "connection")
             ));
         }
-        if printer.unanswered > 0 {
+        if self.unanswered > 0 {
             output::note(format_args!(
                 "{} without a name: DNS did not answer within {} s (--dns-timeout)",
-                count(printer.unanswered, "address"),
-                self.args.dns_timeout
+                count(self.unanswered, "address"),
+                args.dns_timeout
             ));
         }
-        Ok(())
-    }
-}
-
-/// Collects connections and prints them in batches.
-struct Printer<'a> {
-    args: &'a Analyze,
-    out: BufWriter<output::Data>,
-    services: Services,
-    zone: TimeZone,
-    resolver: Option<Resolver>,
-    dns_left: Duration,
-    unanswered: u64,
-    connections: Vec<Connection>,
-    skipped: u64,
-    unpaired: u64,
-    headed: bool,
-}
-
-impl<'a> Printer<'a> {
-    fn new(args: &'a Analyze) -> Self {
-        Self {
-            args,
-            out: BufWriter::new(output::data()),
-            services: Services::with_system("/etc/services").unwrap_or_else(|_| Services::embedded()),
-            zone: TimeZone::system(),
-            resolver: (!args.no_dns).then(Resolver::new),
-            dns_left: Duration::from_secs(args.dns_timeout),
-            unanswered: 0,
-            connections: Vec::new(),
-            skipped: 0,
-            unpaired: 0,
-            headed: false,
-        }
-    }
-
-    fn take(&mut self, connection: Connection, filter: &Filter) {
-        let one_way = connection.kind == Kind::OneWay;
-        self.unpaired += u64::from(one_way);
-        if !filter.has_enough_packets(&connection) {
-            self.skipped += u64::from(!one_way);
-        } else if !one_way || self.args.verbose {
-            self.connections.push(connection);
-        }
-    }
-
-    fn print_full(&mut self) -> anyhow::Result<()> {
-        if self.connections.len() >= BATCH { self.print_all() } else { Ok(()) }
-    }
-
-    fn print_all(&mut self) -> anyhow::Result<()> {
-        let mut connections = std::mem::take(&mut self.connections);
-        connections.sort_by_key(|connection| (connection.start(), connection.received_last));
-        let names = self.names(&connections);
-        let (args, services, out) = (self.args, &self.services, &mut self.out);
-        if args.format == ReportFormat::Csv && !self.headed {
-            Row::write_csv_header(out)?;
-        }
-        self.headed = true;
-        let (paired, unpaired): (Vec<_>, Vec<_>) = match args.format {
-            ReportFormat::Text => connections.iter().partition(|connection| connection.kind != Kind::OneWay),
-            _ => (connections.iter().collect(), Vec::new()),
-        };
-        let mut text = String::new();
-        for connection in paired {
-            match args.format {
-                ReportFormat::Text => {
-                    write_line(&mut text, connection, services, &names, &self.zone)?;
-                    output::line(out, text.trim_end_matches('\n'))?;
-                    text.clear();
-                }
-                ReportFormat::Json => Row::new(connection, services, &names).write_json(out)?,
-                ReportFormat::Csv => Row::new(connection, services, &names).write_csv(out)?,
-            }
-        }
-        for connection in unpaired {
-            write_unpaired(&mut text, connection, &names)?;
-            output::line(out, text.trim_end_matches('\n'))?;
-            text.clear();
-        }
-        Ok(())
-    }
-
-    /// Names of the hosts, as far as there is time left for asking.
-    fn names(&mut self, connections: &[Connection]) -> HostNames {
-        let Some(resolver) = &mut self.resolver else { return HostNames::none() };
-        let started = Instant::now();
-        let addresses = connections.iter().flat_map(|connection| [connection.a.addr, connection.b.addr]);
-        let names = resolver.resolve(addresses, self.dns_left);
-        self.dns_left = self.dns_left.saturating_sub(started.elapsed());
-        self.unanswered += names.unanswered as u64;
-        names
     }
 }

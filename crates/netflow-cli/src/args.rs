@@ -9,11 +9,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 use netflow_exporter::Version;
 use netflow_flow::Format;
 
+mod analyze;
 mod flows;
 mod generate;
 mod operation;
 mod report;
 
+pub(crate) use analyze::{Analyze, Direction, ReportFormat};
 pub(crate) use flows::{Flows, Selection};
 pub(crate) use generate::{Generate, Rate, SummaryFormat};
 pub(crate) use operation::Operation;
@@ -214,59 +216,6 @@ pub(crate) enum Partition {
 pub(crate) struct FileFormat {
     pub(crate) format: Format,
     pub(crate) gzip: bool,
-}
-
-/// Print the connections in flow files or captures
-///
-/// Reads any file that `nf collect` writes, files of PyPI `netflow`'s collector, and pcap or pcapng captures
-/// of export packets. Without a FILE, or with `-`, it reads stdin.
-#[derive(Debug, clap::Args)]
-#[command(after_long_help = EXIT_STATUS)]
-pub(crate) struct Analyze {
-    /// Files to read; `-` is stdin
-    #[arg(value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// File to read (the same as naming it without -f)
-    #[arg(short, long = "file", value_name = "FILE")]
-    pub(crate) file: Vec<PathBuf>,
-
-    /// Least number of packets of a connection to print it
-    #[arg(short, long, value_name = "N", default_value_t = 10)]
-    pub(crate) packets: u64,
-
-    /// Only connections of this host
-    #[arg(short, long, value_name = "ADDR")]
-    pub(crate) match_host: Option<IpAddr>,
-
-    /// Do not look up host names
-    #[arg(short, long)]
-    pub(crate) no_dns: bool,
-
-    /// Seconds that looking up host names may take in all
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub(crate) dns_timeout: u64,
-
-    /// Also what stayed unpaired
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-
-    /// How to print
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub(crate) format: ReportFormat,
-
-    #[command(flatten)]
-    pub(crate) decoding: Decoding,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
-    /// CSV with a heading
-    Csv,
 }
 
 /// Explain export packets

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use netflow_capture::{CaptureReader, looks_like_capture};
-use netflow_flow::{Flow, FlowReader, Flows, Normalizer};
+use netflow_flow::{COLUMNS, Column, Flow, FlowReader, Flows, Normalizer};
 use netflow_parquet::{FlowFile, is_parquet};
+use netflow_query::{Matching, Selector as _};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
 
 use crate::args::Decoding;
@@ -16,11 +17,13 @@ use crate::input;
 use crate::output::{self, count};
 use crate::progress::Progress;
 
+/// Flows of Parquet that are taken at a time: as many as stay near while one column after the other is set.
+const PARQUET_BATCH: usize = 512;
 /// Bad lines that are told one by one.
 const MAX_MESSAGES: u64 = 20;
 
-/// What takes flows, some at a time. Its errors end the command.
-pub(crate) type Take<'a> = dyn FnMut(&[Flow]) -> anyhow::Result<()> + 'a;
+/// What takes flows, some at a time; it may take them away. Its errors end the command.
+pub(crate) type Take<'a> = dyn FnMut(&mut Vec<Flow>) -> anyhow::Result<()> + 'a;
 
 /// An input that was opened. What it holds is told by its beginning.
 pub(crate) struct FlowInput {
@@ -96,11 +99,21 @@ fn starts_as_parquet(file: &mut File) -> bool {
     (!regular || file.rewind().is_ok()) && is
 }
 
+/// What is wanted of files that are read by columns.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// The columns that are read; the others are absent.
+    pub(crate) columns: Vec<&'static Column>,
+    /// The filter that the flows are to pass, for row groups that have none to be left out.
+    pub(crate) matching: Matching,
+}
+
 /// Reads inputs, one after the other, says what is wrong with them, and counts.
 pub(crate) struct FlowInputs<'a> {
     decoding: &'a Decoding,
     registry: Arc<Registry>,
     progress: Progress,
+    part: Option<&'a Part>,
     /// Lines, export packets, and flows of Parquet that were read.
     pub(crate) good: u64,
     /// Lines, export packets and row groups that could not be read.
@@ -112,7 +125,25 @@ pub(crate) struct FlowInputs<'a> {
 impl<'a> FlowInputs<'a> {
     pub(crate) fn new(decoding: &'a Decoding, progress: &Progress) -> anyhow::Result<Self> {
         let registry = Arc::new(input::registry(decoding)?);
-        Ok(Self { decoding, registry, progress: progress.clone(), good: 0, bad: 0, unreadable: 0 })
+        let progress = progress.clone();
+        Ok(Self { decoding, registry, progress, part: None, good: 0, bad: 0, unreadable: 0 })
+    }
+
+    /// The same, of which nothing was read yet, for another thread. Of files that are read by columns it reads a part.
+    pub(crate) fn fork<'b>(&self, part: &'b Part) -> FlowInputs<'b>
+    where
+        'a: 'b,
+    {
+        let (decoding, registry, progress) =
+            (self.decoding, Arc::clone(&self.registry), self.progress.clone());
+        FlowInputs { decoding, registry, progress, part: Some(part), good: 0, bad: 0, unreadable: 0 }
+    }
+
+    /// Counts what another one read.
+    pub(crate) fn add(&mut self, (good, bad, unreadable): (u64, u64, u64)) {
+        self.good += good;
+        self.bad += bad;
+        self.unreadable += unreadable;
     }
 
     /// Opens a file, or stdin as `-`; `None` when it cannot be, which was said.
@@ -146,7 +177,7 @@ impl<'a> FlowInputs<'a> {
     pub(crate) fn read(&mut self, input: FlowInput, take: &mut Take<'_>) -> anyhow::Result<()> {
         let mut failed = None;
         let progress = self.progress.clone();
-        let mut take = |flows: &[Flow]| {
+        let mut take = |flows: &mut Vec<Flow>| {
             progress.flows(flows.len() as u64);
             take(flows).map_err(|error| {
                 failed = Some(error);
@@ -199,27 +230,46 @@ impl<'a> FlowInputs<'a> {
         })
     }
 
-    fn parquet(&mut self, name: &str, mut file: FlowFile, take: &mut Take<'_>) -> anyhow::Result<()> {
+    fn parquet(&mut self, name: &str, file: FlowFile, take: &mut Take<'_>) -> anyhow::Result<()> {
+        let all: Vec<_> = COLUMNS.iter().filter(|column| !column.derived).collect();
+        let columns = self.part.map_or(&all, |part| &part.columns);
         let mut flows = Vec::new();
         let (mut good, mut bad) = (0, 0);
-        let (length, rows) = (file.length(), file.rows().max(1));
-        let mut shown = 0;
-        while !self.progress.stopped() {
-            match file.read(&mut flows) {
-                Ok(true) => {
-                    good += flows.len() as u64;
-                    let done = (u128::from(length) * u128::from(good) / u128::from(rows)) as u64;
-                    self.progress.octets(done - shown);
-                    shown = done;
-                    take(&flows)?;
-                }
-                Ok(false) => break,
-                // The next row group may be good.
-                Err(error) => {
-                    bad += 1;
-                    if bad <= MAX_MESSAGES {
-                        output::error(format_args!("{name}: {error}"));
+        let (length, rows) = (u128::from(file.length()), u128::from(file.rows().max(1)));
+        for group in 0..file.row_groups() {
+            let of_group = file.row_group_rows(group).unwrap_or(0) as u64;
+            let octets = |flows: u64| (length * u128::from(flows) / rows) as u64;
+            if self.part.is_some_and(|part| !part.matching.may_match(&file, group)) {
+                self.progress.octets(octets(of_group));
+                good += of_group;
+                continue;
+            }
+            let mut reader = file.row_group(group, columns);
+            let mut done = 0;
+            while !self.progress.stopped() {
+                let read = match &mut reader {
+                    Ok(reader) => reader.read(PARQUET_BATCH, &mut flows),
+                    Err(_) => Ok(false),
+                };
+                match read {
+                    Ok(true) => {
+                        let (before, count) = (done, flows.len() as u64);
+                        done += count;
+                        good += count;
+                        self.progress.octets(octets(done) - octets(before));
+                        take(&mut flows)?;
                     }
+                    Ok(false) => break,
+                    Err(error) => {
+                        reader = Err(error);
+                    }
+                }
+            }
+            // The next row group may be good.
+            if let Err(error) = reader {
+                bad += 1;
+                if bad <= MAX_MESSAGES {
+                    output::error(format_args!("{name}: {error}"));
                 }
             }
         }
@@ -243,7 +293,7 @@ impl<'a> FlowInputs<'a> {
                 Ok(true) => {
                     good += 1;
                     self.good += 1;
-                    take(&flows)?;
+                    take(&mut flows)?;
                 }
                 Ok(false) => break,
                 Err(error) if error.is_recoverable() => {
@@ -297,7 +347,7 @@ impl<'a> FlowInputs<'a> {
                 decoded.ok()
             });
             if !sink.batch.is_empty() {
-                take(&sink.batch)?;
+                take(&mut sink.batch)?;
                 sink.batch.clear();
             }
         };

@@ -76,7 +76,8 @@ fn harmless(lines: &str) -> Cow<'_, str> {
 /// Text that does nothing to a terminal: control characters, and those that turn the direction of writing, are
 /// shown as escapes.
 fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts_on_terminal) {
+    // Nearly all are of these characters alone, and that is told fast.
+    if text.bytes().all(|octet| (b' '..0x7f).contains(&octet)) || !text.contains(acts_on_terminal) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);

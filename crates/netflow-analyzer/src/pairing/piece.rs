@@ -92,6 +92,7 @@ fn sent(flow: &Flow) -> Traffic {
         out_if: flow.out_if,
         tcp_flags: flow.tcp_flags,
         icmp_type: flow.icmp_type,
+        icmp_code: flow.icmp_code,
         direction: flow.direction,
     }
 }
@@ -119,6 +120,7 @@ fn answered(flow: &Flow) -> Option<Traffic> {
         out_if: flow.in_if,
         tcp_flags: rare.reverse_tcp_flags.unwrap_or(0),
         icmp_type: None,
+        icmp_code: None,
         direction: None,
     })
 }

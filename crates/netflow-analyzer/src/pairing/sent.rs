@@ -22,6 +22,7 @@ pub(crate) struct Sent {
     out_if: u32,
     pub(crate) tcp_flags: u16,
     icmp_type: Option<u8>,
+    icmp_code: Option<u8>,
     direction: Option<u8>,
 }
 
@@ -38,6 +39,7 @@ impl Sent {
         out_if: 0,
         tcp_flags: 0,
         icmp_type: None,
+        icmp_code: None,
         direction: None,
     };
 
@@ -52,7 +54,9 @@ impl Sent {
         self.last = self.last.max(piece.last);
         self.flows = self.flows.saturating_add(piece.flows);
         self.tcp_flags |= piece.tcp_flags;
-        self.icmp_type = self.icmp_type.or(piece.icmp_type);
+        if self.icmp_type.is_none() {
+            (self.icmp_type, self.icmp_code) = (piece.icmp_type, piece.icmp_code);
+        }
         self.direction = self.direction.or(piece.direction);
         self.learn_interfaces(piece);
     }
@@ -104,6 +108,7 @@ impl Sent {
             out_if: self.out_if,
             tcp_flags: self.tcp_flags,
             icmp_type: self.icmp_type,
+            icmp_code: self.icmp_code,
             direction: self.direction,
         }
     }
@@ -125,6 +130,7 @@ impl From<Traffic> for Sent {
             out_if: traffic.out_if,
             tcp_flags: traffic.tcp_flags,
             icmp_type: traffic.icmp_type,
+            icmp_code: traffic.icmp_code,
             direction: traffic.direction,
         }
     }

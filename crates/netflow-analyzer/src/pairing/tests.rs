@@ -616,3 +616,8 @@ fn every_flow_is_in_exactly_one_connection() {
     assert_eq!((bytes_in, flows_in), (bytes_out, flows_out));
     assert!(pairing.statistics().closed_early > 0);
 }
+
+#[test]
+fn columns_are_those_of_flows() {
+    assert!(COLUMNS.iter().all(|name| netflow_flow::column(name).is_some()));
+}

@@ -1,0 +1,220 @@
+//! Flows of many files in the order of time, each file read in a thread of its own.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use netflow_analyzer::pairing::{COLUMNS, received};
+use netflow_filter::Filter;
+use netflow_flow::{Flow, column};
+use netflow_parquet::{Bounds, FlowFile};
+use netflow_query::{FoundFile, Matching, TimeRange};
+use netflow_templates::Timestamp;
+
+use crate::flow_input::{FlowInputs, Part};
+
+/// Files that are read side by side; more that overlap in time are read one behind the other.
+const MOST_AT_ONCE: usize = 16;
+/// Flows that go from one thread to the other at a time, about, and how often that for each file.
+const BATCH: usize = 512;
+const WAITING: usize = 4;
+
+/// Files to be read, and which of their flows are wanted.
+pub(super) struct Feed<'a> {
+    files: Vec<File>,
+    part: Part,
+    filter: &'a Filter,
+    host: Option<IpAddr>,
+}
+
+struct File {
+    found: FoundFile,
+    /// When its first flow was received, at the earliest, if that is known.
+    start: Option<Timestamp>,
+}
+
+/// What a thread counted: see [`FlowInputs`].
+type Counts = (u64, u64, u64);
+
+impl<'a> Feed<'a> {
+    pub(super) fn new(files: Vec<FoundFile>, filter: &'a Filter, host: Option<IpAddr>) -> Self {
+        let several = files.len() > 1;
+        let start = |found: &FoundFile| match found.window {
+            Some((start, _)) => Some(start),
+            None if several => first_received(found),
+            None => None,
+        };
+        let mut files: Vec<File> =
+            files.into_iter().map(|found| File { start: start(&found), found }).collect();
+        // Those whose time is not known stay where they are.
+        let mut known = None;
+        files.sort_by_cached_key(|file| {
+            known = file.start.or(known);
+            known
+        });
+        let mut columns: Vec<_> = COLUMNS.iter().filter_map(|name| column(name)).collect();
+        for of_filter in filter.columns() {
+            if !of_filter.derived && columns.iter().all(|column| column.name != of_filter.name) {
+                columns.push(of_filter);
+            }
+        }
+        Self { files, part: Part { columns, matching: Matching::new(filter) }, filter, host }
+    }
+
+    /// Reads the files, in the order of time where they overlap, until `take` has enough. What cannot be read is said and
+    /// counted.
+    pub(super) fn run(
+        self,
+        inputs: &mut FlowInputs<'_>,
+        take: &mut dyn FnMut(&[Flow]) -> bool,
+    ) -> anyhow::Result<()> {
+        let enough = AtomicBool::new(false);
+        let counts: Vec<Counts> = std::thread::scope(|scope| {
+            let (mut active, mut ended) = (Vec::<Source<'_>>::new(), Vec::new());
+            let mut files = self.files.iter().peekable();
+            while !enough.load(Relaxed) {
+                let now = active.iter().map(Source::time).min();
+                let next = files.next_if(|file| {
+                    let begins = |now| file.start.is_none_or(|start| start <= now);
+                    active.len() < MOST_AT_ONCE && now.is_none_or(begins)
+                });
+                if let Some(file) = next {
+                    let reader = Reader {
+                        inputs: inputs.fork(&self.part),
+                        range: file.found.range,
+                        filter: self.filter,
+                        host: self.host,
+                        enough: &enough,
+                    };
+                    let source = Source::start(scope, reader, &file.found);
+                    advance(source, &mut active, &mut ended);
+                    continue;
+                }
+                let first = (0..active.len()).min_by_key(|&place| active[place].time());
+                let Some(first) = first else { break };
+                let source = active.remove(first);
+                if !take(&source.head) {
+                    enough.store(true, Relaxed);
+                }
+                // In its place, so that the order does not depend on who is faster.
+                advance_at(first, source, &mut active, &mut ended);
+            }
+            drop(files);
+            ended.extend(active.into_iter().map(Source::end));
+            let join = |thread: ScopedJoinHandle<'_, Counts>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            ended.into_iter().map(join).collect()
+        });
+        counts.into_iter().for_each(|counts| inputs.add(counts));
+        Ok(())
+    }
+}
+
+/// When the first flow of a file was received, where its end tells.
+fn first_received(found: &FoundFile) -> Option<Timestamp> {
+    let file = FlowFile::open(std::fs::File::open(&found.path).ok()?).ok()?;
+    let times = column("time_received")?;
+    let first = |group| match file.bounds(group, times) {
+        Some(Bounds::Numbers(first, _)) => Some(Timestamp::from_nanos(first)),
+        _ => None,
+    };
+    (0..file.row_groups()).filter_map(first).min()
+}
+
+/// A file that is read.
+struct Source<'scope> {
+    flows: Receiver<Vec<Flow>>,
+    /// For batches whose memory is free.
+    used: Sender<Vec<Flow>>,
+    head: Vec<Flow>,
+    thread: ScopedJoinHandle<'scope, Counts>,
+}
+
+impl<'scope> Source<'scope> {
+    fn start<'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        reader: Reader<'scope>,
+        found: &'scope FoundFile,
+    ) -> Self {
+        let (to_pair, flows) = bounded(WAITING);
+        let (used, free) = unbounded();
+        let thread = scope.spawn(move || reader.read(found, &to_pair, &free));
+        Self { flows, used, head: Vec::new(), thread }
+    }
+
+    /// When its next flow was received.
+    fn time(&self) -> Timestamp {
+        self.head.first().map_or(Timestamp::EPOCH, received)
+    }
+
+    fn end(self) -> ScopedJoinHandle<'scope, Counts> {
+        self.thread
+    }
+}
+
+/// Has the next flows of a source at hand, behind all others.
+fn advance<'scope>(
+    source: Source<'scope>,
+    active: &mut Vec<Source<'scope>>,
+    ended: &mut Vec<ScopedJoinHandle<'scope, Counts>>,
+) {
+    advance_at(active.len(), source, active, ended);
+}
+
+fn advance_at<'scope>(
+    place: usize,
+    mut source: Source<'scope>,
+    active: &mut Vec<Source<'scope>>,
+    ended: &mut Vec<ScopedJoinHandle<'scope, Counts>>,
+) {
+    match source.flows.recv() {
+        Ok(flows) => {
+            let _ = source.used.send(std::mem::replace(&mut source.head, flows));
+            active.insert(place, source);
+        }
+        Err(_) => ended.push(source.end()),
+    }
+}
+
+/// Reads a file in a thread.
+struct Reader<'a> {
+    inputs: FlowInputs<'a>,
+    range: TimeRange,
+    filter: &'a Filter,
+    host: Option<IpAddr>,
+    enough: &'a AtomicBool,
+}
+
+impl Reader<'_> {
+    fn read(mut self, found: &FoundFile, to_pair: &Sender<Vec<Flow>>, free: &Receiver<Vec<Flow>>) -> Counts {
+        let mut gathered: Vec<Flow> = Vec::new();
+        let all = self.range.is_all() && self.filter.is_all() && self.host.is_none();
+        let (range, filter, host, enough) = (self.range, self.filter, self.host, self.enough);
+        let read = self.inputs.read_path(&found.path, &mut |flows| {
+            if !all {
+                flows.retain(|flow| {
+                    let of_host =
+                        host.is_none_or(|host| flow.src_addr == Some(host) || flow.dst_addr == Some(host));
+                    of_host && range.has(flow) && filter.matches(flow)
+                });
+            }
+            gathered.append(flows);
+            if gathered.len() >= BATCH {
+                let empty = free.try_recv().unwrap_or_default();
+                let batch = std::mem::replace(&mut gathered, empty);
+                gathered.clear();
+                // Nobody takes more when enough was printed, or nothing can be any longer.
+                if enough.load(Relaxed) || to_pair.send(batch).is_err() {
+                    anyhow::bail!("enough");
+                }
+            }
+            Ok(())
+        });
+        if read.is_ok() && !gathered.is_empty() {
+            let _ = to_pair.send(gathered);
+        }
+        (self.inputs.good, self.inputs.bad, self.inputs.unreadable)
+    }
+}
