@@ -15,6 +15,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("flows_to_ipfix", &["fixtures/softflowd-v9.json", "/dev/null"]),
     ("read_columns", &[PARQUET]),
     ("count", &["fixtures/softflowd-v9.json", "tcp and bytes > 1k"]),
+    ("count_flows", &[PARQUET, "tcp and bytes > 1k"]),
 ];
 
 /// A Parquet file, made here for the examples.
