@@ -84,13 +84,6 @@ impl FlowInput {
     }
 }
 
-/// Octets of files in all, if all are files.
-pub(crate) fn octets_of<P: AsRef<Path>>(files: &[P]) -> Option<u64> {
-    let length =
-        |file: &P| file.as_ref().metadata().ok().filter(|file| file.is_file()).map(|file| file.len());
-    files.iter().map(length).sum()
-}
-
 /// Whether a file, which is read from its start afterwards, is of Parquet.
 fn starts_as_parquet(file: &mut File) -> bool {
     let mut start = [0; 4];

@@ -151,7 +151,7 @@ impl Run<'_> {
         let filter = self.selection.filter_of(found);
         let mut ordered = self.ordered(&filter, 1);
         let (sink, seen) = (&mut self.sink, &mut self.seen);
-        let mut take = |flows: &[Flow]| {
+        let mut take = |flows: &mut Vec<Flow>| {
             *seen += flows.len() as u64;
             for flow in flows.iter().filter(|flow| filter.matches(*flow)) {
                 match sink.takes_lines() {

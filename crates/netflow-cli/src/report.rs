@@ -283,7 +283,7 @@ impl<'a> Reading<'a> {
         let largest = &mut self.largest;
         let bad = inputs.bad + inputs.unreadable;
         let read = inputs.read(input, &mut |flows| {
-            for flow in flows {
+            for flow in &*flows {
                 scan.flow(flow)?;
                 if let Some(largest) = largest.as_mut().filter(|_| filter.matches(flow)) {
                     largest.push(flow);
