@@ -106,17 +106,23 @@ impl<S: Selector, C: Consumer> Scan<S, C> {
     pub fn new(threads: usize, mut make: impl FnMut() -> (S, C)) -> Self {
         let worker = |_| {
             let (selector, consumer) = make();
-            let mut columns: Vec<&'static Column> = Vec::new();
-            for column in selector.columns().into_iter().chain(consumer.columns()) {
-                if !columns.iter().any(|known| std::ptr::eq(*known, column)) {
-                    columns.push(column);
-                }
-            }
+            let columns = columns(&selector, &consumer);
             Worker { selector, consumer, columns, selection: Selection::default() }
         };
         let workers: Vec<_> = (0..threads.max(1)).map(worker).collect();
         let flows = FlowBatch::new(&workers[0].columns);
         Self { workers, flows, counts: Counts::default() }
+    }
+
+    /// Chooses other rows from now on, in the files that are read next.
+    pub fn choose(&mut self, mut make: impl FnMut() -> S) -> Result<(), Error> {
+        self.flush()?;
+        for worker in &mut self.workers {
+            worker.selector = make();
+            worker.columns = columns(&worker.selector, &worker.consumer);
+        }
+        self.flows = FlowBatch::new(&self.workers[0].columns);
+        Ok(())
     }
 
     /// Reads Parquet files, their row groups on all threads.
@@ -204,6 +210,17 @@ impl<S: Selector, C: Consumer> Scan<S, C> {
     }
 }
 
+/// What batches are to have.
+fn columns(selector: &impl Selector, consumer: &impl Consumer) -> Vec<&'static Column> {
+    let mut columns: Vec<&'static Column> = Vec::new();
+    for column in selector.columns().into_iter().chain(consumer.columns()) {
+        if !columns.iter().any(|known| std::ptr::eq(*known, column)) {
+            columns.push(column);
+        }
+    }
+    columns
+}
+
 impl<S: Selector, C: Consumer> Worker<S, C> {
     /// Reads some of a row group: `open`, where it goes on from there.
     fn unit(
@@ -261,4 +278,15 @@ struct Open {
     next: usize,
     /// `None` when its bounds say that there is nothing to be read.
     batch: Option<Batch>,
+}
+
+/// Several that take the same rows.
+impl<C: Consumer> Consumer for Vec<C> {
+    fn columns(&self) -> Vec<&'static Column> {
+        self.iter().flat_map(Consumer::columns).collect()
+    }
+
+    fn take(&mut self, batch: &mut Batch, selection: &Selection) -> Result<(), Error> {
+        self.iter_mut().try_for_each(|one| one.take(batch, selection))
+    }
 }
