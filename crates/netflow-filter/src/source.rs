@@ -6,7 +6,7 @@ use crate::error::FilterError;
 use crate::lex::{self, Kind, Token};
 
 /// Octets of a filter, with all that it includes.
-const MAX_LENGTH: usize = 4 << 20;
+const MAX_LENGTH: usize = 1 << 20;
 /// Files that include each other.
 const MAX_INCLUDED: usize = 10;
 

@@ -1,5 +1,8 @@
 //! The words of the language that are no names of columns: nfdump's, tcpdump's, and short ones of our own.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use netflow_flow::{Column, column};
 
 use crate::test::{Derived, Subject};
@@ -163,7 +166,9 @@ pub(crate) const LONGEST: usize = 3;
 
 /// What a phrase means; in small letters.
 pub(crate) fn find(words: &str) -> Option<&'static Phrase> {
-    PHRASES.iter().find(|phrase| phrase.words == words)
+    static BY_WORDS: LazyLock<HashMap<&str, &Phrase>> =
+        LazyLock::new(|| PHRASES.iter().map(|phrase| (phrase.words, phrase)).collect());
+    BY_WORDS.get(words).copied()
 }
 
 /// A column that is known to exist.

@@ -51,7 +51,7 @@ impl Parser<'_> {
         } else if is_in && !matches!(self.peek().map(|token| &token.kind), Some(Kind::Word(_))) {
             return Err(self.missing("a list `[80 443]` behind `in`"));
         } else {
-            self.value(values, head, &mut read)?;
+            self.value(values, head, false, &mut read)?;
         }
         let comparison = comparison.unwrap_or(Comparison::Equal);
         let condition = self.condition(values, comparison, read, start)?;
@@ -119,15 +119,15 @@ impl Parser<'_> {
                 continue;
             }
             match self.peek().map(|token| &token.kind) {
-                Some(Kind::Word(_) | Kind::Quoted(_)) => self.value(values, head, read)?,
+                Some(Kind::Word(_) | Kind::Quoted(_)) => self.value(values, head, true, read)?,
                 Some(_) => return Err(self.missing("`]`")),
                 None => return Err(self.sources.error(&open, "this list is not closed".to_owned(), None)),
             }
         }
     }
 
-    /// Takes one value.
-    fn value(&mut self, values: Values, head: &Head, read: &mut Read) -> Result<()> {
+    /// Takes one value, which may be one of a list.
+    fn value(&mut self, values: Values, head: &Head, in_list: bool, read: &mut Read) -> Result<()> {
         let at = self.at;
         let word = match self.peek().map(|token| &token.kind) {
             Some(Kind::Word(word) | Kind::Quoted(word)) => word.as_str(),
@@ -148,7 +148,8 @@ impl Parser<'_> {
             Values::Addresses => {
                 let (address, bits) =
                     value::prefix(word, head.how == How::Net).map_err(|wrong| self.wrong(at, wrong))?;
-                let bits = match self.mask(head) {
+                // Within a list, what follows is the next address.
+                let bits = match !in_list && self.mask(head) {
                     true => {
                         let mask = self.word().unwrap_or_default();
                         let bits = value::mask(address, &mask).map_err(|wrong| self.wrong(self.at, wrong))?;
@@ -185,10 +186,7 @@ impl Parser<'_> {
     /// Whether a mask follows: `net 10.0.0.0 255.0.0.0`, `net 10.0.0.0 mask 255.0.0.0`. The word `mask` is taken.
     fn mask(&mut self, head: &Head) -> bool {
         let is_address = |word: Option<String>| word.is_some_and(|word| word.parse::<IpAddr>().is_ok());
-        // Within a list, what follows is the next address.
-        if head.how != How::Net
-            || self.tokens[..self.at].iter().rev().any(|token| token.kind == Kind::ListOpen)
-        {
+        if head.how != How::Net {
             return false;
         }
         if self.word().is_some_and(|word| word == "mask") && is_address(self.word_at(self.at + 1)) {

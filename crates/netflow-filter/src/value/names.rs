@@ -1,6 +1,8 @@
 //! Names that stand for numbers.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use netflow_flow::{Column, protocol_names, service_names};
 
@@ -21,6 +23,9 @@ enum Of {
     Services,
     Table(&'static [(&'static str, i64)]),
 }
+
+/// The numbers of names: there are so many names that long lists of them take long to be looked up one by one.
+type Numbered = HashMap<String, Vec<i64>>;
 
 /// Names of protocols that are not IANA's.
 const PROTOCOLS: &[(&str, i64)] = &[("ipip", 4), ("icmp6", 58), ("icmpv6", 58), ("ospf", 89)];
@@ -63,19 +68,30 @@ impl Names {
 
     /// The numbers that have a name.
     pub(super) fn find(self, word: &str) -> Result<Vec<RangeInclusive<i64>>, Wrong> {
-        let numbers: Vec<_> = self
-            .all()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(word))
-            .map(|(_, number)| number..=number)
-            .collect();
+        static PORTS: LazyLock<Numbered> = LazyLock::new(|| Names::numbered(Of::Services));
+        let word_in_small = word.to_ascii_lowercase();
+        let numbers: Vec<i64> = match self.of {
+            Of::Services => PORTS.get(&word_in_small).cloned().unwrap_or_default(),
+            Of::Protocols => protocol(&word_in_small).into_iter().collect(),
+            _ => self.all().filter(|(name, _)| *name == word_in_small).map(|(_, number)| number).collect(),
+        };
         if !numbers.is_empty() {
-            return Ok(numbers);
+            return Ok(numbers.into_iter().map(|number| number..=number).collect());
         }
         let near = nearest(word, self.all().map(|(name, _)| name));
         Err(Wrong {
             message: format!("`{}` is no {}", shown(word), self.what),
             suggestion: near.map(|name| format!("`{}`", name.to_ascii_lowercase())),
         })
+    }
+
+    /// The numbers of each name, in small letters.
+    fn numbered(of: Of) -> Numbered {
+        let mut numbered = Numbered::new();
+        for (name, number) in (Self { what: "", of }).all() {
+            numbered.entry(name.to_ascii_lowercase()).or_default().push(number);
+        }
+        numbered
     }
 
     fn all(self) -> impl Iterator<Item = (&'static str, i64)> {
@@ -93,8 +109,8 @@ impl Names {
     }
 }
 
-/// The number of a protocol with this name.
+/// The number of a protocol with this name, in small letters.
 pub(crate) fn protocol(word: &str) -> Option<i64> {
-    let names = Names { what: "protocol", of: Of::Protocols };
-    names.all().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, number)| number)
+    static PROTOCOLS: LazyLock<Numbered> = LazyLock::new(|| Names::numbered(Of::Protocols));
+    PROTOCOLS.get(word).and_then(|numbers| numbers.first().copied())
 }
