@@ -282,7 +282,7 @@ mod tests {
     fn a_file_of_this_run_that_is_completed_later_is_no_leftover_of_another() {
         let folder = tempfile::tempdir().unwrap();
         let (mut closer, events) = closer(folder.path());
-        let name = |number| Name { stamp: "202603010300".into(), number, ending: "ndjson".into() };
+        let name = |number| FileName { stamp: "202603010300".into(), number, ending: "ndjson".into() };
         for (number, flows) in [(0, Some(7)), (1, None), (2, Some(5))] {
             let path = folder.path().join(name(number).unfinished());
             if number < 2 {
