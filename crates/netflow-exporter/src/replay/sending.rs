@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use netflow_socket::{SendStatistics, SenderOptions, UdpSender};
@@ -105,7 +107,7 @@ impl Sending {
         payloads: impl Iterator<Item = &'a [u8]>,
         clock: &mut impl Clock,
     ) -> Result<(), ReplayError<E>> {
-        self.open(number)?;
+        self.open(number, clock)?;
         let exporter = &mut self.exporters[number];
         let statistics = &mut self.statistics;
         match exporter.socket.as_mut().expect("it was opened above") {
@@ -142,7 +144,7 @@ impl Sending {
     }
 
     /// Opens the socket of an exporter, unless it is open.
-    fn open<E>(&mut self, number: usize) -> Result<(), ReplayError<E>> {
+    fn open<E>(&mut self, number: usize, clock: &mut impl Clock) -> Result<(), ReplayError<E>> {
         if self.open.last() == Some(&number) {
             return Ok(());
         }
@@ -156,7 +158,7 @@ impl Sending {
         }
         let exporter = &mut self.exporters[number];
         let source = self.sources.source(exporter.recorded.ip());
-        let (socket, address) = connect(self.target, source, exporter)?;
+        let (socket, address) = connect(self.target, source, exporter, clock)?;
         exporter.socket = Some(socket);
         exporter.source = Some(address);
         self.open.push(number);
@@ -207,6 +209,7 @@ fn connect<E>(
     target: Target,
     source: Option<IpAddr>,
     exporter: &ReplayedExporter,
+    clock: &mut impl Clock,
 ) -> Result<(Connection, SocketAddr), ReplayError<E>> {
     let any: IpAddr = match target.address() {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -221,7 +224,7 @@ fn connect<E>(
         if from == target.address() {
             continue;
         }
-        match open_from(target, from) {
+        match open_from(target, from, clock) {
             Ok(connection) => return Ok(connection),
             Err(error) => failed = Some(error),
         }
@@ -237,7 +240,11 @@ fn connect<E>(
     })
 }
 
-fn open_from(target: Target, from: SocketAddr) -> io::Result<(Connection, SocketAddr)> {
+fn open_from(
+    target: Target,
+    from: SocketAddr,
+    clock: &mut impl Clock,
+) -> io::Result<(Connection, SocketAddr)> {
     match target {
         Target::Udp(target) => {
             let options = SenderOptions { source: Some(from), ..SenderOptions::default() };
@@ -248,11 +255,33 @@ fn open_from(target: Target, from: SocketAddr) -> io::Result<(Connection, Socket
         Target::Tcp(target) => {
             let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
             socket.bind(&from.into())?;
-            socket.connect_timeout(&target.into(), PATIENCE)?;
+            let socket = connect_until(socket, target, clock)?;
             socket.set_write_timeout(Some(TICK))?;
             let stream = TcpStream::from(socket);
             let local = stream.local_addr()?;
             Ok((Connection::Tcp(stream), local))
+        }
+    }
+}
+
+/// Connects a socket, unless the clock ends that before: who does not answer is waited for in a thread of its own.
+pub(super) fn connect_until(
+    socket: Socket,
+    target: SocketAddr,
+    clock: &mut impl Clock,
+) -> io::Result<Socket> {
+    let (sender, connected) = mpsc::channel();
+    let connect = move || {
+        let done = socket.connect_timeout(&target.into(), PATIENCE).map(|()| socket);
+        // Nobody may be waiting any more.
+        let _ = sender.send(done);
+    };
+    thread::Builder::new().name("connect".into()).spawn(connect)?;
+    loop {
+        match connected.recv_timeout(TICK) {
+            Ok(done) => return done,
+            Err(RecvTimeoutError::Timeout) if clock.wait_until(Duration::ZERO) => {}
+            Err(_) => return Err(io::Error::other("it does not answer, and the replay was ended")),
         }
     }
 }

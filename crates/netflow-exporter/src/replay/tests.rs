@@ -332,3 +332,28 @@ fn a_collector_that_takes_nothing_does_not_keep_a_replay_from_ending() {
         assert_eq!(stream.0, b"abc");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_collector_that_does_not_answer_does_not_keep_a_replay_from_its_end() {
+    use socket2::{Domain, Socket, Type};
+    // Connections that nobody takes fill what may wait; then no other is answered.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(1).unwrap();
+    let target = listener.local_addr().unwrap().as_socket().unwrap();
+    let connect = |patience: usize| {
+        let mut clock = TestClock { patience: Some(patience), ..TestClock::default() };
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        sending::connect_until(socket, target, &mut clock)
+    };
+    let mut waiting: Vec<Socket> = Vec::new();
+    let error = loop {
+        match connect(3) {
+            Ok(socket) => waiting.push(socket),
+            Err(error) => break error,
+        }
+        assert!(waiting.len() < 10);
+    };
+    assert!(!waiting.is_empty() && error.to_string().contains("does not answer"), "{error}");
+}
