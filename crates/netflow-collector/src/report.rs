@@ -236,7 +236,7 @@ impl DomainReport {
 
 /// NetFlow v1 has no sequence numbers.
 fn tells_loss(version: u16, convention: Convention) -> bool {
-    version != 1 && !matches!(convention, Convention::Unknown | Convention::Other)
+    version != 1 && convention.tells_loss()
 }
 
 /// What was counted of one exporter and observation domain while a window of time was open.

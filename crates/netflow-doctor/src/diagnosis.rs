@@ -81,8 +81,7 @@ pub struct DomainFacts {
 impl DomainFacts {
     /// Whether all checks could be made: the source holds what they need, and enough came to tell loss.
     pub fn is_complete(&self) -> bool {
-        self.source.not_possible(self.version).is_empty()
-            && !matches!(self.convention, Convention::Unknown | Convention::Other)
+        self.source.not_possible(self.version).is_empty() && self.convention.tells_loss()
     }
 
     /// The name of the way in which sequence numbers count, such as `before` or `after_without_options`.

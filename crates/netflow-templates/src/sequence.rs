@@ -56,6 +56,13 @@ pub enum Convention {
     Other,
 }
 
+impl Convention {
+    /// Whether it tells about loss: it is known what is counted.
+    pub fn tells_loss(self) -> bool {
+        !matches!(self, Self::Unknown | Self::Other)
+    }
+}
+
 /// What one packet means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Step {

@@ -168,14 +168,13 @@ pub(super) fn summary(report: &Report, written: &WriterReport, left_out: Option<
             count(domain.flows, "flow")
         );
         // A String takes every text.
-        let _ = match domain.convention {
-            _ if domain.version == 1 => write!(line, "; v1 has no sequence numbers"),
-            Convention::Unknown if totals.lost == 0 => Ok(()),
-            Convention::Other => {
-                write!(line, "; its sequence numbers count something else, so loss is unknown")
-            }
-            _ => write!(line, "; {} {unit} lost by sequence numbers", totals.lost),
-        };
+        if domain.loss_is_known() {
+            let _ = write!(line, "; {} {unit} lost by sequence numbers", totals.lost);
+        } else if domain.version == 1 {
+            line += "; v1 has no sequence numbers";
+        } else if domain.convention == Convention::Other {
+            line += "; its sequence numbers count something else, so loss is unknown";
+        }
         if totals.reordered + totals.duplicates + totals.restarts > 0 {
             let _ = write!(
                 line,

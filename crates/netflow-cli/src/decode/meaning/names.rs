@@ -21,7 +21,7 @@ pub(super) fn name(element: u16, value: u64) -> Option<&'static str> {
         ],
         ie::FORWARDING_STATUS => FORWARDING,
         ie::NAT_EVENT => NAT_EVENTS,
-        ie::FIREWALL_EVENT | ASA_FW_EVENT => &[
+        ie::FIREWALL_EVENT | ie::V9_FW_EVENT => &[
             (0, "ignore"),
             (1, "flow created"),
             (2, "flow deleted"),
@@ -29,7 +29,7 @@ pub(super) fn name(element: u16, value: u64) -> Option<&'static str> {
             (4, "flow alert"),
             (5, "flow update"),
         ],
-        ASA_FW_EXT_EVENT => &[
+        ie::V9_FW_EXT_EVENT => &[
             (1001, "denied by an ingress ACL"),
             (1002, "denied by an egress ACL"),
             (1003, "denied by the firewall's own service or interface rules"),
@@ -76,10 +76,6 @@ pub(super) fn name(element: u16, value: u64) -> Option<&'static str> {
     };
     names.iter().find(|&&(number, _)| number == value).map(|&(_, name)| name)
 }
-
-/// v9 field types of Cisco's firewalls.
-const ASA_FW_EVENT: u16 = 40005;
-const ASA_FW_EXT_EVENT: u16 = 33002;
 
 const FORWARDING: Names = &[
     (0, "unknown"),
