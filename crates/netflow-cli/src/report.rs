@@ -362,7 +362,6 @@ fn report(
             "No interface of the flows is in the table of counters: nothing is scaled by them.".to_owned(),
         );
     }
-    warnings.extend(twice(tally));
     let interfaces = |direction: Direction| {
         tally.interfaces(direction).sorted().into_iter().map(|(interface, _)| interface)
     };
@@ -387,6 +386,7 @@ fn report(
         files: files as u64,
     };
     report.warnings = warnings;
+    report.notes = twice(tally);
     report.timelines = figures::timelines(tally, names, &scaled);
     report.rankings = figures::rankings(tally, &counted.hosts, &counted.pairs, names, &scaled);
     report.systems_by_interface = [Direction::In, Direction::Out]
@@ -404,28 +404,18 @@ fn report(
 
 /// What is counted more than once, or not at all.
 fn twice(tally: &Tally) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut notes = Vec::new();
     if tally.exporters.sorted().len() > 1 {
-        warnings.push(
+        notes.push(
             "Traffic that several exporters saw is counted for each of them; connections count it once."
                 .to_owned(),
         );
     }
-    let both: Vec<String> = (tally.metered.iter())
-        .filter(|(_, metered)| **metered == 3)
-        .map(|(exporter, _)| exporter.to_string())
-        .collect();
-    if !both.is_empty() {
-        warnings.push(format!(
-            "Flows are metered both where they come in and where they leave, so that traffic may be counted twice: {}.",
-            both.join(", ")
-        ));
-    }
     if tally.reverse > 0 {
-        warnings.push(format!(
+        notes.push(format!(
             "Records of both directions have {} octets of the reverse one, which count for connections only.",
             tally.reverse
         ));
     }
-    warnings
+    notes
 }

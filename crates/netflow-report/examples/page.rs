@@ -31,6 +31,7 @@ fn report() -> Report {
     report.warnings = vec![
         "2 of 288 files could not be read: /var/lib/nf/nf.202610260305.parquet, permission denied.".into(),
     ];
+    report.notes = vec!["Traffic that several exporters saw is counted for each of them.".into()];
     report.timelines = vec![
         timeline("Service", &["https", "quic", "ssh", "domain", "imaps", "http", "ntp", "smtp"], 1),
         timeline("Protocol", &["TCP", "UDP", "ICMP"], 2),
@@ -214,7 +215,7 @@ fn connections() -> Connections {
             client: End {
                 address: format!("192.0.2.{}", number % 250),
                 port: 40_000 + number as u16,
-                name: if number % 7 == 0 { "client.example.net".into() } else { String::new() },
+                name: if number.is_multiple_of(7) { "client.example.net".into() } else { String::new() },
                 bytes: bytes / 20,
                 packets: bytes / 9_000,
             },
@@ -228,7 +229,11 @@ fn connections() -> Connections {
                 bytes,
                 packets: bytes / 1_200,
             },
-            seen_by: if number % 3 == 0 { "203.0.113.1, 203.0.113.2".into() } else { "203.0.113.1".into() },
+            seen_by: if number.is_multiple_of(3) {
+                "203.0.113.1, 203.0.113.2".into()
+            } else {
+                "203.0.113.1".into()
+            },
         }
     };
     Connections { rows: (0..200).map(row).collect(), total: 456_789, note: String::new() }

@@ -23,8 +23,10 @@ pub struct Report {
     pub basis: Basis,
     /// Sums.
     pub totals: Totals,
-    /// What the reader has to know before trusting the figures.
+    /// What went wrong, so that figures lack something.
     pub warnings: Vec<String>,
+    /// What else the reader has to know of the figures.
+    pub notes: Vec<String>,
     /// Traffic over time, each time divided by something else.
     pub timelines: Vec<Timeline>,
     /// The most of each kind.
@@ -280,6 +282,7 @@ impl Report {
             basis: Basis::default(),
             totals: Totals::default(),
             warnings: Vec::new(),
+            notes: Vec::new(),
             timelines: Vec::new(),
             rankings: Vec::new(),
             systems_by_interface: Vec::new(),

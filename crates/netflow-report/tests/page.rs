@@ -49,6 +49,7 @@ fn report(text: &str, number: usize) -> Report {
         },
         totals: Totals { amount, exporters: 2, interfaces: 7, files: 3 },
         warnings: vec![text()],
+        notes: vec![text()],
         timelines: (0..7)
             .map(|_| Timeline {
                 by: text(),

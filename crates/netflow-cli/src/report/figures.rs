@@ -144,7 +144,7 @@ pub(super) fn timelines(tally: &Tally, names: &Names<'_>, scaled: &Scaled) -> Ve
     let exporters = &tally.exporters;
     let several = exporters.sorted().len() > 1;
     [
-        timeline(tally, "Service", &tally.services, |_| true, |service| names.service(*service).0),
+        timeline(tally, "Service", &tally.services, |_| true, |service| joined(names.service(*service))),
         timeline(tally, "Protocol", &tally.protocols, |_| true, |number| protocol(*number)),
         interfaces("Input interface", Direction::In),
         interfaces("Output interface", Direction::Out),

@@ -16,7 +16,7 @@ pub(super) mod tracked;
 use clock::Clock;
 use tracked::{Course, Tracked};
 
-const COLUMNS: [&str; 26] = [
+const COLUMNS: [&str; 24] = [
     "exporter_addr",
     "observation_domain_id",
     "flow_version",
@@ -40,9 +40,7 @@ const COLUMNS: [&str; 26] = [
     "out_if_name",
     "src_as",
     "dst_as",
-    "direction",
     "reverse_bytes",
-    "ip_version",
 ];
 
 /// Nanoseconds that a flow may have ended before its export packet was received: longer than exporters keep flows.
@@ -77,8 +75,6 @@ pub(super) struct Tally {
     pub(super) by_interface: [Tracked<(Interface, u32)>; 2],
     pub(super) names: HashMap<Interface, String>,
     pub(super) health: BTreeMap<(IpAddr, u32), Heard>,
-    /// Flows that were metered where they left, of those that came in, by exporter: 1 in, 2 out, 3 both.
-    pub(super) metered: HashMap<IpAddr, u8>,
     /// Octets of the other direction, which are in no figure.
     pub(super) reverse: u64,
     /// Where the octets of the row at hand go.
@@ -129,7 +125,6 @@ impl Tally {
             by_interface: Default::default(),
             names: HashMap::new(),
             health: BTreeMap::new(),
-            metered: HashMap::new(),
             reverse: 0,
             spread: Vec::new(),
             found: Default::default(),
@@ -174,9 +169,6 @@ impl Tally {
         self.names.extend(other.names);
         for (exporter, heard) in other.health {
             self.health.entry(exporter).or_default().merge(heard);
-        }
-        for (exporter, metered) in other.metered {
-            *self.metered.entry(exporter).or_default() |= metered;
         }
         self.reverse = self.reverse.saturating_add(other.reverse);
     }
@@ -247,10 +239,7 @@ impl Tally {
             self.by_interface[direction].add((interface, system), amount, &[]);
         }
         self.spread = spread;
-        if let Some(direction @ 0..=1) = values[23].number(row) {
-            *self.metered.entry(exporter).or_default() |= 1 << direction;
-        }
-        self.reverse = self.reverse.saturating_add(number(24).saturating_mul(scale));
+        self.reverse = self.reverse.saturating_add(number(23).saturating_mul(scale));
         let heard = self.health.entry((exporter, number(1) as u32)).or_default();
         heard.amount = heard.amount.plus(amount);
         heard.versions.insert(number(2) as u8);

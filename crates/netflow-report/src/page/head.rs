@@ -59,10 +59,14 @@ pub(super) fn write_summary(out: &mut Html, report: &Report) {
         "</dd></div><div><dt>Sampling</dt><dd>{}</dd></div></dl>\n",
         correction_text(&report.basis.correction)
     );
-    if !report.warnings.is_empty() {
-        html!(out, "<ul class=\"warnings\" aria-label=\"What to know before trusting the figures\">");
-        for warning in &report.warnings {
-            html!(out, "<li>{}</li>", warning);
+    let lists = [
+        (&report.warnings, "warnings", "What went wrong"),
+        (&report.notes, "notes", "What to know of the figures"),
+    ];
+    for (texts, class, label) in lists.into_iter().filter(|(texts, ..)| !texts.is_empty()) {
+        html!(out, "<ul class=\"{}\" aria-label=\"{}\">", class, label);
+        for text in texts {
+            html!(out, "<li>{}</li>", text);
         }
         html!(out, "</ul>\n");
     }
@@ -70,8 +74,8 @@ pub(super) fn write_summary(out: &mut Html, report: &Report) {
     if totals.amount.flows == 0 {
         html!(
             out,
-            "<p class=\"empty\">There are no flows: {} were read, and none of their flows has passed the filter and \
-             the range of time.</p>\n</section>\n",
+            "<p class=\"empty\">There are no flows. What was read: {}. No flow has passed the filter and the range of \
+             time.</p>\n</section>\n",
             files(totals.files)
         );
         return;
@@ -85,16 +89,7 @@ pub(super) fn write_summary(out: &mut Html, report: &Report) {
         &mean(totals.amount.bytes, totals.amount.packets),
     );
     tile(out, "Flows", &units::count(totals.amount.flows), &format!("from {}", files(totals.files)));
-    tile(
-        out,
-        "Exporters",
-        &units::count(totals.exporters),
-        &format!(
-            "with {} interface{}",
-            units::count(totals.interfaces),
-            if totals.interfaces == 1 { "" } else { "s" }
-        ),
-    );
+    tile(out, "Exporters", &units::count(totals.exporters), &interfaces(totals.interfaces));
     html!(out, "</dl>\n</section>\n");
 }
 
@@ -114,6 +109,14 @@ fn average(report: &Report) -> String {
 fn mean(bytes: u64, packets: u64) -> String {
     let mean = bytes.checked_div(packets);
     mean.map_or_else(String::new, |mean| format!("of {} on average", units::bytes(mean)))
+}
+
+fn interfaces(number: u64) -> String {
+    match number {
+        0 => "whose interfaces are not known".to_owned(),
+        1 => "with 1 interface".to_owned(),
+        _ => format!("with {} interfaces", units::count(number)),
+    }
 }
 
 fn files(number: u64) -> String {

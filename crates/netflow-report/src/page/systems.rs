@@ -8,8 +8,8 @@ use crate::units;
 use super::{COLOURS, colour, sign};
 
 /// Height that each label has beside the picture, and the gap between two, in pixels.
-const LABEL: f64 = 46.0;
-const GAP: f64 = 6.0;
+const LABEL: f64 = 58.0;
+const GAP: f64 = 4.0;
 
 pub(super) fn write(out: &mut Html, report: &Report) {
     if report.systems_by_interface.is_empty() {
