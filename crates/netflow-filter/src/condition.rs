@@ -85,15 +85,6 @@ impl Addresses {
             IpAddr::V6(address) => contains(&self.v6, &address.to_bits()),
         }
     }
-
-    /// The only one, if there is but one.
-    pub fn single(&self) -> Option<IpAddr> {
-        match (&self.v4[..], &self.v6[..]) {
-            ([one], []) if one.start() == one.end() => Some(IpAddr::V4((*one.start()).into())),
-            ([], [one]) if one.start() == one.end() => Some(IpAddr::V6((*one.start()).into())),
-            _ => None,
-        }
-    }
 }
 
 /// A set of texts.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netflow_flow::{Cell, Column, FlowRef, Kind};
 
-use crate::condition::{Addresses, Condition, Texts};
+use crate::condition::Condition;
 
 mod bounds;
 mod derived;
@@ -121,17 +121,6 @@ impl Test {
                 text.parse().is_ok_and(|application| self.cell(Cell::Application(application)))
             }
             _ => self.cell(Cell::Text(text)),
-        }
-    }
-
-    /// Whether a test of this column's text is one for a single one, which then is all that passes.
-    pub fn single_text(&self) -> Option<String> {
-        match &self.condition {
-            Condition::Addresses(addresses) => {
-                Addresses::single(addresses).map(|address| address.to_string())
-            }
-            Condition::Texts(Texts::AnyOf(texts)) if texts.len() == 1 => texts.first().cloned(),
-            _ => None,
         }
     }
 }
