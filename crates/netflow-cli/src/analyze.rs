@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use crossbeam_channel::bounded;
 use netflow_analyzer::{Connection, Filter, Kind, Pairing, PairingConfig};
 use netflow_filter::Filter as FlowFilter;
@@ -51,12 +50,8 @@ pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
 /// The filter that flows are to pass.
 fn flow_filter(args: &Analyze) -> anyhow::Result<FlowFilter> {
     match (&args.filter, &args.filter_file) {
-        (Some(filter), _) => Ok(filter.clone()),
-        (None, Some(path)) => {
-            let name = path.display();
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-            FlowFilter::parse(&text).map_err(|error| anyhow::anyhow!("{name}: {error}\n{}", error.excerpt()))
-        }
+        (Some(text), _) => crate::filter::compile(text),
+        (None, Some(path)) => crate::filter::of_file(path),
         (None, None) => Ok(FlowFilter::ALL),
     }
 }

@@ -14,8 +14,15 @@ const MOST: u64 = 16 << 20;
 
 /// Compiles a filter; files that it includes are read.
 pub(crate) fn compile(text: &str) -> anyhow::Result<Filter> {
-    let mut read = |name: &str| read(Path::new(name)).map_err(|error| format!("cannot read {name}: {error}"));
-    Filter::parse_with(text, &mut read).context("this is no filter")
+    Ok(Filter::parse_with(text, &mut |name| included(Path::new(name)))?)
+}
+
+/// Compiles what is in a file. Files that it includes are named from where it is.
+pub(crate) fn of_file(path: &Path) -> anyhow::Result<Filter> {
+    let text = read(path).with_context(|| crate::input::cannot_read(path))?;
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let filter = Filter::parse_with(&text, &mut |name| included(&beside.join(name)));
+    filter.with_context(|| path.display().to_string())
 }
 
 /// Shows where it is wrong, if an error is one of a filter.
@@ -25,6 +32,10 @@ pub(crate) fn show_place(error: &anyhow::Error) {
         // A stderr that is closed hears nothing.
         let _ = output::line(&mut io::stderr(), &format!("    {line}"));
     }
+}
+
+fn included(path: &Path) -> Result<String, String> {
+    read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn read(path: &Path) -> io::Result<String> {

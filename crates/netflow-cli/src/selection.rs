@@ -1,15 +1,15 @@
 //! Which flows a command is about: files, a time range, a filter.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, anyhow, bail};
-use netflow_filter::{Filter, FilterError};
+use anyhow::anyhow;
+use netflow_filter::Filter;
 use netflow_query::{FlowFiles, FoundFile, TimeRange, parse_time};
 use netflow_templates::Timestamp;
 
 use crate::args;
+use crate::filter;
 use crate::flow_input::FlowInputs;
 use crate::output::{self, count};
 
@@ -30,16 +30,10 @@ impl Selection {
         let (named, trailing) = split(args)?;
         let mut filter = Filter::ALL;
         if let Some(path) = &args.filter_file {
-            let text = fs::read_to_string(path).with_context(|| crate::input::cannot_read(path))?;
-            let read = Filter::parse_with(&text, &mut |name| {
-                let beside = path.parent().unwrap_or(Path::new("")).join(name);
-                fs::read_to_string(&beside).map_err(|error| format!("{}: {error}", beside.display()))
-            });
-            let read = read.map_err(|error| wrong(&error)).with_context(|| path.display().to_string())?;
-            filter = filter.and(read.expression().clone());
+            filter = filter.and(filter::of_file(path)?.expression().clone());
         }
         for text in args.filter.iter().chain(&trailing) {
-            filter = filter.and(Filter::parse(text).map_err(|error| wrong(&error))?.expression().clone());
+            filter = filter.and(filter::compile(text)?.expression().clone());
         }
         let mut files = FlowFiles::find(&named, range);
         for (paths, sequence) in [(&args.read, false), (&args.sequence, true)] {
@@ -105,30 +99,23 @@ fn split(args: &args::Selection) -> anyhow::Result<(Vec<PathBuf>, Option<String>
     }
     let words: Vec<_> = rest.iter().map(|word| word.to_string_lossy()).collect();
     let text = words.join(" ");
-    let error = match Filter::parse(&text) {
+    let error = match filter::compile(&text) {
         Ok(_) => return Ok((named.to_vec(), Some(text))),
         Err(error) => error,
     };
     if rest.iter().all(|path| looks_like_path(path)) {
         return Ok((args.files.clone(), None));
     }
-    let file = match words.len() == 1 && !text.contains(char::is_whitespace) {
-        true => format!("there is no file {}, and as a filter ", text.escape_debug()),
-        false => String::new(),
-    };
-    bail!("{file}{}", wrong(&error))
+    Err(match words.len() == 1 && !text.contains(char::is_whitespace) {
+        true => error.context(format!("there is no file {}, and as a filter", text.escape_debug())),
+        false => error,
+    })
 }
 
 /// Whether what is no file was meant as one: it has an ending or a directory, and no blank.
 fn looks_like_path(path: &Path) -> bool {
     let text = path.to_string_lossy();
     !text.contains(char::is_whitespace) && (text.contains('/') || path.extension().is_some())
-}
-
-/// Shows where a filter is wrong, and says what is.
-fn wrong(error: &FilterError) -> anyhow::Error {
-    error.excerpt().lines().for_each(output::note);
-    anyhow!("the filter is wrong: {error}")
 }
 
 /// The paths of -r or -R: below the directories of -M, if it is given.

@@ -37,20 +37,22 @@ pub(super) fn differences(nf: &Path) -> anyhow::Result<Vec<String>> {
     }
     for &(name, what, filters) in CORPORA {
         let folder = tempfile::tempdir()?;
-        let (flows, capture) = (folder.path().join("made.ndjson"), folder.path().join("made.pcap"));
+        let (made, capture) = (folder.path().join("made.ndjson"), folder.path().join("made.pcap"));
         let files = folder.path().join("nfcapd");
         fs::create_dir(&files)?;
-        fs::write(&flows, made::flows(what))?;
-        fs::write(&capture, pcap(&packets(nf, &flows)?))?;
+        fs::write(&made, made::flows(what))?;
+        fs::write(&capture, pcap(&packets(nf, &made)?))?;
         collect_with_nfcapd(nf, &capture, &files)?;
-        let all = count_with_nf(nf, &capture, "any")?;
+        let flows = folder.path().join("flows.parquet");
+        output(bounded(nf).args(["collect", "--read"]).arg(&capture).arg("-o").arg(&flows))?;
+        let all = count_with_nf(nf, &flows, "any")?;
         let (mut compared, mut telling, mut refused) = (0, 0, 0);
         for filter in filters.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let Some(expected) = count_with_nfdump(&files, filter)? else {
                 refused += 1;
                 continue;
             };
-            let count = count_with_nf(nf, &capture, filter)?;
+            let count = count_with_nf(nf, &flows, filter)?;
             compared += 1;
             telling += usize::from(0 < count && count < all);
             if count != expected {
@@ -125,10 +127,10 @@ fn collect_with_nfcapd(nf: &Path, capture: &Path, files: &Path) -> anyhow::Resul
     Ok(())
 }
 
-fn count_with_nf(nf: &Path, capture: &Path, filter: &str) -> anyhow::Result<usize> {
+fn count_with_nf(nf: &Path, flows: &Path, filter: &str) -> anyhow::Result<usize> {
     let mut command = bounded(nf);
-    command.args(["collect", "-o", "-", "--format", "ndjson", "--filter", filter, "--read"]);
-    Ok(output(command.arg(capture))?.lines().count())
+    command.arg("flows").arg(flows).args(["--filter", filter, "--format", "json", "--fields", "proto"]);
+    Ok(output(&mut command)?.lines().count())
 }
 
 /// `None` when nfdump refuses the filter since it has no database of countries.

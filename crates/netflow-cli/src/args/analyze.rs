@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use clap::ValueEnum;
 use netflow_analyzer::Order;
-use netflow_filter::Filter;
 use netflow_templates::Timestamp;
 
 use super::{Decoding, EXIT_STATUS};
@@ -41,8 +40,8 @@ pub(crate) struct Analyze {
 
     /// Only flows that pass this filter, such as `proto tcp and dst port 443`. Connections are made of what passes, so a
     /// filter for one direction leaves them without an answer
-    #[arg(long, value_name = "FILTER", value_parser = parse_filter, conflicts_with = "filter_file")]
-    pub(crate) filter: Option<Filter>,
+    #[arg(long, value_name = "FILTER", conflicts_with = "filter_file")]
+    pub(crate) filter: Option<String>,
 
     /// The same, read from a file
     #[arg(short = 'F', long, value_name = "FILE")]
@@ -112,10 +111,6 @@ pub(crate) enum ReportFormat {
     Json,
     /// CSV with a heading
     Csv,
-}
-
-fn parse_filter(text: &str) -> Result<Filter, String> {
-    Filter::parse(text).map_err(|error| format!("{error}\n{}", error.excerpt()))
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
