@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
 fn flow_filter(args: &Analyze) -> anyhow::Result<FlowFilter> {
     match (&args.filter, &args.filter_file) {
         (Some(text), _) => crate::filter::compile(text),
-        (None, Some(path)) => crate::filter::of_file(path),
+        (None, Some(path)) => crate::filter::of_file(path).map(|(filter, _)| filter),
         (None, None) => Ok(FlowFilter::ALL),
     }
 }

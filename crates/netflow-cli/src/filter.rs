@@ -17,12 +17,12 @@ pub(crate) fn compile(text: &str) -> anyhow::Result<Filter> {
     Ok(Filter::parse_with(text, &mut |name| included(Path::new(name)))?)
 }
 
-/// Compiles what is in a file. Files that it includes are named from where it is.
-pub(crate) fn of_file(path: &Path) -> anyhow::Result<Filter> {
+/// Compiles what is in a file, and gives its text, too. Files that it includes are named from where it is.
+pub(crate) fn of_file(path: &Path) -> anyhow::Result<(Filter, String)> {
     let text = read(path).with_context(|| crate::input::cannot_read(path))?;
     let beside = path.parent().unwrap_or(Path::new(""));
     let filter = Filter::parse_with(&text, &mut |name| included(&beside.join(name)));
-    filter.with_context(|| path.display().to_string())
+    Ok((filter.with_context(|| path.display().to_string())?, text))
 }
 
 /// Shows where it is wrong, if an error is one of a filter.

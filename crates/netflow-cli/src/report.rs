@@ -7,15 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, anyhow};
 use jiff::tz::TimeZone;
 use netflow_analyzer::{HostNames, Resolver, Services};
 use netflow_filter::Filter;
 use netflow_flow::Column;
 use netflow_parquet::FlowFile;
 use netflow_query::{
-    Aggregation, Batch, Consumer, Error, FlowFiles, FoundFile, Key, KeyValue, Matching, Measure, Partial,
-    Question, Scan, Selection, TimeRange, Top, parse_time,
+    Aggregation, Batch, Consumer, Error, FoundFile, Key, KeyValue, Matching, Measure, Partial, Question,
+    Scan, Selection, TimeRange, Top,
 };
 use netflow_report::{Basis, Connections, Correction, Direction, Report, Totals};
 use netflow_templates::Timestamp;
@@ -25,6 +24,7 @@ use crate::args;
 use crate::flow_input::{Content, FlowInput, FlowInputs};
 use crate::output::{self, count};
 use crate::progress::Progress;
+use crate::selection::Selection as Chosen;
 
 mod counters;
 mod csv;
@@ -49,30 +49,20 @@ const MAX_WARNINGS: usize = 8;
 
 pub(crate) fn run(args: &args::Report) -> anyhow::Result<Outcome> {
     let now = Timestamp::from(SystemTime::now());
-    let filter = args.filter.as_deref().map_or(Ok(Filter::ALL), crate::filter::compile)?;
-    let time = |text: &Option<String>| match text {
-        Some(text) => parse_time(text, now).map(Some).with_context(|| {
-            format!("'{}' is no time: 2026-01-31, 2026-01-31T14:00, or -1h", text.escape_debug())
-        }),
-        None => Ok(None),
-    };
-    let range = TimeRange::new(time(&args.from)?, time(&args.to)?)?;
+    let selection = Chosen::of(&args.selection)?;
     // What the user gives wrong is said before long reading.
     let systems = args.as_names.as_deref().map_or(Ok(SystemNames::default()), SystemNames::read)?;
     let counters = args.snmp.as_deref().map(Counters::read).transpose()?;
     let interfaces = args.if_names.as_deref().map_or(Ok(HashMap::new()), figures::read_interfaces)?;
 
-    let found = FlowFiles::find(&args.files, range);
+    let found = &selection.files;
     let services = Services::with_system("/etc/services").unwrap_or_else(|_| Services::embedded());
-    let progress = Progress::start((found.octets() > 0).then(|| found.octets()))?;
-    let mut inputs = FlowInputs::new(&args.decoding, &progress)?;
-    let mut warnings = Vec::new();
-    for problem in &found.problems {
-        inputs.unreadable(&anyhow!("{problem}"));
-        warnings.push(problem.to_string());
-    }
+    let progress = Progress::start(selection.octets())?;
+    let mut inputs = FlowInputs::new(&args.selection.decoding, &progress)?;
+    selection.tell(&mut inputs);
+    let mut warnings: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
     let with = With { raw: args.raw, ports: largest::ports(&services), database: systems.database.clone() };
-    let mut reading = Reading::new(args, with, &filter)?;
+    let mut reading = Reading::new(args, with, &selection.filter)?;
     reading.read(&found.files, &mut inputs, &progress, &mut warnings)?;
     let counted = reading.finish(usize::from(args.top))?;
     let losses = Losses::beside(&found.files);
@@ -91,8 +81,7 @@ pub(crate) fn run(args: &args::Report) -> anyhow::Result<Outcome> {
         one_exporter: counted.tally.exporters.sorted().len() <= 1,
         top: usize::from(args.top),
     };
-    let report =
-        report(args, &counted, &names, counters.as_ref(), losses, (range, now, found.files.len()), warnings);
+    let report = report(args, &counted, &names, counters.as_ref(), losses, (&selection, now), warnings);
     page_file::write(&args.output, &report.to_html())?;
     if args.output.as_os_str() != "-" {
         let flows = count(report.totals.amount.flows, "flow");
@@ -346,7 +335,7 @@ fn report(
     names: &Names<'_>,
     counters: Option<&Counters>,
     losses: Losses,
-    (range, now, files): (TimeRange, Timestamp, usize),
+    (selection, now): (&Chosen, Timestamp),
     problems: Vec<String>,
 ) -> Report {
     let tally = &counted.tally;
@@ -374,16 +363,16 @@ fn report(
     report.made = now;
     report.made_by = concat!("nf ", env!("CARGO_PKG_VERSION")).to_owned();
     report.basis = Basis {
-        filter: args.filter.clone(),
-        from: range.from.or_else(|| seen(|times| times.0)),
-        to: range.to.or_else(|| seen(|times| times.1)),
+        filter: selection.text.clone(),
+        from: selection.range.from.or_else(|| seen(|times| times.0)),
+        to: selection.range.to.or_else(|| seen(|times| times.1)),
         correction: if args.raw { Correction::Raw(least, most) } else { Correction::Scaled(least, most) },
     };
     report.totals = Totals {
         amount: tally.total,
         exporters: tally.exporters.sorted().len() as u64,
         interfaces: passed.len() as u64,
-        files: files as u64,
+        files: selection.files.files.len() as u64,
     };
     report.warnings = warnings;
     report.notes = twice(tally);

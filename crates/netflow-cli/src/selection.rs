@@ -21,6 +21,9 @@ const MAX_MESSAGES: usize = 20;
 pub(crate) struct Selection {
     pub(crate) files: FlowFiles,
     pub(crate) filter: Filter,
+    /// What the user wrote as filters; none where all flows are meant.
+    pub(crate) text: Option<String>,
+    pub(crate) range: TimeRange,
 }
 
 impl Selection {
@@ -28,12 +31,15 @@ impl Selection {
     pub(crate) fn of(args: &args::Selection) -> anyhow::Result<Self> {
         let range = range(args, Timestamp::from(SystemTime::now()))?;
         let (named, trailing) = split(args)?;
-        let mut filter = Filter::ALL;
+        let (mut filter, mut texts) = (Filter::ALL, Vec::new());
         if let Some(path) = &args.filter_file {
-            filter = filter.and(filter::of_file(path)?.expression().clone());
+            let (read, text) = filter::of_file(path)?;
+            filter = filter.and(read.expression().clone());
+            texts.push(text.trim().to_owned());
         }
         for text in args.filter.iter().chain(&trailing) {
             filter = filter.and(filter::compile(text)?.expression().clone());
+            texts.push(text.trim().to_owned());
         }
         let mut files = FlowFiles::find(&named, range);
         for (paths, sequence) in [(&args.read, false), (&args.sequence, true)] {
@@ -47,7 +53,13 @@ impl Selection {
         if named.is_empty() && args.read.is_empty() && args.sequence.is_empty() {
             files = FlowFiles::find(&["-"], range);
         }
-        Ok(Self { files, filter })
+        texts.retain(|text| !text.is_empty());
+        let text = match &texts[..] {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(format!("({})", several.join(") and ("))),
+        };
+        Ok(Self { files, filter, text, range })
     }
 
     /// The filter for the flows of a file, with what of the time range is left to be looked at.

@@ -159,5 +159,4 @@ fn the_page_of_every_fixture_is_small_and_loads_nothing() {
         assert!(!html.contains("http:") && !html.contains("https:"), "{}", path.display());
         fs::remove_file(page).expect("removed");
     }
-    run_nf(["report"]).with(2);
 }

@@ -2,35 +2,22 @@
 
 use std::path::PathBuf;
 
-use super::{Decoding, EXIT_STATUS};
+use super::EXIT_STATUS;
+use super::flows::Selection;
 
 /// Make a report of flow files: one page for the browser
 ///
-/// Reads any file that `nf collect` writes, and directories of them, captures of export packets, and files of PyPI
-/// `netflow`'s collector. The page is one HTML file that needs no other and loads nothing: traffic over time, top hosts,
+/// `nf report DIR`, `nf report DIR --from -1d -o day.html 'not net 10.0.0.0/8'`. Reads what `nf flows` reads. The page is one HTML file that needs no other and loads nothing: traffic over time, top hosts,
 /// pairs, services, autonomous systems and interfaces, the largest connections, and how well each exporter was heard.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Report {
-    /// Files and directories to read; `-` is stdin
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
 
     /// The page to write; `-` is stdout
     #[arg(short, long, value_name = "PATH", default_value = "report.html")]
     pub(crate) output: PathBuf,
-
-    /// Only flows that this lets pass, such as `proto tcp and dst port 443`
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) filter: Option<String>,
-
-    /// Only what was received from this time on: 2026-01-31, 2026-01-31T14:00 (UTC), or -1h before now
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) from: Option<String>,
-
-    /// Only what was received before this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) to: Option<String>,
 
     /// How many hosts, pairs, services and others to list
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -69,7 +56,4 @@ pub(crate) struct Report {
     /// Seconds that asking DNS may take in all
     #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "dns")]
     pub(crate) dns_timeout: u64,
-
-    #[command(flatten)]
-    pub(crate) decoding: Decoding,
 }

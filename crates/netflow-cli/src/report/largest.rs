@@ -3,26 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use netflow_analyzer::{Connection, HostNames, Orientation, Pairing, PairingConfig, Services};
-use netflow_flow::{COLUMNS, Column, Flow, protocol_name};
+use netflow_analyzer::{Connection, HostNames, Orientation, Pairing, PairingConfig, Services, pairing};
+use netflow_flow::{Column, Flow, column, protocol_name};
 use netflow_query::{Batch, Consumer, Error, Selection};
 use netflow_report::{self as report, End};
-
-/// Columns that pairing does not ask for, and that take long to read.
-const NOT_ASKED: [&str; 12] = [
-    "extras",
-    "in_if_name",
-    "out_if_name",
-    "in_vrf_name",
-    "out_vrf_name",
-    "app_name",
-    "app_id",
-    "src_mac",
-    "dst_mac",
-    "mpls_labels",
-    "next_hop",
-    "bgp_next_hop",
-];
 
 /// Pairs flows, and keeps the largest connections.
 pub(super) struct Largest {
@@ -37,14 +21,13 @@ pub(super) struct Largest {
 
 impl Largest {
     pub(super) fn new(most: usize, raw: bool) -> Self {
-        let asked = |column: &&Column| !column.derived && !NOT_ASKED.contains(&column.name);
         Self {
             pairing: Pairing::new(PairingConfig::default()),
             kept: Vec::new(),
             most,
             raw,
             total: 0,
-            columns: COLUMNS.iter().filter(asked).collect(),
+            columns: pairing::COLUMNS.iter().filter_map(|name| column(name)).collect(),
             flows: Vec::new(),
         }
     }
