@@ -99,26 +99,28 @@ impl Selection {
     }
 }
 
-/// The files of the command line, and the filter behind them.
-///
-/// What is no file from some place on is a filter, in one argument or in several.
+/// The files of the command line, and the filter behind them, in one argument or in several, whose last is no file.
 fn split(args: &args::Selection) -> anyhow::Result<(Vec<PathBuf>, Option<String>)> {
     let is_file = |path: &PathBuf| path.as_os_str() == "-" || path.symlink_metadata().is_ok();
-    let files = args.files.iter().rposition(is_file).map_or(0, |last| last + 1);
-    let (named, rest) = args.files.split_at(files);
-    if rest.is_empty() {
-        return Ok((named.to_vec(), None));
+    if args.files.last().is_none_or(is_file) {
+        return Ok((args.files.clone(), None));
     }
-    let words: Vec<_> = rest.iter().map(|word| word.to_string_lossy()).collect();
-    let text = words.join(" ");
-    let error = match filter::compile(&text) {
-        Ok(_) => return Ok((named.to_vec(), Some(text))),
-        Err(error) => error,
-    };
+    let words: Vec<_> = args.files.iter().map(|word| word.to_string_lossy()).collect();
+    // A word of a filter may be the name of a file, too: the most of them that are a filter are one.
+    for start in 0..words.len() {
+        let text = words[start..].join(" ");
+        if filter::compile(&text).is_ok() {
+            return Ok((args.files[..start].to_vec(), Some(text)));
+        }
+    }
+    let files = args.files.iter().rposition(is_file).map_or(0, |last| last + 1);
+    let rest = &args.files[files..];
+    let text = words[files..].join(" ");
     if rest.iter().all(|path| looks_like_path(path)) {
         return Ok((args.files.clone(), None));
     }
-    Err(match words.len() == 1 && !text.contains(char::is_whitespace) {
+    let Err(error) = filter::compile(&text) else { return Ok((args.files[..files].to_vec(), Some(text))) };
+    Err(match rest.len() == 1 && !text.contains(char::is_whitespace) {
         true => error.context(format!("there is no file {}, and as a filter", text.escape_debug())),
         false => error,
     })

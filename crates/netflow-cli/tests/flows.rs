@@ -131,7 +131,7 @@ fn what_is_neither_a_file_nor_a_filter_is_said() {
     assert_eq!(ports(&good), [1, 2]);
     flows(["missing.parquet"]).with(2).saying("nothing could be read");
     flows([path, "--sort", "byte"]).with(2).saying("flows have no column 'byte'; did you mean bytes?");
-    flows([path, "--fields", "src_adr"]).with(2).saying("did you mean src_addr?");
+    flows([path, "-o", "csv", "--fields", "src_adr"]).with(2).saying("did you mean src_addr?");
     flows([path, "--format", "xml"]).with(2).saying("'xml' is no way to print flows: text");
     flows([path, "-o", "flows.xml"]).with(2).saying("flows.xml: neither a way to print nor a file");
     flows([path, "-o", "fmt:%ts %nothing"]).with(2).saying("%nothing is nothing that a line can have");

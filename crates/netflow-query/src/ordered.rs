@@ -127,6 +127,7 @@ impl<S: Selector, M: Maker> Ordered<S, M> {
         let (sender, receiver) = mpsc::channel();
         let work = |worker: &mut Worker<S, M>, sender: mpsc::Sender<(Unit, Piece<M::Made>)>| {
             worker.open = None;
+            let _guard = EndOnPanic(&ended);
             loop {
                 let mut now = lock(&turn);
                 while now.next >= now.taken + ahead && !over() {
@@ -196,6 +197,17 @@ impl<S: Selector, M: Maker> Ordered<S, M> {
         let made = self.workers[0].batch(self.flows.batch());
         self.flows.clear();
         made
+    }
+}
+
+/// Ends the others when a thread panics, since its piece will not come.
+struct EndOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 

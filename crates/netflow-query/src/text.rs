@@ -37,11 +37,11 @@ pub struct TextEncoder {
 struct Field {
     column: &'static Column,
     /// What is before a value.
-    key: Vec<u8>,
+    key: Padded,
     /// What is written where there is no value: with its key. Of JSON it may be nothing.
-    absent: Vec<u8>,
-    /// What is around a time.
-    quote: &'static [u8],
+    absent: Padded,
+    /// Whether a time is in quotes.
+    quotes: bool,
     entries: Entries,
     /// A derived column, where the file has none of it: from these two.
     factors: Option<[&'static Column; 2]>,
@@ -121,52 +121,146 @@ impl TextEncoder {
                 _ => items.push(Item::Literal(start..self.literals.len())),
             }
         }
-        let mut digits = itoa::Buffer::new();
+        self.literals.extend([0; PAD]);
+        let most = PAD + items.iter().map(Item::most).sum::<usize>();
+        let mut at = out.len();
         for row in selection.iter() {
-            let start = out.len();
+            if out.len() < at + most {
+                out.resize((at + most).max(out.capacity().min(at + 64 * most)), 0);
+            }
+            let start = at;
             for item in &items {
-                match item {
-                    Item::Literal(range) => out.extend_from_slice(&self.literals[range.clone()]),
+                at = match item {
+                    Item::Literal(range) => put(out, at, &self.literals, range.start, range.len()),
                     Item::Numbers(numbers, present, field) => match present {
-                        Some(present) if !present[row] => out.extend_from_slice(&field.absent),
+                        Some(present) if !present[row] => field.absent.put(out, at),
                         _ => {
-                            out.extend_from_slice(&field.key);
-                            out.extend_from_slice(digits.format(numbers[row]).as_bytes());
+                            let at = field.key.put(out, at);
+                            put_number(out, at, numbers[row])
                         }
                     },
                     Item::Times(numbers, present, field) => match present {
-                        Some(present) if !present[row] => out.extend_from_slice(&field.absent),
+                        Some(present) if !present[row] => field.absent.put(out, at),
                         _ => {
-                            out.extend_from_slice(&field.key);
-                            field.write_time(numbers[row], out);
+                            let at = field.key.put(out, at);
+                            field.put_time(out, at, numbers[row])
                         }
                     },
                     Item::Entries(ids, field) => match ids[row] {
-                        ABSENT => out.extend_from_slice(&field.absent),
+                        ABSENT => field.absent.put(out, at),
                         id => {
-                            out.extend_from_slice(&field.key);
-                            out.extend_from_slice(field.entries.get(id));
+                            let at = field.key.put(out, at);
+                            let (text, start, length) = field.entries.get(id);
+                            put(out, at, text, start, length)
                         }
                     },
-                    Item::Same(_) => {}
-                }
+                    Item::Same(_) => at,
+                };
             }
-            match self.format {
-                TextFormat::Csv => out.push(b'\n'),
-                TextFormat::JsonLines => {
-                    match out.get_mut(start) {
-                        // The comma before the first member.
-                        Some(comma) => *comma = b'{',
-                        None => out.push(b'{'),
-                    }
-                    out.extend_from_slice(b"}\n");
-                }
+            if self.format == TextFormat::JsonLines {
+                // In place of the comma before the first member.
+                out[start] = b'{';
+                at = at.max(start + 1);
+                out[at] = b'}';
+                at += 1;
             }
-            ends.push(out.len());
+            out[at] = b'\n';
+            at += 1;
+            ends.push(at);
         }
+        out.truncate(at);
         Ok(())
     }
 }
+
+impl Item<'_> {
+    /// Octets that it takes at most.
+    fn most(&self) -> usize {
+        let (field, value) = match self {
+            Self::Literal(range) => return range.len(),
+            Self::Same(_) => return 0,
+            Self::Numbers(.., field) => (field, 20),
+            Self::Times(.., field) => (field, 32),
+            Self::Entries(_, field) => (field, field.entries.longest()),
+        };
+        field.absent.length.max(field.key.length + value)
+    }
+}
+
+/// Octets that follow what is copied, on both sides, so that short texts are copied by their count of registers.
+const PAD: usize = 32;
+
+/// A text with room behind it.
+#[derive(Debug)]
+struct Padded {
+    octets: Vec<u8>,
+    length: usize,
+}
+
+impl Padded {
+    fn new(mut octets: Vec<u8>) -> Self {
+        let length = octets.len();
+        octets.extend([0; PAD]);
+        Self { octets, length }
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+
+    #[inline(always)]
+    fn put(&self, out: &mut [u8], at: usize) -> usize {
+        put(out, at, &self.octets, 0, self.length)
+    }
+}
+
+/// Copies a text to a place, and says where it ends. Behind both is room for more octets.
+#[inline(always)]
+fn put(out: &mut [u8], at: usize, from: &[u8], start: usize, length: usize) -> usize {
+    const HALF: usize = PAD / 2;
+    if length <= PAD {
+        let (text, place) = (&from[start..start + PAD], &mut out[at..at + PAD]);
+        place[..HALF].copy_from_slice(&text[..HALF]);
+        if length > HALF {
+            place[HALF..].copy_from_slice(&text[HALF..]);
+        }
+    } else {
+        out[at..at + length].copy_from_slice(&from[start..start + length]);
+    }
+    at + length
+}
+
+/// Writes a number to a place, and says where it ends.
+#[inline(always)]
+fn put_number(out: &mut [u8], at: usize, number: u64) -> usize {
+    if number < 10 {
+        out[at] = b'0' + number as u8;
+        return at + 1;
+    }
+    let end = at + number.ilog10() as usize + 1;
+    let (mut place, mut left) = (end, number);
+    while left >= 100 {
+        place -= 2;
+        out[place..place + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
+        left /= 100;
+    }
+    if left >= 10 {
+        out[place - 2..place].copy_from_slice(&PAIRS[left as usize]);
+    } else {
+        out[place - 1] = b'0' + left as u8;
+    }
+    end
+}
+
+/// The numbers below 100 in two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[b'0'; 2]; 100], 0);
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
 
 impl Field {
     fn new(format: TextFormat, of: &'static Column, first: bool) -> Self {
@@ -190,8 +284,9 @@ impl Field {
             _ => None,
         };
         let factors = raw.and_then(|raw| Some([column(raw)?, column("sampling_rate")?]));
-        let quote: &[u8] = if format == TextFormat::JsonLines { b"\"" } else { b"" };
-        Self { column: of, key, absent, quote, entries: Entries::default(), factors, derived: Vec::new() }
+        let quotes = format == TextFormat::JsonLines;
+        let (key, absent) = (Padded::new(key), Padded::new(absent));
+        Self { column: of, key, absent, quotes, entries: Entries::default(), factors, derived: Vec::new() }
     }
 
     /// Makes ready what the rows of a batch need.
@@ -242,22 +337,39 @@ impl Field {
 
     fn write_same(&self, same: &Same, out: &mut Vec<u8>) {
         if let Same::Absent = same {
-            return out.extend_from_slice(&self.absent);
+            return out.extend_from_slice(self.absent.text());
         }
-        out.extend_from_slice(&self.key);
+        out.extend_from_slice(self.key.text());
         match *same {
             Same::Absent => {}
-            Same::Entry(id) => out.extend_from_slice(self.entries.get(id)),
-            Same::Number(nanos) if self.column.kind == Kind::Time => self.write_time(nanos, out),
-            Same::Number(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+            Same::Entry(id) => {
+                let (text, start, length) = self.entries.get(id);
+                out.extend_from_slice(&text[start..start + length]);
+            }
+            Same::Number(number) => {
+                let mut text = [0; 2 * PAD];
+                let end = match self.column.kind {
+                    Kind::Time => self.put_time(&mut text, 0, number),
+                    _ => put_number(&mut text, 0, number),
+                };
+                out.extend_from_slice(&text[..end]);
+            }
         }
     }
 
-    /// Nanoseconds, as the bits of an `i64`.
-    fn write_time(&self, nanos: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.quote);
-        out.extend_from_slice(&Timestamp::from_nanos(nanos as i64).to_rfc3339());
-        out.extend_from_slice(self.quote);
+    /// Writes nanoseconds, as the bits of an `i64`, to a place, and says where they end.
+    #[inline(always)]
+    fn put_time(&self, out: &mut [u8], at: usize, nanos: u64) -> usize {
+        let text = Timestamp::from_nanos(nanos as i64).to_rfc3339();
+        if !self.quotes {
+            out[at..at + 30].copy_from_slice(&text);
+            return at + 30;
+        }
+        let place = &mut out[at..at + 32];
+        place[0] = b'"';
+        place[1..31].copy_from_slice(&text);
+        place[31] = b'"';
+        at + 32
     }
 }
 

@@ -76,25 +76,36 @@ impl Timestamp {
         let (seconds, nanos) = (self.0.div_euclid(1_000_000_000), self.0.rem_euclid(1_000_000_000));
         let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
         let (year, month, day) = civil(day);
+        let nanos = nanos as u32;
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        put(&mut text[0..4], year);
-        put(&mut text[5..7], month);
-        put(&mut text[8..10], day);
-        put(&mut text[11..13], second / 3_600);
-        put(&mut text[14..16], second / 60 % 60);
-        put(&mut text[17..19], second % 60);
-        put(&mut text[20..29], nanos as u32);
+        let mut put = |at: usize, number: u32| {
+            text[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        };
+        put(0, year / 100);
+        put(2, year);
+        put(5, month);
+        put(8, day);
+        put(11, second / 3_600);
+        put(14, second / 60 % 60);
+        put(17, second % 60);
+        put(20, nanos / 10_000_000);
+        put(22, nanos / 100_000);
+        put(24, nanos / 1_000);
+        put(26, nanos / 10);
+        text[28] = b'0' + (nanos % 10) as u8;
         text
     }
 }
 
-/// Writes the last decimal digits of a number.
-fn put(digits: &mut [u8], mut number: u32) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+/// The numbers below 100 in two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[b'0'; 2]; 100], 0);
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
     }
-}
+    pairs
+};
 
 /// Year, month and day of a day since 1970-01-01 in the Gregorian calendar, from year 0 on.
 fn civil(day: i64) -> (u32, u32, u32) {

@@ -1,11 +1,16 @@
 //! Rows as the lines that are written, with the keys that they are sorted by.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use netflow_flow::{Column, Flow};
 use netflow_query::{Batch, Error, Maker, Selection, TextEncoder};
 
 use super::form::Form;
 use super::layout::Layout;
 use super::order::Order;
+
+/// Blocks that are kept for later.
+const SPARE: usize = 32;
 
 /// Lines that follow each other.
 #[derive(Debug, Default)]
@@ -18,12 +23,36 @@ pub(crate) struct Block {
     pub(crate) key_ends: Vec<usize>,
 }
 
+/// Memory of blocks that nobody needs any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spare(Arc<Mutex<Vec<Block>>>);
+
+impl Spare {
+    /// Gives a block back.
+    pub(crate) fn give(&self, mut block: Block) {
+        block.text.clear();
+        block.ends.clear();
+        block.keys.clear();
+        block.key_ends.clear();
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocks.len() < SPARE {
+            blocks.push(block);
+        }
+    }
+
+    fn take(&self) -> Block {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+}
+
 /// Makes lines of rows.
 #[derive(Debug)]
 pub(crate) struct Lines {
     encoder: Encoder,
     order: Order,
     flows: Vec<Flow>,
+    /// Blocks that were written, whose memory is used again.
+    spare: Spare,
 }
 
 #[derive(Debug)]
@@ -34,7 +63,7 @@ enum Encoder {
 
 impl Lines {
     /// In a form that is not Parquet.
-    pub(crate) fn new(form: &Form, order: Order) -> Self {
+    pub(crate) fn new(form: &Form, order: Order, spare: Spare) -> Self {
         let encoder = match form {
             Form::Columns(format, columns) => Encoder::Columns(TextEncoder::new(*format, columns)),
             Form::Text(layout) => Encoder::Text(layout.clone()),
@@ -44,7 +73,7 @@ impl Lines {
                 Encoder::Columns(TextEncoder::new(netflow_query::TextFormat::JsonLines, &all))
             }
         };
-        Self { encoder, order, flows: Vec::new() }
+        Self { encoder, order, flows: Vec::new(), spare }
     }
 
     /// Appends the heading.
@@ -69,10 +98,9 @@ impl Maker for Lines {
     }
 
     fn make(&mut self, batch: &mut Batch, selection: &Selection) -> Result<Block, Error> {
-        let mut block = Block::default();
+        let mut block = self.spare.take();
         match &mut self.encoder {
             Encoder::Columns(encoder) => {
-                block.text.reserve(selection.len() * 64);
                 encoder.encode(batch, selection, &mut block.text, &mut block.ends)?;
             }
             Encoder::Text(layout) => {

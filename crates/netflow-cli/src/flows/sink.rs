@@ -10,7 +10,7 @@ use netflow_parquet::{ParquetFile, RowGroup};
 use tempfile::NamedTempFile;
 
 use super::form::{Form, Target};
-use super::lines::{Block, Lines};
+use super::lines::{Block, Lines, Spare};
 use super::order::Order;
 use super::sorter::Sorter;
 use crate::output;
@@ -35,6 +35,7 @@ pub(crate) struct Sink {
     sorter: Option<Sorter>,
     out: Out,
     replacement: Option<Replacement>,
+    spare: Spare,
 }
 
 enum Out {
@@ -76,7 +77,8 @@ impl Sink {
         };
         let sorter = (!order.is_none()).then(|| Sorter::new(limit));
         let left = limit.unwrap_or(u64::MAX);
-        let mut sink = Self { form, order, left, written: 0, sorter, out, replacement };
+        let mut sink =
+            Self { form, order, left, written: 0, sorter, out, replacement, spare: Spare::default() };
         if heading {
             let mut head = Vec::new();
             sink.lines().head(&mut head);
@@ -89,7 +91,7 @@ impl Sink {
 
     /// Makes what [`block`](Self::block) takes.
     pub(crate) fn lines(&self) -> Lines {
-        Lines::new(&self.form, self.order.clone())
+        Lines::new(&self.form, self.order.clone(), self.spare.clone())
     }
 
     /// Whether it takes lines, and not flows.
@@ -100,11 +102,14 @@ impl Sink {
     /// Takes lines. The error [`Enough`] says that no more are wanted.
     pub(crate) fn block(&mut self, block: Block) -> anyhow::Result<()> {
         if let Some(sorter) = &mut self.sorter {
-            return sorter.push(&block);
+            sorter.push(&block)?;
+            self.spare.give(block);
+            return Ok(());
         }
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(block.ends.len());
         let end = wanted.checked_sub(1).map_or(0, |last| block.ends[last]);
         self.out.text(&block.text[..end])?;
+        self.spare.give(block);
         self.count(wanted as u64)
     }
 

@@ -98,6 +98,26 @@ fn an_error_of_what_takes_the_pieces_ends_it() {
 }
 
 #[test]
+fn a_thread_that_panics_leaves_nobody_waiting() {
+    struct Panics;
+    impl Maker for Panics {
+        type Made = ();
+        fn columns(&self) -> Vec<&'static Column> {
+            Vec::new()
+        }
+        fn make(&mut self, _: &mut Batch, _: &Selection) -> Result<(), Error> {
+            panic!("as expected")
+        }
+    }
+    let files = files(&[&[1_000_000]]);
+    let mut ordered = Ordered::new(3, || (crate::All, Panics));
+    let read = std::panic::AssertUnwindSafe(|| {
+        ordered.parquet(&files, &AtomicBool::new(false), &mut |_| Ok::<_, ()>(()))
+    });
+    assert!(std::panic::catch_unwind(read).is_err());
+}
+
+#[test]
 fn flows_one_by_one_come_as_those_of_parquet() {
     let mut ordered = Ordered::new(2, || (crate::All, Ports::new()));
     let mut text = String::new();

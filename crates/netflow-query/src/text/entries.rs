@@ -2,7 +2,7 @@
 
 use netflow_flow::{Cell, Column, Kind, write_csv_cell, write_json_cell};
 
-use super::TextFormat;
+use super::{PAD, TextFormat};
 use crate::batch::ABSENT;
 use crate::dictionary::{Dictionary, Entry};
 use crate::error::Error;
@@ -15,8 +15,9 @@ const UNKNOWN: (usize, usize) = (usize::MAX, usize::MAX);
 pub(super) struct Entries {
     serial: Option<u64>,
     text: Vec<u8>,
-    /// Start and end of each.
+    /// Start and length of each.
     places: Vec<(usize, usize)>,
+    longest: usize,
 }
 
 impl Entries {
@@ -32,7 +33,10 @@ impl Entries {
             self.serial = Some(dictionary.serial());
             self.text.clear();
             self.places.clear();
+            self.longest = 0;
         }
+        // The octets behind the last one.
+        self.text.truncate(self.text.len().saturating_sub(PAD));
         self.places.resize(dictionary.len().max(self.places.len()), UNKNOWN);
         for id in ids {
             let Some(place) = self.places.get_mut(id as usize).filter(|place| **place == UNKNOWN) else {
@@ -46,16 +50,24 @@ impl Entries {
             if let Some(entry) = dictionary.get(id) {
                 write(format, column, entry, &mut self.text);
             }
-            *place = (start, self.text.len());
+            let length = self.text.len() - start;
+            *place = (start, length);
+            self.longest = self.longest.max(length);
         }
+        self.text.extend([0; PAD]);
         Ok(())
     }
 
-    /// The text of an entry that was written.
-    #[inline]
-    pub(super) fn get(&self, id: u32) -> &[u8] {
-        let (start, end) = self.places[id as usize];
-        &self.text[start..end]
+    /// An entry that was written: all texts, with room behind them, and the start and length of its own.
+    #[inline(always)]
+    pub(super) fn get(&self, id: u32) -> (&[u8], usize, usize) {
+        let (start, length) = self.places[id as usize];
+        (&self.text, start, length)
+    }
+
+    /// Octets of the longest one.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
     }
 }
 
