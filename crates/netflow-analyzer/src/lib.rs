@@ -1,14 +1,14 @@
 //! From flow records to bidirectional connections, with service and host names.
 //!
-//! An exporter reports each direction of a conversation by itself, and a long conversation in pieces.
-//! This crate puts them together again:
+//! An exporter reports each direction of a conversation by itself, and a long conversation in pieces; other
+//! exporters report the same. This crate puts them together again:
 //!
 //! ```text
 //!  Flow ──► ConnectionKey ──► Pairing ──► Connection ──► Orientation   who is the client
-//!           exporter,         adds up     two Peers,      Services      what is it
-//!           protocol,         pieces,     times,          Resolver      who are they
-//!           both endpoints    waits,      counters            │
-//!                             closes                          ▼
+//!           protocol,         adds up     two Peers,      Services      what is it
+//!           both endpoints    pieces,     times,          Resolver      who are they
+//!                             merges,     counters            │
+//!                             waits                           ▼
 //!                                                    report: text, JSON, CSV
 //! ```
 //!
