@@ -23,7 +23,7 @@ pub(crate) use report::Report;
 
 /// Of every command but the doctor, which has findings beside.
 const EXIT_STATUS: &str = "Exit status: 0 done, also when whoever read the output had enough; 1 done, but some input was \
-                           bad, or some of it could not be written; 2 wrong usage, or nothing could be done.";
+                           bad, or left unread on Ctrl-C, or some of it could not be written; 2 wrong usage, or nothing could be done.";
 
 /// NetFlow and IPFIX: receive what routers export, decode it, and see which connections ran.
 #[derive(Debug, Parser)]

@@ -132,6 +132,11 @@ impl<'a> FlowInputs<'a> {
         FlowInputs { decoding, registry, progress, part: Some(part), good: 0, bad: 0, unreadable: 0 }
     }
 
+    /// Says that no more is wanted: what is being read, in other threads too, ends.
+    pub(crate) fn enough(&self) {
+        self.progress.enough();
+    }
+
     /// Counts what another one read.
     pub(crate) fn add(&mut self, (good, bad, unreadable): (u64, u64, u64)) {
         self.good += good;

@@ -36,6 +36,8 @@ struct Shared {
     total: AtomicU64,
     /// Whether input was left unread because of the signal.
     cut: AtomicBool,
+    /// Whether no more input is wanted.
+    enough: AtomicBool,
 }
 
 impl Progress {
@@ -93,11 +95,19 @@ impl Progress {
     /// when the answer was yes, [`finish`](Self::finish) says that the rest was left.
     #[must_use]
     pub(crate) fn stopped(&self) -> bool {
+        if self.shared.enough.load(Relaxed) {
+            return true;
+        }
         let stopped = self.stop.load(Relaxed);
         if stopped {
             self.shared.cut.store(true, Relaxed);
         }
         stopped
+    }
+
+    /// Says that no more input is wanted: from now on readers end as if the user had wanted it, and nothing is said of it.
+    pub(crate) fn enough(&self) {
+        self.shared.enough.store(true, Relaxed);
     }
 
     /// An input whose octets count.
@@ -235,6 +245,15 @@ mod tests {
         assert!(!progress.finish());
         assert!(progress.stopped());
         assert!(progress.finish());
+    }
+
+    #[test]
+    fn enough_input_is_no_stop() {
+        let progress = progress(None);
+        assert!(!progress.stopped());
+        progress.clone().enough();
+        assert!(progress.stopped());
+        assert!(!progress.finish());
     }
 
     #[test]

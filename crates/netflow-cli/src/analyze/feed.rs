@@ -1,7 +1,6 @@
 //! Flows of many files in the order of time, each file read in a thread of its own.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -69,11 +68,10 @@ impl<'a> Feed<'a> {
         inputs: &mut FlowInputs<'_>,
         take: &mut dyn FnMut(&[Flow]) -> bool,
     ) -> anyhow::Result<()> {
-        let enough = AtomicBool::new(false);
         let counts: Vec<Counts> = std::thread::scope(|scope| {
             let (mut active, mut ended) = (Vec::<Source<'_>>::new(), Vec::new());
             let mut files = self.files.iter().peekable();
-            while !enough.load(Relaxed) {
+            loop {
                 let now = active.iter().map(Source::time).min();
                 let next = files.next_if(|file| {
                     let begins = |now| file.start.is_none_or(|start| start <= now);
@@ -85,7 +83,6 @@ impl<'a> Feed<'a> {
                         range: file.found.range,
                         filter: self.filter,
                         host: self.host,
-                        enough: &enough,
                     };
                     let source = Source::start(scope, reader, &file.found);
                     advance(source, &mut active, &mut ended);
@@ -95,7 +92,9 @@ impl<'a> Feed<'a> {
                 let Some(first) = first else { break };
                 let source = active.remove(first);
                 if !take(&source.head) {
-                    enough.store(true, Relaxed);
+                    inputs.enough();
+                    ended.push(source.end());
+                    break;
                 }
                 // In its place, so that the order does not depend on who is faster.
                 advance_at(first, source, &mut active, &mut ended);
@@ -184,14 +183,13 @@ struct Reader<'a> {
     range: TimeRange,
     filter: &'a Filter,
     host: Option<IpAddr>,
-    enough: &'a AtomicBool,
 }
 
 impl Reader<'_> {
     fn read(mut self, found: &FoundFile, to_pair: &Sender<Vec<Flow>>, free: &Receiver<Vec<Flow>>) -> Counts {
         let mut gathered: Vec<Flow> = Vec::new();
         let all = self.range.is_all() && self.filter.is_all() && self.host.is_none();
-        let (range, filter, host, enough) = (self.range, self.filter, self.host, self.enough);
+        let (range, filter, host) = (self.range, self.filter, self.host);
         let read = self.inputs.read_path(&found.path, &mut |flows| {
             if !all {
                 flows.retain(|flow| {
@@ -200,13 +198,16 @@ impl Reader<'_> {
                     of_host && range.has(flow) && filter.matches(flow)
                 });
             }
-            gathered.append(flows);
+            match gathered.is_empty() {
+                true => std::mem::swap(&mut gathered, flows),
+                false => gathered.append(flows),
+            }
             if gathered.len() >= BATCH {
                 let empty = free.try_recv().unwrap_or_default();
                 let batch = std::mem::replace(&mut gathered, empty);
                 gathered.clear();
                 // Nobody takes more when enough was printed, or nothing can be any longer.
-                if enough.load(Relaxed) || to_pair.send(batch).is_err() {
+                if to_pair.send(batch).is_err() {
                     anyhow::bail!("enough");
                 }
             }
