@@ -249,6 +249,9 @@ fn csv_has_the_cells_of_json() {
             let value = match &row[*column] {
                 Value::Null => String::new(),
                 Value::String(text) => text.clone(),
+                Value::Array(exporters) => {
+                    exporters.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+                }
                 value => value.to_string(),
             };
             assert_eq!(cell, value, "{column}");

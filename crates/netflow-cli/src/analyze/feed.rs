@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use netflow_analyzer::pairing::{COLUMNS, received};
@@ -18,6 +19,9 @@ const MOST_AT_ONCE: usize = 16;
 /// Flows that go from one thread to the other at a time, about, and how often that for each file.
 const BATCH: usize = 512;
 const WAITING: usize = 4;
+
+/// By how much flows of one file may run ahead of those of another: so that they do not take turns one by one.
+const RUN: Duration = Duration::from_secs(1);
 
 /// Files to be read, and which of their flows are wanted.
 pub(super) struct Feed<'a> {
@@ -90,14 +94,20 @@ impl<'a> Feed<'a> {
                 }
                 let first = (0..active.len()).min_by_key(|&place| active[place].time());
                 let Some(first) = first else { break };
-                let source = active.remove(first);
-                if !take(&source.head) {
+                let mut source = active.remove(first);
+                // As far as nothing else comes before.
+                let others = active.iter().map(Source::time).min();
+                let until = others.into_iter().chain(files.peek().and_then(|file| file.start)).min();
+                if !take(source.next(until)) {
                     inputs.enough();
                     ended.push(source.end());
                     break;
                 }
                 // In its place, so that the order does not depend on who is faster.
-                advance_at(first, source, &mut active, &mut ended);
+                match source.at < source.head.len() {
+                    true => active.insert(first, source),
+                    false => advance_at(first, source, &mut active, &mut ended),
+                }
             }
             drop(files);
             ended.extend(active.into_iter().map(Source::end));
@@ -128,6 +138,8 @@ struct Source<'scope> {
     /// For batches whose memory is free.
     used: Sender<Vec<Flow>>,
     head: Vec<Flow>,
+    /// How many of them were taken.
+    at: usize,
     thread: ScopedJoinHandle<'scope, Counts>,
 }
 
@@ -140,12 +152,23 @@ impl<'scope> Source<'scope> {
         let (to_pair, flows) = bounded(WAITING);
         let (used, free) = unbounded();
         let thread = scope.spawn(move || reader.read(found, &to_pair, &free));
-        Self { flows, used, head: Vec::new(), thread }
+        Self { flows, used, head: Vec::new(), at: 0, thread }
     }
 
     /// When its next flow was received.
     fn time(&self) -> Timestamp {
-        self.head.first().map_or(Timestamp::EPOCH, received)
+        self.head.get(self.at).map_or(Timestamp::EPOCH, received)
+    }
+
+    /// Takes the next flows, up to a time; at least one.
+    fn next(&mut self, until: Option<Timestamp>) -> &[Flow] {
+        let rest = &self.head[self.at..];
+        let count = until.map_or(rest.len(), |until| {
+            let until = until.saturating_add(RUN);
+            rest.iter().position(|flow| received(flow) > until).unwrap_or(rest.len()).max(1)
+        });
+        self.at += count;
+        &self.head[self.at - count..self.at]
     }
 
     fn end(self) -> ScopedJoinHandle<'scope, Counts> {
@@ -171,6 +194,7 @@ fn advance_at<'scope>(
     match source.flows.recv() {
         Ok(flows) => {
             let _ = source.used.send(std::mem::replace(&mut source.head, flows));
+            source.at = 0;
             active.insert(place, source);
         }
         Err(_) => ended.push(source.end()),
