@@ -38,7 +38,7 @@ fn a_directory_of_files_becomes_a_page() {
         assert!(html.contains("<b>10.0 kB</b>"), "octets of all flows");
         assert!(html.contains("<bdi>https</bdi> <small><bdi>TCP 443</bdi></small>"));
         assert!(html.contains("The 10 largest of 10"));
-        assert!(html.contains("2023-11-14 22:13:"));
+        assert!(html.contains("2023-11-14 22:12:21"));
         assert!(!html.contains("http:") && !html.contains("https:"));
     }
     // The table of losses beside the files.
