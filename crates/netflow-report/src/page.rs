@@ -49,9 +49,12 @@ impl Report {
             timeline::write(&mut out, self);
             ranking::write(&mut out, self);
             systems::write(&mut out, self);
-            connections::write(&mut out, self);
         }
         exporters::write(&mut out, self);
+        if self.totals.amount.flows > 0 {
+            // The longest comes last.
+            connections::write(&mut out, self);
+        }
         html!(
             out,
             "</main>\n<footer>Made by {} on {} ({}).</footer>\n<script>",

@@ -11,38 +11,40 @@ use netflow_report::{self as report, End};
 /// Pairs flows, and keeps the largest connections.
 pub(super) struct Largest {
     pairing: Pairing,
-    kept: Vec<Connection>,
+    kept: Kept,
+    columns: Vec<&'static Column>,
+    flows: Vec<Flow>,
+}
+
+/// The largest connections so far, and some more.
+struct Kept {
+    connections: Vec<Connection>,
     most: usize,
     raw: bool,
     total: u64,
-    columns: Vec<&'static Column>,
-    flows: Vec<Flow>,
+    /// What is smaller is not among the largest.
+    least: u64,
 }
 
 impl Largest {
     pub(super) fn new(most: usize, raw: bool) -> Self {
         Self {
             pairing: Pairing::new(PairingConfig::default()),
-            kept: Vec::new(),
-            most,
-            raw,
-            total: 0,
+            kept: Kept { connections: Vec::new(), most, raw, total: 0, least: 0 },
             columns: pairing::COLUMNS.iter().filter_map(|name| column(name)).collect(),
             flows: Vec::new(),
         }
     }
 
     pub(super) fn push(&mut self, flow: &Flow) {
-        let Self { pairing, kept, most, raw, total, .. } = self;
-        pairing.push(flow, &mut |connection| keep(kept, *most, *raw, total, connection));
+        self.pairing.push(flow, &mut |connection| self.kept.take(connection));
     }
 
     /// The largest, the largest first, and how many there were in all.
     pub(super) fn finish(mut self) -> (Vec<Connection>, u64) {
-        let Self { pairing, kept, most, raw, total, .. } = &mut self;
-        pairing.finish(&mut |connection| keep(kept, *most, *raw, total, connection));
-        cut(kept, *most, *raw);
-        (self.kept, self.total)
+        self.pairing.finish(&mut |connection| self.kept.take(connection));
+        self.kept.cut();
+        (self.kept.connections, self.kept.total)
     }
 }
 
@@ -60,19 +62,28 @@ impl Consumer for Largest {
     }
 }
 
-fn keep(kept: &mut Vec<Connection>, most: usize, raw: bool, total: &mut u64, connection: Connection) {
-    *total += 1;
-    kept.push(connection);
-    if kept.len() >= most * 2 + 1_024 {
-        cut(kept, most, raw);
+impl Kept {
+    fn take(&mut self, connection: Connection) {
+        self.total += 1;
+        if volume(&connection, self.raw) < self.least {
+            return;
+        }
+        self.connections.push(connection);
+        if self.connections.len() >= self.most * 2 + 1_024 {
+            self.cut();
+        }
     }
-}
 
-fn cut(kept: &mut Vec<Connection>, most: usize, raw: bool) {
-    kept.sort_by(|one, other| {
-        volume(other, raw).cmp(&volume(one, raw)).then_with(|| one.start().cmp(&other.start()))
-    });
-    kept.truncate(most);
+    fn cut(&mut self) {
+        let raw = self.raw;
+        self.connections.sort_by(|one, other| {
+            volume(other, raw).cmp(&volume(one, raw)).then_with(|| one.start().cmp(&other.start()))
+        });
+        self.connections.truncate(self.most);
+        if self.connections.len() == self.most {
+            self.least = self.connections.last().map_or(0, |smallest| volume(smallest, raw));
+        }
+    }
 }
 
 fn volume(connection: &Connection, raw: bool) -> u64 {

@@ -19,7 +19,7 @@ pub(super) fn write(out: &mut Html, report: &Report) {
         out,
         "<div class=\"tools\"><p>The {} largest of {}, by volume of both directions.</p>\
          <p class=\"search\" hidden><label for=\"search\">Search</label> <input id=\"search\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" \
-         placeholder=\"Address, name, service \u{2026}\"> <output for=\"search\" aria-live=\"polite\"></output></p></div>\n\
+         placeholder=\"Address, name, service\"> <output for=\"search\" aria-live=\"polite\"></output></p></div>\n\
          <table class=\"conn sortable\"><thead><tr><th scope=\"col\">Start</th><th scope=\"col\" class=\"n\">Duration</th><th scope=\"col\">Service</th>\
          <th scope=\"col\">Client</th><th scope=\"col\">Server</th><th scope=\"col\" class=\"n\">Client sent</th>\
          <th scope=\"col\" class=\"n\">Server sent</th><th scope=\"col\" class=\"n\">Packets</th><th scope=\"col\">Seen by</th></tr></thead><tbody>\n",

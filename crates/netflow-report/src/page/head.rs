@@ -12,8 +12,8 @@ const SECTIONS: [(&str, &str); 6] = [
     ("over-time", "Over time"),
     ("top", "Top"),
     ("systems", "AS by interface"),
-    ("connections", "Connections"),
     ("exporters", "Exporters"),
+    ("connections", "Connections"),
 ];
 
 pub(super) fn write(out: &mut Html, report: &Report) {
