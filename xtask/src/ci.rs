@@ -14,6 +14,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("pairing_speed", &["1000", "60"]),
     ("flows_to_ipfix", &["fixtures/softflowd-v9.json", "/dev/null"]),
     ("read_columns", &[PARQUET]),
+    ("top_talkers", &["src,dst_port", PARQUET]),
     ("count", &["fixtures/softflowd-v9.json", "tcp and bytes > 1k"]),
     ("count_flows", &[PARQUET, "tcp and bytes > 1k"]),
 ];

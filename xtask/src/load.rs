@@ -12,7 +12,7 @@ use collectors::{COLLECTORS, Collector};
 use search::{Highest, Patience, Tried, highest};
 use table::Row;
 
-pub(crate) use cost::cpu_of_children;
+pub(crate) use cost::{cpu_of_children, peak_memory};
 
 mod attempt;
 mod collectors;

@@ -15,6 +15,7 @@ mod generate_bench;
 mod interop;
 mod load;
 mod programs;
+mod query_bench;
 
 #[derive(Parser)]
 #[command(about)]
@@ -41,6 +42,8 @@ enum Task {
     Interop(interop::Args),
     /// Finds the highest rates without loss of nf, nfcapd and nfacctd, and what a flow costs each.
     Load(load::Args),
+    /// Measures how long questions to millions of flows take nf, nfdump and DuckDB.
+    QueryBench(query_bench::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,5 +56,6 @@ fn main() -> anyhow::Result<()> {
         Task::GenerateBench(args) => generate_bench::run(&args),
         Task::Interop(args) => interop::run(&args),
         Task::Load(args) => load::run(&args),
+        Task::QueryBench(args) => query_bench::run(&args),
     }
 }

@@ -14,12 +14,14 @@ mod flows;
 mod generate;
 mod operation;
 mod report;
+mod top;
 
 pub(crate) use analyze::{Analyze, Direction, ReportFormat};
 pub(crate) use flows::{Flows, Selection};
 pub(crate) use generate::{Generate, Rate, SummaryFormat};
 pub(crate) use operation::Operation;
 pub(crate) use report::Report;
+pub(crate) use top::{MeasureArg, Top, TopFormat};
 
 /// Of every command but the doctor, which has findings beside.
 const EXIT_STATUS: &str = "Exit status: 0 done, also when whoever read the output had enough; 1 done, but some input was \
@@ -37,6 +39,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Collect(Box<Collect>),
     Flows(Box<Flows>),
+    Top(Box<Top>),
     Analyze(Analyze),
     Report(Box<Report>),
     Decode(Decode),

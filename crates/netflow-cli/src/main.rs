@@ -28,6 +28,7 @@ mod report;
 mod selection;
 mod signals;
 mod target;
+mod top;
 
 use args::Command;
 use configuration::{LoadError, Loaded};
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Collect(args) => collect::run(&args, settings),
         Command::Flows(args) => flows::run(&args),
+        Command::Top(args) => top::run(*args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Decode(args) => decode::run(&args),

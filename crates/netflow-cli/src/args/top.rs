@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::flows::Selection;
+use super::Selection;
 use super::{EXIT_STATUS, parse_duration, parse_size};
 
 /// Keys, in words.

@@ -155,6 +155,8 @@ impl<const K: usize> Eq for Candidate<'_, K> {}
 struct Share<'a, const K: usize> {
     /// The smallest of the largest on top.
     heap: BinaryHeap<std::cmp::Reverse<Candidate<'a, K>>>,
+    /// What a group has to have at least, to be among the largest.
+    least: u64,
     count: u64,
     other: Totals,
     steps: Table<1>,
@@ -178,6 +180,7 @@ impl<'a> Found<'a> {
         let work = || -> Result<Share<'a, K>, Error> {
             let mut share = Share {
                 heap: BinaryHeap::new(),
+                least: 0,
                 count: 0,
                 other: Totals::default(),
                 steps: Table::default(),
@@ -296,15 +299,15 @@ impl<'a> Found<'a> {
         if self.limit == 0 {
             return;
         }
-        if share.heap.len() >= self.limit {
-            let least = share.heap.peek().map(|least| least.0.record.totals.rank(self.by));
-            if least.is_some_and(|least| record.totals.rank(self.by) < least) {
-                return;
-            }
+        // Most groups are too small, which one number tells.
+        if record.totals.of(self.by) < share.least {
+            return;
         }
         share.heap.push(std::cmp::Reverse(Candidate { of: self, record, steps: Vec::new(), partition }));
         if share.heap.len() > self.limit {
             share.heap.pop();
+            let least = share.heap.peek().map(|least| least.0.record.totals.of(self.by));
+            share.least = least.unwrap_or(0);
         }
     }
 

@@ -35,6 +35,8 @@ impl<const K: usize> Record<K> {
 #[derive(Debug)]
 pub(super) struct Groups<const K: usize> {
     hashing: Hashing,
+    /// Memory for the keys of rows.
+    pub(super) keys: Vec<[u64; K]>,
     cache: Vec<Record<K>>,
     use_of_cache: UseOfCache,
     pub(super) partitions: Vec<Partition<K>>,
@@ -82,6 +84,7 @@ impl<const K: usize> Groups<K> {
     pub(super) fn new(hashing: Hashing, most: u64) -> Self {
         Self {
             hashing,
+            keys: Vec::new(),
             cache: vec![Record::NONE; 1 << CACHE_BITS],
             use_of_cache: UseOfCache::default(),
             partitions: (0..1 << PARTITION_BITS).map(|_| Partition::default()).collect(),
@@ -92,13 +95,13 @@ impl<const K: usize> Groups<K> {
         }
     }
 
-    /// Counts rows.
+    /// Counts the rows that have the keys.
     pub(super) fn add(
         &mut self,
-        keys: &[[u64; K]],
         totals: impl Fn(usize) -> Totals,
         spill: Option<&Path>,
     ) -> Result<(), Error> {
+        let keys = std::mem::take(&mut self.keys);
         if self.use_of_cache.left_out > 0 {
             self.use_of_cache.left_out = self.use_of_cache.left_out.saturating_sub(keys.len() as u32);
             for (row, &key) in keys.iter().enumerate() {
@@ -106,8 +109,9 @@ impl<const K: usize> Groups<K> {
                 self.push(hash, Record { key, totals: totals(row) });
             }
         } else {
-            self.add_cached(keys, totals);
+            self.add_cached(&keys, totals);
         }
+        self.keys = keys;
         if self.held > self.soft { self.relieve(spill) } else { Ok(()) }
     }
 

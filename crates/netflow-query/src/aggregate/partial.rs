@@ -144,8 +144,9 @@ impl Partial {
         let found = found.map(|(id, &sum)| (words.get(id).copied().unwrap_or(0), sum));
         let found: Vec<_> = found.collect();
         if let Sized::One(groups) = &mut self.groups {
-            let keys: Vec<_> = found.iter().map(|&(word, _)| [word]).collect();
-            groups.add(&keys, |row| found[row].1, spill)?;
+            groups.keys.clear();
+            groups.keys.extend(found.iter().map(|&(word, _)| [word]));
+            groups.add(|row| found[row].1, spill)?;
         }
         Ok(())
     }
@@ -237,12 +238,13 @@ impl Consumer for Partial {
             let totals =
                 |row: usize| Totals { bytes: bytes.at(row), packets: packets.at(row), flows: flows.at(row) };
             sized!(groups, groups => {
-                let mut keys = shared.layout.keys(batch, selection, end, translations, &shared);
+                shared.layout.keys(batch, selection, end, translations, &shared, &mut groups.keys);
                 if shared.directions == Directions::Swapped {
-                    let others = shared.layout.keys(batch, selection, 1, translations, &shared);
-                    keys.iter_mut().zip(others).for_each(|(key, other)| *key = other.min(*key));
+                    let mut others = Vec::new();
+                    shared.layout.keys(batch, selection, 1, translations, &shared, &mut others);
+                    groups.keys.iter_mut().zip(others).for_each(|(key, other)| *key = other.min(*key));
                 }
-                groups.add(&keys, totals, shared.spill.as_deref())?;
+                groups.add(totals, shared.spill.as_deref())?;
             });
         }
         Ok(())
@@ -263,12 +265,13 @@ impl Layout {
         end: usize,
         translations: &mut [[Translation; 2]],
         shared: &Shared,
-    ) -> Vec<[u64; K]> {
-        let mut keys = vec![[0; K]; selection.len()];
+        keys: &mut Vec<[u64; K]>,
+    ) {
+        keys.clear();
+        keys.resize(selection.len(), [0; K]);
         for (component, translations) in self.components.iter().zip(translations) {
-            component.pack(batch, selection, end, &mut translations[end], shared, &mut keys);
+            component.pack(batch, selection, end, &mut translations[end], shared, keys);
         }
-        keys
     }
 }
 

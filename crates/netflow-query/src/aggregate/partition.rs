@@ -6,7 +6,7 @@ use super::groups::{Hashing, Record};
 pub(super) const PARTITION_BITS: u32 = 8;
 
 /// Records of the first chunk, and of the largest.
-const CHUNK: [usize; 2] = [32, 4096];
+const CHUNK: [usize; 2] = [32, 1024];
 
 /// Records in the order in which they came; those of a group may be several.
 #[derive(Debug)]
