@@ -240,8 +240,8 @@ impl<'a> Found<'a> {
         let hashing = self.hashing(self.shared.layout.series);
         let spilled = spills.iter().map(|spill| lock(spill).records(at)).max().unwrap_or(0);
         table.reset(own.iter().map(Partition::len).sum::<usize>().max(spilled));
-        for record in own.into_iter().flat_map(|partition| partition.chunks).flatten() {
-            table.add(record, &hashing);
+        for mut partition in own {
+            partition.drain(|record| table.add(record, &hashing));
         }
         for spill in spills {
             lock(spill).read(at, |record| table.add(record, &hashing))?;

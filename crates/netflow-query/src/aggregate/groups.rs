@@ -142,21 +142,18 @@ impl<const K: usize> Groups<K> {
 
     #[inline]
     fn push(&mut self, hash: u64, record: Record<K>) {
-        self.held += size_of::<Record<K>>() as u64;
-        self.partitions[(hash >> (64 - PARTITION_BITS)) as usize].push(record);
+        self.held += self.partitions[(hash >> (64 - PARTITION_BITS)) as usize].push(record);
     }
 
     /// Adds up what is held; when that helps little, writes it to a file.
     #[cold]
     fn relieve(&mut self, spill: Option<&Path>) -> Result<(), Error> {
-        let size = size_of::<Record<K>>() as u64;
         let mut table = super::partition::Table::default();
-        let mut records = 0;
+        self.held = 0;
         for partition in &mut self.partitions {
             partition.add_up(&mut table, &self.hashing);
-            records += partition.len() as u64;
+            self.held += partition.octets();
         }
-        self.held = records * size;
         if self.held > self.most / 2 {
             let file = match &mut self.spill {
                 Some(file) => file,

@@ -1,58 +1,132 @@
 //! Groups whose hashes begin alike.
 
+use super::Totals;
 use super::groups::{Hashing, Record};
 
 /// Partitions are told apart by so many bits of the hash.
 pub(super) const PARTITION_BITS: u32 = 8;
 
-/// Records of the first chunk, and of the largest.
+/// Values of the first chunk, and of the largest.
 const CHUNK: [usize; 2] = [32, 1024];
+/// Bits of octets, packets and flows in one word.
+const BITS: [u32; 3] = [34, 22, 8];
 
 /// Records in the order in which they came; those of a group may be several.
 #[derive(Debug)]
 pub(super) struct Partition<const K: usize> {
-    pub(super) chunks: Vec<Vec<Record<K>>>,
+    /// Those of few flows: memory that is touched is what costs most.
+    small: Chunks<Small<K>>,
+    large: Chunks<Record<K>>,
 }
 
-impl<const K: usize> Default for Partition<K> {
-    fn default() -> Self {
-        Self { chunks: Vec::new() }
+/// A record whose octets, packets and flows fit in a word.
+#[derive(Debug, Clone, Copy)]
+struct Small<const K: usize> {
+    key: [u64; K],
+    totals: u64,
+}
+
+impl<const K: usize> Small<K> {
+    #[inline]
+    fn new(record: &Record<K>) -> Option<Self> {
+        let Totals { bytes, packets, flows } = record.totals;
+        let fits = bytes >> BITS[0] == 0 && packets >> BITS[1] == 0 && flows >> BITS[2] == 0;
+        let totals = bytes | packets << BITS[0] | flows << (BITS[0] + BITS[1]);
+        fits.then_some(Self { key: record.key, totals })
+    }
+
+    #[inline]
+    fn record(self) -> Record<K> {
+        let Self { key, totals } = self;
+        let low = |number: u64, bits: u32| number & ((1 << bits) - 1);
+        let totals = Totals {
+            bytes: low(totals, BITS[0]),
+            packets: low(totals >> BITS[0], BITS[1]),
+            flows: totals >> (BITS[0] + BITS[1]),
+        };
+        Record { key, totals }
     }
 }
 
-impl<const K: usize> Partition<K> {
+/// Values that stay where they are as more come.
+#[derive(Debug)]
+struct Chunks<T>(Vec<Vec<T>>);
+
+impl<T> Chunks<T> {
     #[inline]
-    pub(super) fn push(&mut self, record: Record<K>) {
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < chunk.capacity() => chunk.push(record),
-            _ => self.push_chunk(record),
+    fn push(&mut self, value: T) {
+        match self.0.last_mut() {
+            Some(chunk) if chunk.len() < chunk.capacity() => chunk.push(value),
+            _ => self.push_chunk(value),
         }
     }
 
     #[cold]
-    fn push_chunk(&mut self, record: Record<K>) {
+    fn push_chunk(&mut self, value: T) {
         let [least, most] = CHUNK;
-        let size = self.chunks.last().map_or(least, |chunk| (chunk.capacity() * 2).min(most));
+        let size = self.0.last().map_or(least, |chunk| (chunk.capacity() * 2).min(most));
         let mut chunk = Vec::with_capacity(size);
-        chunk.push(record);
-        self.chunks.push(chunk);
+        chunk.push(value);
+        self.0.push(chunk);
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+}
+
+impl<const K: usize> Default for Partition<K> {
+    fn default() -> Self {
+        Self { small: Chunks(Vec::new()), large: Chunks(Vec::new()) }
+    }
+}
+
+impl<const K: usize> Partition<K> {
+    /// Appends a record, and gives the octets that it takes.
+    #[inline]
+    pub(super) fn push(&mut self, record: Record<K>) -> u64 {
+        match Small::new(&record) {
+            Some(small) => {
+                self.small.push(small);
+                size_of::<Small<K>>() as u64
+            }
+            None => {
+                self.large.push(record);
+                size_of::<Record<K>>() as u64
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.chunks.iter().map(Vec::len).sum()
+        self.small.len() + self.large.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.chunks = Vec::new();
+    /// Octets that the records take.
+    pub(super) fn octets(&self) -> u64 {
+        let small = self.small.len() * size_of::<Small<K>>();
+        (small + self.large.len() * size_of::<Record<K>>()) as u64
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = Record<K>> {
+        let small = self.small.0.iter().flatten().map(|small| small.record());
+        small.chain(self.large.0.iter().flatten().copied())
+    }
+
+    /// Takes the records out, and gives their memory back on the way.
+    pub(super) fn drain(&mut self, mut take: impl FnMut(Record<K>)) {
+        for chunk in std::mem::take(&mut self.small.0) {
+            chunk.iter().for_each(|small| take(small.record()));
+        }
+        for chunk in std::mem::take(&mut self.large.0) {
+            chunk.iter().for_each(|&record| take(record));
+        }
     }
 
     /// Makes one record of all of a group.
     pub(super) fn add_up(&mut self, table: &mut Table<K>, hashing: &Hashing) {
         table.reset(self.len());
-        for record in self.chunks.drain(..).flatten() {
-            table.add(record, hashing);
-        }
-        table.records().for_each(|&record| self.push(record));
+        self.drain(|record| table.add(record, hashing));
+        table.records().for_each(|&record| _ = self.push(record));
     }
 }
 
@@ -119,5 +193,37 @@ impl<const K: usize> Table<K> {
 
     pub(super) fn len(&self) -> usize {
         self.used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_whatever_their_size() {
+        let mut partition = Partition::<2>::default();
+        let numbers = [0, 1, 255, 256, (1 << 22) - 1, 1 << 22, (1 << 34) - 1, 1 << 34, u64::MAX];
+        let mut expected = Vec::new();
+        for bytes in numbers {
+            for packets in numbers {
+                for flows in &numbers[1..] {
+                    let totals = Totals { bytes, packets, flows: *flows };
+                    partition.push(Record { key: [bytes, packets], totals });
+                    expected.push(totals);
+                }
+            }
+        }
+        let key = |totals: &Totals| (totals.bytes, totals.packets, totals.flows);
+        let mut found: Vec<_> = partition.records().map(|record| record.totals).collect();
+        assert_eq!((found.len(), partition.len()), (expected.len(), expected.len()));
+        found.sort_by_key(key);
+        expected.sort_by_key(key);
+        assert_eq!(found, expected);
+        let mut drained = 0;
+        partition.drain(|record| {
+            drained += usize::from(record.key == [record.totals.bytes, record.totals.packets])
+        });
+        assert_eq!((drained, partition.len(), partition.octets()), (expected.len(), 0, 0));
     }
 }

@@ -45,11 +45,11 @@ impl Spill {
             return Ok(());
         }
         let mut out = BufWriter::with_capacity(1 << 18, &mut self.file);
-        let written = partition.chunks.iter().flatten().try_for_each(|record| write(&mut out, record));
+        let written = partition.records().try_for_each(|record| write(&mut out, &record));
         written.and_then(|()| out.flush()).map_err(Error::Spill)?;
         self.segments[at].push(Segment { start: self.end, records });
         self.end += (records * size::<K>()) as u64;
-        partition.clear();
+        *partition = Partition::default();
         Ok(())
     }
 
