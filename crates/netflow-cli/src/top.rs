@@ -173,7 +173,7 @@ fn count_all(
             continue;
         }
         let scan = &mut reading.scan;
-        let mut take = |flows: &[Flow]| -> anyhow::Result<()> {
+        let mut take = |flows: &mut Vec<Flow>| -> anyhow::Result<()> {
             flows.iter().try_for_each(|flow| scan.flow(flow))?;
             Ok(())
         };
