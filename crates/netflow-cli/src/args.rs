@@ -155,6 +155,11 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub(crate) queue: usize,
 
+    /// Sockets for each UDP address, each with a thread that receives and a buffer of its own; the kernel gives all of an
+    /// exporter to the same one. More than one pays where one thread cannot receive all, on many cores
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) sockets: u8,
+
     /// Threads that decode; 0: one for each core but one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,

@@ -53,6 +53,7 @@ pub(crate) fn run(args: &Collect, mut settings: Vec<Setting>) -> anyhow::Result<
     config.list_templates = args.operation.metrics.is_some();
     config.observed = config.list_templates || watch.shows_status();
     config.receive_buffer = receive_buffer(args.buffer);
+    config.sockets = usize::from(args.sockets);
     // Each format waits as long as is good for it: this is how often they are asked, and metrics told.
     config.flush_interval = Duration::from_secs(1);
     config.state = args.state.clone();
@@ -232,6 +233,12 @@ fn greet(args: &Collect, config: &Config, collector: &Collector, outputs: &Outpu
             let places = listen::greeting(config, collector.addresses());
             output::note(format_args!("listening on {places}, writing to {to}; Ctrl-C ends"));
         }
+    }
+    if let Some(error) = collector.unsteered() {
+        output::note(format_args!(
+            "the kernel divides what comes by address and port, and not by address ({error}): --rate-limit holds for each of {} sockets",
+            config.sockets
+        ));
     }
     let granted = collector.receive_buffers().iter().min().copied().unwrap_or(usize::MAX);
     note_receive_buffer(granted, receive_buffer(args.buffer));

@@ -104,6 +104,11 @@ pub struct Config {
     /// Receive buffer to ask the system for, in octets. It may grant less: see
     /// [`Collector::receive_buffers`](crate::Collector::receive_buffers).
     pub receive_buffer: usize,
+    /// UDP sockets for each address, each with a thread that receives and a [receive buffer](Self::receive_buffer). The
+    /// kernel gives all datagrams of an exporter's address to the same one; where it refuses to
+    /// ([`Collector::unsteered`](crate::Collector::unsteered)), those of the same address and port. Other systems than Linux
+    /// have one.
+    pub sockets: usize,
     /// With what to listen for TLS.
     pub tls: Option<TlsFiles>,
     /// Bounds on connections.
@@ -140,6 +145,7 @@ impl Config {
             source,
             session: SessionConfig::default(),
             receive_buffer: 64 << 20,
+            sockets: 1,
             tls: None,
             streams: StreamLimits::default(),
             queue: 256,

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver as ChannelReceiver, bounded};
 use netflow_capture::{CaptureError, PacketFile, PacketFileStatistics};
-use netflow_socket::{ReceiverOptions, UdpReceiver};
+use netflow_socket::{ReceiverOptions, Steering, UdpReceiver};
 
 use crate::admission::{Gate, Rules, SharedRules};
 use crate::config::{Config, Listen, Source, Transport};
@@ -104,6 +104,7 @@ pub struct Collector {
     receive_buffers: Vec<usize>,
     rules: Arc<SharedRules>,
     tls: Option<TlsServer>,
+    unsteered: Option<io::Error>,
     observer: Observer,
     receivers: Vec<JoinHandle<()>>,
     sockets: Sockets,
@@ -124,6 +125,8 @@ pub struct Inlet {
     file: Option<PacketFile<File>>,
     state: Option<StateDirectory>,
     tls: Option<TlsServer>,
+    /// Why the kernel does not give all that an exporter sends to one of several sockets.
+    refused: Option<io::Error>,
 }
 
 impl Inlet {
@@ -140,6 +143,7 @@ impl Inlet {
             file: None,
             state: None,
             tls: None,
+            refused: None,
         };
         match &config.source {
             Source::Listen(listen) => {
@@ -155,9 +159,13 @@ impl Inlet {
                         false => CollectorError::Bind { transport, address, source },
                     };
                     if transport == Transport::Udp {
-                        let socket = UdpReceiver::bind(address, &options).map_err(failed)?;
-                        inlet.addresses.extend(socket.local_address());
-                        inlet.sockets.push(socket);
+                        let bound = UdpReceiver::bind_several(address, config.sockets, &options);
+                        let (sockets, steering) = bound.map_err(failed)?;
+                        inlet.addresses.extend(sockets.first().and_then(|first| first.local_address().ok()));
+                        inlet.sockets.extend(sockets);
+                        if let Steering::Hash(error) = steering {
+                            inlet.refused = Some(error);
+                        }
                     } else {
                         let tls = inlet.tls.clone().filter(|_| transport == Transport::Tls);
                         let listener = StreamListener::bind(transport, address, tls).map_err(failed)?;
@@ -193,7 +201,7 @@ impl Collector {
     /// If there are no outputs.
     pub fn start<O: Output>(config: &Config, inlet: Inlet, outputs: Vec<O>) -> Result<Self, CollectorError> {
         assert!(!outputs.is_empty(), "a collector needs an output");
-        let Inlet { sockets, streams, addresses, file, state, tls } = inlet;
+        let Inlet { sockets, streams, addresses, file, state, tls, refused } = inlet;
         let bound: Vec<_> = sockets.into_iter().map(Arc::new).collect();
         let sockets = Sockets::new(&bound);
         let stop = Arc::new(AtomicBool::new(false));
@@ -294,6 +302,7 @@ impl Collector {
             receive_buffers,
             rules,
             tls,
+            unsteered: refused,
             observer,
             receivers,
             sockets,
@@ -313,6 +322,13 @@ impl Collector {
     /// What became of connections, up to now.
     pub fn connections(&self) -> StreamReport {
         self.counters.streams(|report| report.clone())
+    }
+
+    /// Why the kernel refuses to give all datagrams of an exporter's address to the same one of several sockets
+    /// ([`Config::sockets`]); `None` where it does, or there is one. Nothing is lost by that, but a rate limit is one for
+    /// each socket then, and datagrams from several ports of an exporter may change places.
+    pub fn unsteered(&self) -> Option<&io::Error> {
+        self.unsteered.as_ref()
     }
 
     /// Octets of receive buffer that the system granted for each UDP socket. Linux counts its own bookkeeping in
@@ -432,7 +448,9 @@ pub(crate) fn spawn<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, UdpSocket};
+    use std::collections::HashMap;
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::sync::Mutex;
     use std::time::{Duration, Instant};
 
     use netflow_capture::CaptureWriter;
@@ -531,6 +549,61 @@ mod tests {
         collector.receivers.extend(receivers);
         assert_eq!(collector.observer().snapshot().report.failed_threads, ["receiver-7"]);
         assert_eq!(collector.stop().failed_threads, ["receiver-7"]);
+    }
+
+    /// Counts packets and those of them that came out of order, of each exporter.
+    #[derive(Default)]
+    struct InOrder(Arc<Mutex<HashMap<IpAddr, (u32, u32)>>>);
+
+    impl MessageSink for InOrder {
+        fn packet(&mut self, context: &Context<'_>) {
+            let mut seen = self.0.lock().unwrap();
+            let (packets, late) = seen.entry(context.exporter.address).or_default();
+            *late += u32::from(context.header.sequence() != Some(*packets));
+            *packets += 1;
+        }
+
+        fn data(&mut self, _: &Context<'_>, _: netflow_templates::DataSet<'_>) {}
+    }
+
+    impl Output for InOrder {
+        fn end_packet(&mut self) {}
+
+        fn flush(&mut self) {}
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_an_exporter_sends_from_several_ports_stays_in_order_with_several_sockets() {
+        const EXPORTERS: u8 = 20;
+        const PACKETS: u32 = 100;
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut config = Config::new(Source::Listen(vec![Listen::udp(address)]));
+        config.sockets = 3;
+        let seen = Arc::default();
+        let outputs = (0..3).map(|_| InOrder(Arc::clone(&seen))).collect();
+        let collector = Collector::start(&config, Inlet::open(&config).unwrap(), outputs).unwrap();
+        let [address] = *collector.addresses() else { panic!("one address") };
+        let observer = collector.observer().clone();
+        assert_eq!((observer.snapshot().sockets.len(), observer.snapshot().sockets[0].sockets), (1, 3));
+        assert_eq!(collector.receive_buffers().len(), 3);
+        if let Some(error) = collector.unsteered() {
+            return println!("skipped: {error}");
+        }
+        for exporter in 1..=EXPORTERS {
+            let ports = [0, 1].map(|_| UdpSocket::bind((Ipv4Addr::new(127, 0, 6, exporter), 0)).unwrap());
+            for sequence in 0..PACKETS {
+                let header = v5::Header { sequence, ..v5::Header::default() };
+                let packet = MessageEncoder::new(Header::V5(header)).finish();
+                ports[sequence as usize % 2].send_to(&packet, address).unwrap();
+            }
+        }
+        let report = collector.stop();
+        let sent = u64::from(EXPORTERS) * u64::from(PACKETS);
+        assert_eq!((report.received, report.kernel_dropped), (sent, Some(0)));
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), usize::from(EXPORTERS));
+        assert!(seen.values().all(|counts| *counts == (PACKETS, 0)), "{seen:?}");
     }
 
     #[test]
