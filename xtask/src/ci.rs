@@ -17,6 +17,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("top_talkers", &["src,dst_port", PARQUET]),
     ("count", &["fixtures/softflowd-v9.json", "tcp and bytes > 1k"]),
     ("count_flows", &[PARQUET, "tcp and bytes > 1k"]),
+    ("as_csv", &[PARQUET, "tcp and bytes > 1k"]),
 ];
 
 /// A Parquet file, made here for the examples.

@@ -13,6 +13,8 @@ use crate::filter;
 use crate::flow_input::FlowInputs;
 use crate::output::{self, count};
 
+/// Arguments that are looked at for a filter.
+const MOST_WORDS: usize = 64;
 /// Problems that are told one by one.
 const MAX_MESSAGES: usize = 20;
 
@@ -107,7 +109,7 @@ fn split(args: &args::Selection) -> anyhow::Result<(Vec<PathBuf>, Option<String>
     }
     let words: Vec<_> = args.files.iter().map(|word| word.to_string_lossy()).collect();
     // A word of a filter may be the name of a file, too: the most of them that are a filter are one.
-    for start in 0..words.len() {
+    for start in words.len().saturating_sub(MOST_WORDS)..words.len() {
         let text = words[start..].join(" ");
         if filter::compile(&text).is_ok() {
             return Ok((args.files[..start].to_vec(), Some(text)));

@@ -45,6 +45,24 @@ impl Spare {
     }
 }
 
+/// The key from which on lines are not wanted any more, once there is one: shared by who sorts and who makes them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Last(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl Last {
+    /// Says which one it is now.
+    pub(crate) fn set(&self, key: &[u8]) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(key);
+    }
+
+    fn get(&self) -> Option<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Makes lines of rows.
 #[derive(Debug)]
 pub(crate) struct Lines {
@@ -53,6 +71,8 @@ pub(crate) struct Lines {
     flows: Vec<Flow>,
     /// Blocks that were written, whose memory is used again.
     spare: Spare,
+    last: Last,
+    wanted: Selection,
 }
 
 #[derive(Debug)]
@@ -63,7 +83,7 @@ enum Encoder {
 
 impl Lines {
     /// In a form that is not Parquet.
-    pub(crate) fn new(form: &Form, order: Order, spare: Spare) -> Self {
+    pub(crate) fn new(form: &Form, order: Order, spare: Spare, last: Last) -> Self {
         let encoder = match form {
             Form::Columns(format, columns) => Encoder::Columns(TextEncoder::new(*format, columns)),
             Form::Text(layout) => Encoder::Text(layout.clone()),
@@ -73,7 +93,7 @@ impl Lines {
                 Encoder::Columns(TextEncoder::new(netflow_query::TextFormat::JsonLines, &all))
             }
         };
-        Self { encoder, order, flows: Vec::new(), spare }
+        Self { encoder, order, flows: Vec::new(), spare, last, wanted: Selection::default() }
     }
 
     /// Appends the heading.
@@ -99,6 +119,28 @@ impl Maker for Lines {
 
     fn make(&mut self, batch: &mut Batch, selection: &Selection) -> Result<Block, Error> {
         let mut block = self.spare.take();
+        let mut selection = selection;
+        if !self.order.is_none() {
+            batch.flows_of(&with_factors(self.order.columns()), selection, &mut self.flows)?;
+            let last = self.last.get();
+            let wanted = self.wanted.set_rows();
+            for (row, flow) in selection.iter().zip(&self.flows) {
+                let start = block.keys.len();
+                self.order.key(flow, &mut block.keys);
+                match &last {
+                    // Of equal keys the earlier ones are kept.
+                    Some(last) if block.keys[start..] >= last[..] => block.keys.truncate(start),
+                    _ => {
+                        block.key_ends.push(block.keys.len());
+                        wanted.push(row as u32);
+                    }
+                }
+            }
+            selection = &self.wanted;
+            if selection.is_empty() {
+                return Ok(block);
+            }
+        }
         match &mut self.encoder {
             Encoder::Columns(encoder) => {
                 encoder.encode(batch, selection, &mut block.text, &mut block.ends)?;
@@ -109,13 +151,6 @@ impl Maker for Lines {
                     layout.line(flow, &mut block.text);
                     block.ends.push(block.text.len());
                 }
-            }
-        }
-        if !self.order.is_none() {
-            batch.flows_of(&with_factors(self.order.columns()), selection, &mut self.flows)?;
-            for flow in &self.flows {
-                self.order.key(flow, &mut block.keys);
-                block.key_ends.push(block.keys.len());
             }
         }
         Ok(block)

@@ -10,7 +10,7 @@ use netflow_parquet::{ParquetFile, RowGroup};
 use tempfile::NamedTempFile;
 
 use super::form::{Form, Target};
-use super::lines::{Block, Lines, Spare};
+use super::lines::{Block, Last, Lines, Spare};
 use super::order::Order;
 use super::sorter::Sorter;
 use crate::output;
@@ -36,6 +36,7 @@ pub(crate) struct Sink {
     out: Out,
     replacement: Option<Replacement>,
     spare: Spare,
+    last: Last,
 }
 
 enum Out {
@@ -77,8 +78,17 @@ impl Sink {
         };
         let sorter = (!order.is_none()).then(|| Sorter::new(limit));
         let left = limit.unwrap_or(u64::MAX);
-        let mut sink =
-            Self { form, order, left, written: 0, sorter, out, replacement, spare: Spare::default() };
+        let mut sink = Self {
+            form,
+            order,
+            left,
+            written: 0,
+            sorter,
+            out,
+            replacement,
+            spare: Spare::default(),
+            last: Last::default(),
+        };
         if heading {
             let mut head = Vec::new();
             sink.lines().head(&mut head);
@@ -91,7 +101,7 @@ impl Sink {
 
     /// Makes what [`block`](Self::block) takes.
     pub(crate) fn lines(&self) -> Lines {
-        Lines::new(&self.form, self.order.clone(), self.spare.clone())
+        Lines::new(&self.form, self.order.clone(), self.spare.clone(), self.last.clone())
     }
 
     /// Whether it takes lines, and not flows.
@@ -103,6 +113,9 @@ impl Sink {
     pub(crate) fn block(&mut self, block: Block) -> anyhow::Result<()> {
         if let Some(sorter) = &mut self.sorter {
             sorter.push(&block)?;
+            if let Some(key) = sorter.last() {
+                self.last.set(key);
+            }
             self.spare.give(block);
             return Ok(());
         }

@@ -73,6 +73,12 @@ impl Sorter {
         Ok(())
     }
 
+    /// The key from which on lines are not wanted any more.
+    pub(crate) fn last(&self) -> Option<&[u8]> {
+        let full = self.limit.is_some_and(|limit| self.first.len() as u64 >= limit);
+        self.first.peek().filter(|_| full).map(|line| &line.key[..])
+    }
+
     fn line(&mut self, key: &[u8], text: &[u8]) -> anyhow::Result<()> {
         let number = self.number;
         self.number += 1;
