@@ -52,7 +52,7 @@ fn top(arguments: &[&str], files: &[PathBuf]) -> Value {
 fn every_format_gives_the_same_groups() {
     let folder = scratch();
     for file in files(folder.path()) {
-        let top = top(&["src"], &[file.clone()]);
+        let top = top(&["src"], std::slice::from_ref(&file));
         let groups = json!([
             { "src_addr": "192.0.2.9", "bytes": 9000, "packets": 8, "flows": 1, "share": 9000.0 / 11100.0 },
             { "src_addr": "192.0.2.1", "bytes": 2000, "packets": 7, "flows": 2, "share": 2000.0 / 11100.0 },
