@@ -207,6 +207,10 @@ impl Consumer for Partial {
 
     fn take(&mut self, batch: &mut Batch, selection: &Selection) -> Result<(), Error> {
         let shared = self.shared.clone();
+        // All that can fail comes before anything is counted.
+        let ends = if shared.directions == Directions::Ends { 2 } else { 1 };
+        let loaded = if shared.directions == Directions::One { 1 } else { 2 };
+        (0..loaded).try_for_each(|end| shared.layout.load(batch, end))?;
         for (lane, source) in self.lanes.iter_mut().zip(&shared.measures) {
             batch.load(source.column.as_slice())?;
             if let (Some(product), Some(column)) = (&source.product, source.column)
@@ -224,15 +228,10 @@ impl Consumer for Partial {
         let [bytes, packets, flows] = [0, 1, 2].map(|lane| self.lanes[lane].sum(rows));
         self.total.add(Totals { bytes, packets, flows });
 
-        let ends = if shared.directions == Directions::Ends { 2 } else { 1 };
         for end in 0..ends {
-            shared.layout.load(batch, end)?;
             if self.by_id.is_some() {
                 self.count_by_id(end, batch, selection)?;
                 continue;
-            }
-            if shared.directions == Directions::Swapped {
-                shared.layout.load(batch, 1)?;
             }
             let Self { groups, translations, lanes: [bytes, packets, flows], .. } = self;
             let totals =
