@@ -463,11 +463,10 @@ impl Pairing {
                 before = open.next;
             }
         }
-        if let Some((alias, _)) = alias {
-            if let Ok(entry) = self.by_alias.find_entry(self.hasher.hash_one(alias), |&other| other == place)
-            {
-                entry.remove();
-            }
+        if let Some((alias, _)) = alias
+            && let Ok(entry) = self.by_alias.find_entry(self.hasher.hash_one(alias), |&other| other == place)
+        {
+            entry.remove();
         }
     }
 

@@ -270,7 +270,7 @@ fn what_must_not_be_read_is_said_and_the_rest_counts() {
     let folder = scratch();
     let directory = directory(folder.path(), &[0, 60, 120], "parquet");
     let forbidden = directory.join("nf.202603010301.parquet");
-    fs::set_permissions(&forbidden, fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(&forbidden, fs::Permissions::from_mode(0o0)).expect("set");
     if fs::File::open(&forbidden).is_ok() {
         return common::skip("this user may read everything");
     }
