@@ -573,6 +573,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stdout, reason = "says why nothing was tested")]
     #[cfg(target_os = "linux")]
     fn what_an_exporter_sends_from_several_ports_stays_in_order_with_several_sockets() {
         const EXPORTERS: u8 = 20;
