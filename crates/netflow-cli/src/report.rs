@@ -65,6 +65,9 @@ pub(crate) fn run(args: &args::Report) -> anyhow::Result<Outcome> {
     let mut reading = Reading::new(args, with, &selection.filter)?;
     reading.read(&found.files, &mut inputs, &progress, &mut warnings)?;
     let counted = reading.finish(usize::from(args.top))?;
+    if progress.stopped() {
+        warnings.push("Reading was stopped before its end: this is of what was read until then.".to_owned());
+    }
     let losses = Losses::beside(&found.files);
     warnings.extend(losses.problems.iter().cloned());
     let outcome = inputs.outcome()?;
@@ -246,7 +249,10 @@ impl<'a> Reading<'a> {
         inputs.good += counts.rows();
         inputs.bad += counts.bad();
         progress.flows(counts.rows());
-        progress.octets(files.iter().map(FlowFile::length).sum());
+        // Fewer than there are when the user wants no more.
+        let [length, rows] = [FlowFile::length, FlowFile::rows].map(|of| files.iter().map(of).sum::<u64>());
+        let read = u128::from(length) * u128::from(counts.rows()) / u128::from(rows.max(1));
+        progress.octets(u64::try_from(read).unwrap_or(length).min(length));
         for text in problems.into_inner().unwrap_or_else(PoisonError::into_inner) {
             output::error(&text);
             warnings.push(text);
