@@ -91,6 +91,7 @@ const SCRIPT: &str = "
 import duckdb, json, resource, sys, time
 file, threads, keys, condition = sys.argv[1:]
 connection = duckdb.connect()
+connection.sql('set enable_progress_bar = false')
 connection.sql(f'set threads = {threads}')
 connection.sql(f\"select 1 from '{file}' limit 1\").fetchall()
 def cpu():
