@@ -22,5 +22,5 @@ pub enum Error {
     },
     /// Groups are more than fit in memory, and cannot be written to a file.
     #[error("groups that do not fit in memory cannot be written: {0}")]
-    Spill(#[source] io::Error),
+    Spill(io::Error),
 }
