@@ -86,16 +86,17 @@ impl Clock {
     /// Divides octets among the buckets from one time to another, evenly: `add` is told of each.
     pub(crate) fn spread(&self, from: i64, to: i64, bytes: u64, mut add: impl FnMut(i64, u64)) {
         let (first, last) = (self.bucket(from), self.bucket(to));
-        let whole = i128::from(to) - i128::from(from);
-        if first == last || whole <= 0 {
+        if first == last || to <= from {
             return add(first, bytes);
         }
+        let since = |time: i128| (time - i128::from(from)).unsigned_abs();
+        let whole = since(to.into());
         let mut given = 0;
         for bucket in first..=last {
             let end = i128::from(bucket + 1) * i128::from(self.length * SECOND);
-            let until = (end - i128::from(from)).min(whole);
+            let until = since(end).min(whole);
             // All that is due up to the end of the bucket, so that nothing is lost by rounding.
-            let due = (i128::from(bytes) * until / whole) as u64;
+            let due = (u128::from(bytes) * until / whole) as u64;
             add(bucket, due - given);
             given = due;
         }
