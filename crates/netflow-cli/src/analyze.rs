@@ -1,21 +1,17 @@
 //! `nf analyze`: connections from flow files.
 
-use std::path::{Path, PathBuf};
-
 use crossbeam_channel::bounded;
 use netflow_analyzer::{Connection, Filter, Kind, Pairing, PairingConfig};
-use netflow_filter::Filter as FlowFilter;
-use netflow_query::{FlowFiles, TimeRange};
 
 use crate::Outcome;
 use crate::args::{Analyze, ReportFormat};
 use crate::flow_input::FlowInputs;
 use crate::output::{self, count};
 use crate::progress::Progress;
+use crate::selection::Selection;
 
 mod feed;
 mod printer;
-mod sorted_lines;
 
 use feed::Feed;
 use printer::Printer;
@@ -24,36 +20,15 @@ use printer::Printer;
 const BATCH: usize = 10_000;
 
 pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
-    let mut paths: Vec<&Path> = args.files.iter().chain(&args.file).map(PathBuf::as_path).collect();
-    if paths.is_empty() {
-        paths.push(Path::new("-"));
-    }
-    let filter = flow_filter(args)?;
-    let found = FlowFiles::find(&paths, TimeRange::new(args.from, args.to)?);
-    let of_known_length = !paths.contains(&Path::new("-"));
-    let progress = Progress::start(of_known_length.then(|| found.octets()))?;
+    let selection = Selection::of(&args.selection())?;
+    let progress = Progress::start(selection.octets())?;
     let mut inputs = FlowInputs::new(&args.decoding, &progress)?;
-    for problem in &found.problems {
-        output::error(problem);
-        inputs.unreadable += 1;
-    }
-    if found.files.is_empty() && found.problems.is_empty() {
-        output::note("no file has anything of the time from --from to --to, as their names tell");
-    }
-    let feed = Feed::new(found.files, &filter, args.match_host);
-    let printed = analyze(args, feed, &mut inputs)?;
+    selection.tell(&mut inputs);
+    let feed = Feed::new(&selection, args.match_host);
+    let told = analyze(args, feed, &mut inputs)?;
     let outcome = inputs.outcome();
-    printed.tell(args);
+    told.tell(args);
     outcome
-}
-
-/// The filter that flows are to pass.
-fn flow_filter(args: &Analyze) -> anyhow::Result<FlowFilter> {
-    match (&args.filter, &args.filter_file) {
-        (Some(text), _) => crate::filter::compile(text),
-        (None, Some(path)) => crate::filter::of_file(path).map(|(filter, _)| filter),
-        (None, None) => Ok(FlowFilter::ALL),
-    }
 }
 
 /// What is told when all was printed.

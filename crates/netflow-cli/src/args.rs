@@ -414,7 +414,7 @@ pub(crate) struct Forward {
 }
 
 /// How export packets are decoded.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Decoding {
     /// CSV file of further information elements: pen,id,name,type
     #[arg(long, value_name = "FILE")]

@@ -21,7 +21,7 @@ mod layout;
 mod lines;
 mod order;
 mod sink;
-mod sorter;
+pub(crate) mod sorter;
 
 use form::Target;
 use lines::{Block, Lines};

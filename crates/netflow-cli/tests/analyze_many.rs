@@ -125,7 +125,7 @@ fn flows_are_filtered_and_cut_by_time() {
     assert_eq!(ports(&["--from", "2026-03-01T02:00", "--filter", "not port 40003"]), [2, 4]);
     let words = file(&folder, "words", "port 40001\n");
     assert_eq!(ports(&["-F", utf8(&words)]), [1]);
-    run_nf(["analyze", utf8(&talks), "--filter", "prot tcp"]).with(2).saying("the filter is wrong");
+    run_nf(["analyze", utf8(&talks), "--filter", "prot tcp"]).with(2).saying("`prot` is no word of a filter");
     run_nf(["analyze", utf8(&talks), "--from", "soon"]).with(2).saying("'soon' is no time");
 }
 

@@ -44,6 +44,8 @@ fn a_fault_has_one_exit_status_in_all_commands() {
         fs::write(&path, content).expect("written");
         path
     };
+    let nothing = folder.path().join("nothing");
+    fs::create_dir(&nothing).expect("made");
     let good = capture();
     let frame = (good.len() - 24) / 3;
     let mut malformed = good.clone();
@@ -52,7 +54,7 @@ fn a_fault_has_one_exit_status_in_all_commands() {
     let faults = [
         ("good", write("good.pcap", &good), 0),
         ("missing", folder.path().join("missing.pcap"), 2),
-        ("a folder", folder.path().to_owned(), 2),
+        ("an empty folder", nothing, 2),
         ("empty", write("empty.pcap", b""), 2),
         ("cut off in the file header", write("header.pcap", &good[..10]), 2),
         ("no frames", write("none.pcap", &good[..24]), 2),

@@ -13,6 +13,7 @@ use netflow_query::{FoundFile, Matching, TimeRange};
 use netflow_templates::Timestamp;
 
 use crate::flow_input::{FlowInputs, Part};
+use crate::selection::Selection;
 
 /// Files that are read side by side; more that overlap in time are read one behind the other.
 const MOST_AT_ONCE: usize = 16;
@@ -25,14 +26,14 @@ const RUN: Duration = Duration::from_secs(1);
 
 /// Files to be read, and which of their flows are wanted.
 pub(super) struct Feed<'a> {
-    files: Vec<File>,
+    files: Vec<File<'a>>,
     part: Part,
     filter: &'a Filter,
     host: Option<IpAddr>,
 }
 
-struct File {
-    found: FoundFile,
+struct File<'a> {
+    found: &'a FoundFile,
     /// When its first flow was received, at the earliest, if that is known.
     start: Option<Timestamp>,
 }
@@ -41,15 +42,16 @@ struct File {
 type Counts = (u64, u64, u64);
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(files: Vec<FoundFile>, filter: &'a Filter, host: Option<IpAddr>) -> Self {
+    pub(super) fn new(selection: &'a Selection, host: Option<IpAddr>) -> Self {
+        let (files, filter) = (&selection.files.files, &selection.filter);
         let several = files.len() > 1;
         let start = |found: &FoundFile| match found.window {
             Some((start, _)) => Some(start),
             None if several => first_received(found),
             None => None,
         };
-        let mut files: Vec<File> =
-            files.into_iter().map(|found| File { start: start(&found), found }).collect();
+        let mut files: Vec<File<'_>> =
+            files.iter().map(|found| File { start: start(found), found }).collect();
         // Those whose time is not known stay where they are.
         let mut known = None;
         files.sort_by_cached_key(|file| {
@@ -88,7 +90,7 @@ impl<'a> Feed<'a> {
                         filter: self.filter,
                         host: self.host,
                     };
-                    let source = Source::start(scope, reader, &file.found);
+                    let source = Source::start(scope, reader, file.found);
                     advance(source, &mut active, &mut ended);
                     continue;
                 }

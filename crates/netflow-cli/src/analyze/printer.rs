@@ -9,12 +9,15 @@ use netflow_analyzer::report::{Lines, SortKey, write_unpaired};
 use netflow_analyzer::{Connection, HostNames, Kind, Order, Orientation, Resolver, Row, Services};
 
 use super::BATCH;
-use super::sorted_lines::SortedLines;
 use crate::args::{Analyze, Direction, ReportFormat};
+use crate::flows::sorter::Sorter;
 use crate::output;
 
 /// Octets that are written at a time.
 const BUFFER: usize = 1 << 18;
+
+/// Octets of sorted lines that are kept in memory.
+const MEMORY: usize = 64 << 20;
 
 /// Prints connections as they come, or sorted when all have come.
 pub(super) struct Printer<'a> {
@@ -35,7 +38,7 @@ enum Keep {
     /// The first ones in an order.
     First(Order, BinaryHeap<Kept>),
     /// All, as lines.
-    All(Order, SortedLines),
+    All(Order, Sorter),
 }
 
 /// A connection in its place.
@@ -69,7 +72,7 @@ impl<'a> Printer<'a> {
         let keep = match (args.sort, args.limit) {
             (None, _) => Keep::Nothing,
             (Some(order), Some(_)) => Keep::First(order, BinaryHeap::new()),
-            (Some(order), None) => Keep::All(order, SortedLines::default()),
+            (Some(order), None) => Keep::All(order, Sorter::with_memory(None, MEMORY)),
         };
         Self {
             args,
@@ -109,9 +112,12 @@ impl<'a> Printer<'a> {
                 let order = *order;
                 let names = self.names(&connections);
                 let Keep::All(_, lines) = &mut self.keep else { return Ok(()) };
+                let mut line = Vec::new();
                 for connection in &connections {
                     let key = order.key(connection, |of| self.render.orient(of), &self.render.services);
-                    lines.push(key, |text| self.render.line(connection, &names, text))?;
+                    self.render.line(connection, &names, &mut line)?;
+                    lines.line(key.octets(), &line)?;
+                    line.clear();
                 }
                 Ok(())
             }
@@ -129,15 +135,14 @@ impl<'a> Printer<'a> {
                 connections.chunks(BATCH).try_for_each(|connections| self.print(connections))?;
             }
             Keep::All(_, lines) => {
-                let files = lines.write(&mut self.out)?;
-                if files > 0 {
+                if lines.spilled() {
                     let place = std::env::temp_dir();
                     output::note(format_args!(
-                        "sorted with {} in {} (--limit needs none)",
-                        output::count(files, "temporary file"),
+                        "more than memory is for was sorted in temporary files in {} (--limit needs none)",
                         place.display()
                     ));
                 }
+                lines.finish(&mut |line| Ok(self.out.write_all(line)?))?;
             }
         }
         self.out.flush()?;

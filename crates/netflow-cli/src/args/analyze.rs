@@ -2,13 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use clap::ValueEnum;
 use netflow_analyzer::Order;
-use netflow_templates::Timestamp;
 
-use super::{Decoding, EXIT_STATUS};
+use super::{Decoding, EXIT_STATUS, Selection};
 
 /// Print the connections in flow files or captures
 ///
@@ -22,8 +20,9 @@ use super::{Decoding, EXIT_STATUS};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Analyze {
-    /// Files to read, or directories that have some; `-` is stdin
-    #[arg(value_name = "FILE")]
+    /// Files and directories to read; `-` is stdin. What comes last and is no file is a filter:
+    /// `nf analyze DIR 'proto tcp and port 443'`
+    #[arg(value_name = "FILE|FILTER")]
     pub(crate) files: Vec<PathBuf>,
 
     /// File to read (the same as naming it without -f)
@@ -40,20 +39,21 @@ pub(crate) struct Analyze {
 
     /// Only flows that pass this filter, such as `proto tcp and dst port 443`. Connections are made of what passes, so a
     /// filter for one direction leaves them without an answer
-    #[arg(long, value_name = "FILTER", conflicts_with = "filter_file")]
+    #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Option<String>,
 
-    /// The same, read from a file
+    /// File with a filter
     #[arg(short = 'F', long, value_name = "FILE")]
     pub(crate) filter_file: Option<PathBuf>,
 
-    /// Only flows received from this time on: `2026-01-31T12:00`, or `-1h`, an hour ago
-    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
-    pub(crate) from: Option<Timestamp>,
+    /// Only what was received from then on: `2026-01-31`, `2026-01-31T12:00` (UTC unless an offset follows), `-1h` before
+    /// now. Files of `nf collect -w` whose windows end before are not opened
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
 
-    /// Only flows received before this time
-    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
-    pub(crate) to: Option<Timestamp>,
+    /// Only what was received before then
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
 
     /// Keep what each exporter saw apart, instead of one connection of all of them
     #[arg(long)]
@@ -113,9 +113,20 @@ pub(crate) enum ReportFormat {
     Csv,
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    let time = netflow_query::parse_time(text, SystemTime::now().into());
-    time.ok_or_else(|| {
-        "a time such as 2026-01-31T12:00 (UTC), Unix seconds, or before now: -90s, -5m, -1h, -7d".into()
-    })
+impl Analyze {
+    /// Which flows are meant.
+    pub(crate) fn selection(&self) -> Selection {
+        Selection {
+            files: self.files.clone(),
+            read: self.file.clone(),
+            sequence: Vec::new(),
+            multiple: None,
+            filter: self.filter.clone(),
+            filter_file: self.filter_file.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            time: None,
+            decoding: self.decoding.clone(),
+        }
+    }
 }

@@ -50,7 +50,8 @@ impl Sorter {
         Self::with_memory(limit, MEMORY)
     }
 
-    fn with_memory(limit: Option<u64>, memory: usize) -> Self {
+    /// With so many octets of memory.
+    pub(crate) fn with_memory(limit: Option<u64>, memory: usize) -> Self {
         Self {
             limit,
             memory,
@@ -79,7 +80,8 @@ impl Sorter {
         self.first.peek().filter(|_| full).map(|line| &line.key[..])
     }
 
-    fn line(&mut self, key: &[u8], text: &[u8]) -> anyhow::Result<()> {
+    /// Takes a line.
+    pub(crate) fn line(&mut self, key: &[u8], text: &[u8]) -> anyhow::Result<()> {
         let number = self.number;
         self.number += 1;
         // Whatever the limit, as long as it fits.
@@ -109,6 +111,11 @@ impl Sorter {
             self.spill()?;
         }
         Ok(())
+    }
+
+    /// Whether it took temporary files.
+    pub(crate) fn spilled(&self) -> bool {
+        !self.runs.is_empty()
     }
 
     fn keep(&mut self, key: &[u8], text: &[u8]) {

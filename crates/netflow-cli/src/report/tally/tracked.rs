@@ -93,12 +93,13 @@ impl<K: Hash + Eq + Clone + Ord> Tracked<K> {
         let (_, &mut least, _) = volumes.select_nth_unstable(middle);
         let mut forgotten = 0_u64;
         // Of those that are equal to the middle one, as many as are needed.
-        let mut left = middle;
+        let mut equal = middle - volumes[..middle].iter().filter(|&&bytes| bytes < least).count();
         self.entries.retain(|_, entry| {
-            let goes = entry.amount.bytes <= least && left > 0;
+            let bytes = entry.amount.bytes;
+            let goes = bytes < least || bytes == least && equal > 0;
             if goes {
-                left -= 1;
-                forgotten = forgotten.saturating_add(entry.amount.bytes);
+                equal -= usize::from(bytes == least);
+                forgotten = forgotten.saturating_add(bytes);
             }
             !goes
         });
