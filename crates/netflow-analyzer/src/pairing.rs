@@ -78,6 +78,10 @@ const SAME_KEY: usize = 8;
 /// The longest that a cut flow prolongs the wait for its next piece.
 const LONGEST_CUT: i64 = 3_600 * NANOS;
 
+/// Flows, and connections that are due, whose places are looked at before the first of them is worked on: the waits for
+/// memory overlap.
+const AHEAD: usize = 16;
+
 /// Milliseconds of a tick, as a power of two: 32 bits of them are years.
 const TICK_BITS: u32 = 6;
 
@@ -113,6 +117,8 @@ pub struct PairingConfig {
     ///
     /// For each exporter's own view, and for exporters of networks with overlapping addresses.
     pub per_exporter: bool,
+    /// Connections with fewer packets in both directions together are counted, and not handed out (0).
+    pub least_packets: u64,
 }
 
 impl Default for PairingConfig {
@@ -125,6 +131,7 @@ impl Default for PairingConfig {
             max_open: 4_000_000,
             separate_domains: false,
             per_exporter: false,
+            least_packets: 0,
         }
     }
 }
@@ -144,12 +151,14 @@ pub struct PairingStatistics {
     pub merged: u64,
     /// Flows that met their connection by its addresses before or after translation.
     pub translated: u64,
-    /// Connections handed out with both directions, from flows of their own.
+    /// Connections with both directions, from flows of their own.
     pub paired: u64,
-    /// Connections handed out with both directions, from biflows.
+    /// Connections with both directions, from biflows.
     pub biflows: u64,
-    /// Connections handed out with one direction.
+    /// Connections with one direction.
     pub one_way: u64,
+    /// Connections with both directions that were not handed out, as they had too few packets.
+    pub too_small: u64,
     /// Connections of which there were events only, without any counter: not handed out.
     pub events_only: u64,
     /// Connections closed before their time, because too many were open.
@@ -207,9 +216,7 @@ pub const COLUMNS: &[&str] = &[
 /// # let flows: Vec<netflow_flow::Flow> = Vec::new();
 /// let mut pairing = Pairing::new(PairingConfig::default());
 /// let mut show = |connection| println!("{connection:?}");
-/// for flow in &flows {
-///     pairing.push(flow, &mut show);
-/// }
+/// pairing.push_all(&flows, &mut show);
 /// pairing.finish(&mut show);
 /// ```
 #[derive(Debug)]
@@ -217,13 +224,30 @@ pub struct Pairing {
     limits: Limits,
     clock: StreamClock,
     open: Slab<Open>,
-    /// Places in `open`, by key: the newest connection of a key, from which `Open::next` leads on.
-    by_key: HashTable<u32>,
+    /// By key: the newest connection of a key, from which `Open::next` leads on.
+    by_key: HashTable<Head>,
     /// Places in `open`, by the key after translation: the newest connection.
     by_alias: HashTable<u32>,
     hasher: DefaultHashBuilder,
     due: Wheel,
     statistics: PairingStatistics,
+}
+
+/// Where the connections of a key begin.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    /// Of the key: what does not fit is passed over, and the table grows, without a look at the connection.
+    hash: u32,
+    /// In [`Pairing::open`].
+    place: u32,
+}
+
+/// The key of a flow, and what follows from it.
+#[derive(Debug, Clone, Copy)]
+struct Keyed {
+    key: ConnectionKey,
+    side: Side,
+    hash: u32,
 }
 
 impl Pairing {
@@ -241,30 +265,61 @@ impl Pairing {
         }
     }
 
+    /// Takes flows in, and hands out the connections that their arrival shows to be over. The more at a time, the
+    /// cheaper; some tens are enough.
+    pub fn push_all(&mut self, flows: &[Flow], emit: &mut impl FnMut(Connection)) {
+        for flows in flows.chunks(AHEAD) {
+            let mut keyed = [None; AHEAD];
+            for (keyed, flow) in keyed.iter_mut().zip(flows) {
+                *keyed = self.keyed(flow);
+            }
+            let mut seen = 0;
+            for &Keyed { hash, .. } in keyed.iter().flatten() {
+                if let Some(head) = self.by_key.find(wide(hash), |head| head.hash == hash) {
+                    seen ^= self.open.get(head.place).touch();
+                }
+            }
+            std::hint::black_box(seen);
+            for (keyed, flow) in keyed.iter().zip(flows) {
+                self.push_keyed(flow, keyed.as_ref(), emit);
+            }
+        }
+    }
+
     /// Takes one flow in, and hands out the connections that its arrival shows to be over.
     pub fn push(&mut self, flow: &Flow, emit: &mut impl FnMut(Connection)) {
+        let keyed = self.keyed(flow);
+        self.push_keyed(flow, keyed.as_ref(), emit);
+    }
+
+    #[inline]
+    fn keyed(&self, flow: &Flow) -> Option<Keyed> {
+        let (key, side) = ConnectionKey::of(flow)?;
+        let key = self.limits.apart(key, flow);
+        Some(Keyed { key, side, hash: narrow(self.hasher.hash_one(key)) })
+    }
+
+    #[inline]
+    fn push_keyed(&mut self, flow: &Flow, keyed: Option<&Keyed>, emit: &mut impl FnMut(Connection)) {
         self.statistics.flows += 1;
         let received = received(flow);
         let now = self.clock.advance(received, 2 * Wheel::HORIZON);
         self.close_due(now, emit);
 
-        let Some((key, side)) = ConnectionKey::of(flow) else {
+        let Some(&Keyed { ref key, side, hash }) = keyed else {
             self.statistics.without_addresses += 1;
             return;
         };
-        let key = self.limits.apart(key, flow);
         let mut piece = Piece::of(flow, side, received);
-
-        let hash = self.hasher.hash_one(key);
-        let head = self.by_key.find(hash, |&place| self.is_of(place, &key)).copied();
+        let head = self.head(hash, key);
         let mut found = self.find_fitting(head, &piece);
         if found.is_none() && (piece.translated.is_some() || !self.by_alias.is_empty()) {
-            found = self.find_translated(&key, hash, &mut piece);
+            found = self.find_translated(key, hash, &mut piece);
             self.statistics.translated += u64::from(found.is_some());
         }
         match found {
             Some(place) => self.join(place, &piece, now),
-            None => self.open(hash, &key, head, &piece, now, emit),
+            None => self.open(hash, key, head, &piece, now, emit),
         }
     }
 
@@ -277,7 +332,7 @@ impl Pairing {
         let mut left = self.open.take_all();
         left.sort_by_key(|open| (open.received(), open.start, open.end));
         for open in &left {
-            hand_out(&mut self.statistics, open, emit);
+            hand_out(&mut self.statistics, self.limits.least_packets, open, emit);
         }
     }
 
@@ -291,10 +346,11 @@ impl Pairing {
         self.open.len()
     }
 
-    /// Whether the connection at `place` has `key`.
+    /// The place of the newest connection that has `key`.
     #[inline]
-    fn is_of(&self, place: u32, key: &ConnectionKey) -> bool {
-        self.limits.key_of(self.open.get(place)) == *key
+    fn head(&self, hash: u32, key: &ConnectionKey) -> Option<u32> {
+        let is = |head: &Head| head.hash == hash && self.limits.key_of(self.open.get(head.place)) == *key;
+        self.by_key.find(wide(hash), is).map(|head| head.place)
     }
 
     /// The connection that `piece` is nearest to in time, among those of its key, from `head` on.
@@ -318,9 +374,11 @@ impl Pairing {
     /// A connection that `piece` belongs to by an address before or after translation. The piece is then on the side
     /// that it has there.
     #[cold]
-    fn find_translated(&mut self, key: &ConnectionKey, hash: u64, piece: &mut Piece<'_>) -> Option<u32> {
+    fn find_translated(&mut self, key: &ConnectionKey, hash: u32, piece: &mut Piece<'_>) -> Option<u32> {
         // Its own key is what another flow was translated to.
-        if let Some(&place) = self.by_alias.find(hash, |&place| self.has_alias(place, key)) {
+        if let Some(&place) =
+            self.by_alias.find(self.hasher.hash_one(key), |&place| self.has_alias(place, key))
+        {
             let open = self.open.get(place);
             let (_, turned) = open.alias()?;
             let side = if turned { piece.side.other() } else { piece.side };
@@ -335,7 +393,7 @@ impl Pairing {
         // What it was translated to has been seen before, so that connection is in truth between these ends.
         let (after, side) = piece.translated?;
         let after = self.limits.apart(after, piece.flow);
-        let head = self.by_key.find(self.hasher.hash_one(after), |&place| self.is_of(place, &after)).copied();
+        let head = self.head(narrow(self.hasher.hash_one(after)), &after);
         let turned = side != piece.side;
         let before = std::mem::replace(&mut piece.side, side);
         let found = self.find_fitting(head, piece);
@@ -393,7 +451,7 @@ impl Pairing {
 
     fn open(
         &mut self,
-        hash: u64,
+        hash: u32,
         key: &ConnectionKey,
         head: Option<u32>,
         piece: &Piece<'_>,
@@ -422,39 +480,34 @@ impl Pairing {
 
     /// Has the connection at `place` found by its key.
     #[inline]
-    fn link(&mut self, place: u32, hash: u64, key: &ConnectionKey) {
-        let (open, hasher, limits) = (&self.open, &self.hasher, &self.limits);
-        let entry = self.by_key.entry(
-            hash,
-            |&other| limits.key_of(open.get(other)) == *key,
-            |&other| hasher.hash_one(limits.key_of(open.get(other))),
-        );
-        match entry {
-            Entry::Occupied(mut head) => {
-                let next = std::mem::replace(head.get_mut(), place);
-                self.open.get_mut(place).next = Some(next);
-            }
+    fn link(&mut self, place: u32, hash: u32, key: &ConnectionKey) {
+        let (open, limits) = (&self.open, &self.limits);
+        let is = |head: &Head| head.hash == hash && limits.key_of(open.get(head.place)) == *key;
+        let next = match self.by_key.entry(wide(hash), is, |head| wide(head.hash)) {
+            Entry::Occupied(mut head) => Some(std::mem::replace(&mut head.get_mut().place, place)),
             Entry::Vacant(free) => {
-                free.insert(place);
-                self.open.get_mut(place).next = None;
+                free.insert(Head { hash, place });
+                None
             }
-        }
+        };
+        let open = self.open.get_mut(place);
+        (open.hash, open.next) = (hash, next);
     }
 
     /// Has it found no longer.
     #[inline]
     fn unlink(&mut self, place: u32) {
         let open = self.open.get(place);
-        let (key, next, alias) = (self.limits.key_of(open), open.next, open.alias());
-        let hash = self.hasher.hash_one(key);
+        let (hash, next, alias) = (open.hash, open.next, open.alias());
         // The table leads to the newest connection of the key: this one, or one that leads on to it.
-        if let Ok(mut entry) = self.by_key.find_entry(hash, |&head| head == place) {
+        if let Ok(mut entry) = self.by_key.find_entry(wide(hash), |head| head.place == place) {
             match next {
-                Some(next) => *entry.get_mut() = next,
+                Some(next) => entry.get_mut().place = next,
                 None => drop(entry.remove()),
             }
         } else {
-            let mut before = self.by_key.find(hash, |&head| self.is_of(head, &key)).copied();
+            let key = self.limits.key_of(open);
+            let mut before = self.head(hash, &key);
             while let Some(open) = before.map(|before| self.open.get_mut(before)) {
                 if open.next == Some(place) {
                     open.next = next;
@@ -481,7 +534,29 @@ impl Pairing {
 
     #[inline]
     fn close_due(&mut self, now: u64, emit: &mut impl FnMut(Connection)) {
-        while let Some(place) = self.due.take_due(now) {
+        while let Some(first) = self.due.take_due(now) {
+            self.close_some_due(first, now, emit);
+        }
+    }
+
+    /// Closes the connection at `first` and some after it, as far as they are due.
+    fn close_some_due(&mut self, first: u32, now: u64, emit: &mut impl FnMut(Connection)) {
+        let mut places = [first; AHEAD];
+        let mut count = 1;
+        while count < AHEAD
+            && let Some(place) = self.due.take_due(now)
+        {
+            places[count] = place;
+            count += 1;
+        }
+        let places = &places[..count];
+        let mut seen = 0;
+        for &place in places {
+            let hash = self.open.get(place).hash;
+            seen ^= self.by_key.find(wide(hash), |head| head.place == place).map_or(0, |head| head.hash);
+        }
+        std::hint::black_box(seen);
+        for &place in places {
             let due = due(self.open.get(place));
             if due > now {
                 self.due.insert(place, due);
@@ -512,23 +587,49 @@ impl Pairing {
     fn close(&mut self, place: u32, emit: &mut impl FnMut(Connection)) {
         self.unlink(place);
         self.open.free(place);
-        hand_out(&mut self.statistics, self.open.get(place), emit);
+        hand_out(&mut self.statistics, self.limits.least_packets, self.open.get(place), emit);
     }
 }
 
 #[inline]
-fn hand_out(statistics: &mut PairingStatistics, open: &Open, emit: &mut impl FnMut(Connection)) {
+fn hand_out(
+    statistics: &mut PairingStatistics,
+    least_packets: u64,
+    open: &Open,
+    emit: &mut impl FnMut(Connection),
+) {
     if open.events_only {
         statistics.events_only += 1;
         return;
     }
-    let connection = open.connection();
-    match connection.kind {
+    // What is too small is not made a connection of.
+    let mut made = None;
+    let (kind, packets) = open.kind_and_packets().unwrap_or_else(|| {
+        let connection = made.insert(open.connection());
+        (connection.kind, connection.total_packets())
+    });
+    match kind {
         Kind::Paired => statistics.paired += 1,
         Kind::Biflow => statistics.biflows += 1,
         Kind::OneWay => statistics.one_way += 1,
     }
-    emit(connection);
+    if packets >= least_packets {
+        emit(made.unwrap_or_else(|| open.connection()));
+    } else if kind != Kind::OneWay {
+        statistics.too_small += 1;
+    }
+}
+
+/// The part of a hash that is kept.
+#[inline]
+const fn narrow(hash: u64) -> u32 {
+    (hash ^ hash >> 32) as u32
+}
+
+/// A hash for the table, which looks at the highest and at the lowest bits.
+#[inline]
+const fn wide(hash: u32) -> u64 {
+    (hash as u64) << 32 | hash as u64
 }
 
 /// When a connection is due, in milliseconds of stream time.
@@ -561,6 +662,7 @@ struct Limits {
     max_open: usize,
     separate_domains: bool,
     per_exporter: bool,
+    least_packets: u64,
 }
 
 impl Limits {
@@ -576,6 +678,7 @@ impl Limits {
             max_open: config.max_open.clamp(1, u32::MAX as usize - 1),
             separate_domains: config.separate_domains,
             per_exporter: config.per_exporter,
+            least_packets: config.least_packets,
         }
     }
 

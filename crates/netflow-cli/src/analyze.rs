@@ -1,7 +1,7 @@
 //! `nf analyze`: connections from flow files.
 
 use crossbeam_channel::bounded;
-use netflow_analyzer::{Connection, Filter, Kind, Pairing, PairingConfig};
+use netflow_analyzer::{Connection, Kind, Pairing, PairingConfig};
 
 use crate::Outcome;
 use crate::args::{Analyze, ReportFormat};
@@ -34,8 +34,6 @@ pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
 /// What is told when all was printed.
 struct Told {
     statistics: netflow_analyzer::PairingStatistics,
-    skipped: u64,
-    unpaired: u64,
     unanswered: u64,
     /// Whether there would have been more than was to be printed.
     cut: bool,
@@ -43,10 +41,12 @@ struct Told {
 
 /// Reads, pairs and prints, in threads of their own.
 fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyhow::Result<Told> {
-    let filter = Filter { least_packets: args.packets, host: None };
-    let mut pairing =
-        Pairing::new(PairingConfig { per_exporter: args.per_exporter, ..PairingConfig::default() });
-    let mut gathered = Gathered { connections: Vec::new(), skipped: 0, unpaired: 0, handed_out: 0 };
+    let mut pairing = Pairing::new(PairingConfig {
+        per_exporter: args.per_exporter,
+        least_packets: args.packets,
+        ..PairingConfig::default()
+    });
+    let mut gathered = Gathered { connections: Vec::new(), handed_out: 0 };
     // Those that ended first are enough where nothing is sorted.
     let enough = args.limit.filter(|_| args.sort.is_none()).unwrap_or(u64::MAX);
     let (to_print, connections) = bounded::<Vec<Connection>>(2);
@@ -57,8 +57,8 @@ fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyho
             printer.finish()
         });
         let fed = feed.run(inputs, &mut |flows| {
-            let take = &mut |connection| gathered.take(connection, args, &filter);
-            flows.iter().for_each(|flow| pairing.push(flow, take));
+            let take = &mut |connection| gathered.take(connection, args);
+            pairing.push_all(flows, take);
             let full = gathered.connections.len() >= BATCH;
             // A printer that is gone has failed, and says why.
             let goes_on = !full || to_print.send(gathered.full()).is_ok();
@@ -66,7 +66,7 @@ fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyho
         });
         let cut = gathered.handed_out >= enough;
         if !cut {
-            pairing.finish(&mut |connection| gathered.take(connection, args, &filter));
+            pairing.finish(&mut |connection| gathered.take(connection, args));
         }
         let _ = to_print.send(gathered.full());
         drop(to_print);
@@ -74,25 +74,18 @@ fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyho
         (fed.map(|()| cut), printed)
     });
     let unanswered = printed?;
-    let Gathered { skipped, unpaired, .. } = gathered;
-    Ok(Told { statistics: pairing.statistics(), skipped, unpaired, unanswered, cut: fed? })
+    Ok(Told { statistics: pairing.statistics(), unanswered, cut: fed? })
 }
 
-/// Connections that are to be printed, and the number of others.
+/// Connections that are to be printed.
 struct Gathered {
     connections: Vec<Connection>,
-    skipped: u64,
-    unpaired: u64,
     handed_out: u64,
 }
 
 impl Gathered {
-    fn take(&mut self, connection: Connection, args: &Analyze, filter: &Filter) {
-        let one_way = connection.kind == Kind::OneWay;
-        self.unpaired += u64::from(one_way);
-        if !filter.has_enough_packets(&connection) {
-            self.skipped += u64::from(!one_way);
-        } else if !one_way || args.verbose {
+    fn take(&mut self, connection: Connection, args: &Analyze) {
+        if connection.kind != Kind::OneWay || args.verbose {
             self.handed_out += 1;
             self.connections.push(connection);
         }
@@ -112,14 +105,17 @@ impl Told {
             );
             return;
         }
-        if args.format == ReportFormat::Text && self.skipped > 0 {
+        if args.format == ReportFormat::Text && statistics.too_small > 0 {
             output::note(format_args!(
                 "{} connections skipped, because they had less than {} packets.",
-                self.skipped, args.packets
+                statistics.too_small, args.packets
             ));
         }
-        if self.unpaired > 0 && !args.verbose {
-            output::note(format_args!("{} without an answer (-v shows them)", count(self.unpaired, "flow")));
+        if statistics.one_way > 0 && !args.verbose {
+            output::note(format_args!(
+                "{} without an answer (-v shows them)",
+                count(statistics.one_way, "flow")
+            ));
         }
         if statistics.without_addresses > 0 {
             output::note(format_args!("{} without addresses", count(statistics.without_addresses, "flow")));

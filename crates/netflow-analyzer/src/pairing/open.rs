@@ -37,6 +37,8 @@ pub(super) struct Open {
     initiator: Option<Side>,
     a_as: u32,
     b_as: u32,
+    /// Of its key.
+    pub(super) hash: u32,
     /// An older connection with the same key.
     pub(super) next: Option<u32>,
     /// When to close, in ticks of stream time.
@@ -99,6 +101,7 @@ impl Open {
             initiator: None,
             a_as: 0,
             b_as: 0,
+            hash: 0,
             next: None,
             due: 0,
             due_of_cut: 0,
@@ -251,6 +254,28 @@ impl Open {
         if seen { Added::Merged } else { Added::Answer }
     }
 
+    /// What kind of a connection becomes of it, and of how many packets, if that takes no choice between exporters.
+    #[inline]
+    pub(super) fn kind_and_packets(&self) -> Option<(Kind, u64)> {
+        let (a, b) = (&self.account.a, &self.account.b);
+        let kind = self.kind(a.flows != 0 && b.flows != 0);
+        self.others().is_empty().then(|| (kind, a.packets.saturating_add(b.packets)))
+    }
+
+    const fn kind(&self, both: bool) -> Kind {
+        match (both, self.biflow) {
+            (true, true) => Kind::Biflow,
+            (true, false) => Kind::Paired,
+            (false, _) => Kind::OneWay,
+        }
+    }
+
+    /// Has what is looked at when a piece comes read from memory; what it is does not matter.
+    #[inline]
+    pub(super) fn touch(&self) -> u32 {
+        self.due ^ self.account.a.flows ^ self.account.b.flows ^ u32::from(self.b.port)
+    }
+
     /// What became of it.
     ///
     /// The numbers are those of one exporter, since others counted the same packets: of one that saw both directions
@@ -280,11 +305,7 @@ impl Open {
         };
         let peer = |at: Endpoint, asn, sent| Peer { addr: at.addr, port: at.port, asn, sent };
         let (a, b) = (sent(Side::A), sent(Side::B));
-        let kind = match (a.flows != 0 && b.flows != 0, self.biflow) {
-            (true, true) => Kind::Biflow,
-            (true, false) => Kind::Paired,
-            (false, _) => Kind::OneWay,
-        };
+        let kind = self.kind(a.flows != 0 && b.flows != 0);
         let seen_by = match others.is_empty() {
             true => Box::default(),
             false => {
