@@ -27,9 +27,7 @@ fn main() {
         let mut pairing = Pairing::new(config.clone());
         let mut bytes = 0;
         let began = Instant::now();
-        for flow in &flows {
-            pairing.push(flow, &mut |connection| bytes += connection.total_bytes());
-        }
+        pairing.push_all(&flows, &mut |connection| bytes += connection.total_bytes());
         let pushed = began.elapsed();
         pairing.finish(&mut |connection| bytes += connection.total_bytes());
         let whole = began.elapsed();

@@ -101,6 +101,7 @@ pub struct Column {
     pub(crate) key: &'static str,
     pub(crate) get: for<'a> fn(FlowRef<'a>) -> Cell<'a>,
     pub(crate) set: fn(&mut Flow, Cell<'_>) -> bool,
+    pub(crate) set_numbers: fn(&mut [Flow], &[u64]) -> bool,
     pub(crate) gather: fn(&Flows, Range<usize>, &mut Gathered) -> bool,
 }
 
@@ -119,6 +120,13 @@ impl Column {
         } else {
             Err(CellError { column: self.name, value: format!("{cell:?}") })
         }
+    }
+
+    /// Sets the column's values in flows, all at once, to numbers as [`gather`](Self::gather) gives them. False when they
+    /// have to be set one by one with [`set`](Self::set): what are no numbers, those that are rare, and where one does
+    /// not fit; those before it are set then.
+    pub fn set_numbers(&self, flows: &mut [Flow], numbers: &[u64]) -> bool {
+        (self.set_numbers)(flows, numbers)
     }
 
     /// Appends the column's values in some of the flows, all at once; panics when there are not so many flows.
@@ -157,6 +165,12 @@ pub(crate) trait ColumnValue: Sized {
     /// The value of a field whose length is one of [`FITTING`](Self::FITTING).
     fn of_octets(_octets: &[u8]) -> Self {
         Self::ABSENT
+    }
+
+    /// The value that a number stands for in [`Gathered`]; `None` when it does not fit, or values are no numbers.
+    #[inline]
+    fn of_number(_number: u64) -> Option<Self> {
+        None
     }
 
     fn cell(&self) -> Cell<'_>;
@@ -235,4 +249,38 @@ pub(crate) fn takes<V: ColumnValue>(plan: &Plan, id: (u32, u16), preference: &[(
 pub(crate) fn preferred(plan: &Plan, id: (u32, u16), preference: &[(u32, u16)]) -> usize {
     let preferred = preference.iter().take_while(|&&other| other != id);
     preferred.filter(|&&(enterprise, id)| plan.has(enterprise, id)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::COLUMNS;
+
+    #[test]
+    fn numbers_that_are_set_at_once_are_as_those_set_one_by_one() {
+        let mut at_once = Vec::new();
+        for column in COLUMNS {
+            let mut flows = [Flow::default(), Flow::default()];
+            if !column.set_numbers(&mut flows, &[0, 7]) {
+                continue;
+            }
+            at_once.push(column.name);
+            let cell = |number| match column.kind {
+                Kind::Time => Cell::Time(Timestamp::from_nanos(number)),
+                _ => Cell::Unsigned(number as u64),
+            };
+            for (flow, number) in flows.iter().zip([0, 7]) {
+                let mut one = Flow::default();
+                column.set(&mut one, cell(number)).unwrap();
+                assert_eq!(*flow, one, "{}", column.name);
+            }
+            // What a signed number of a file cannot be.
+            let negative = column.set_numbers(&mut flows, &[u64::MAX]);
+            assert_eq!(negative, column.kind == Kind::Time, "{}", column.name);
+        }
+        for name in ["bytes_raw", "time_flow_start", "src_port", "icmp_type"] {
+            assert!(at_once.contains(&name), "{name}");
+        }
+        assert!(!at_once.contains(&"src_addr") && !at_once.contains(&"post_nat_src_port"));
+    }
 }

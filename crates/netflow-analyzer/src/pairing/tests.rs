@@ -621,3 +621,41 @@ fn every_flow_is_in_exactly_one_connection() {
 fn columns_are_those_of_flows() {
     assert!(COLUMNS.iter().all(|name| netflow_flow::column(name).is_some()));
 }
+
+#[test]
+fn small_connections_are_counted_and_not_handed_out() {
+    let mut large = udp();
+    large.packets_raw = 11;
+    let (other, lone) = (tcp(), flow(proto::UDP, "10.0.0.9:40001", "10.0.0.1:53"));
+    let flows = [reply(&other), other, reply(&large), large, lone];
+    let config = PairingConfig { least_packets: 21, ..PairingConfig::default() };
+    let (mut pairing, mut connections) = (Pairing::new(config), Vec::new());
+    pairing.push_all(&flows, &mut |connection| connections.push(connection));
+    pairing.finish(&mut |connection| connections.push(connection));
+    assert_eq!(
+        connections.iter().map(|one| (one.proto, one.total_packets())).collect::<Vec<_>>(),
+        [(17, 21)]
+    );
+    let statistics = pairing.statistics();
+    assert_eq!((statistics.paired, statistics.one_way, statistics.too_small), (2, 1, 1));
+}
+
+#[test]
+fn many_flows_at_a_time_are_paired_as_one_by_one() {
+    // Keys come back at once, and when their connections are closed; one flow has no address.
+    let mut flows: Vec<Flow> = (0..5_000_i64)
+        .map(|n| {
+            let one = flow(proto::UDP, &format!("10.0.0.9:{}", 40_000 + n / 3 * 8 % 301), "10.0.0.1:53");
+            moved(&if n % 3 == 0 { reply(&one) } else { one }, n / 2, n / 2 + 1)
+        })
+        .collect();
+    flows[77].src_addr = None;
+    let mut one_by_one = Vec::new();
+    let mut pairing = Pairing::new(PairingConfig::default());
+    flows.iter().for_each(|flow| pairing.push(flow, &mut |connection| one_by_one.push(connection)));
+    let (mut many, mut connections) = (Pairing::new(PairingConfig::default()), Vec::new());
+    flows.chunks(100).for_each(|flows| many.push_all(flows, &mut |connection| connections.push(connection)));
+    assert!(connections.len() > 500, "{}", connections.len());
+    assert_eq!(connections, one_by_one);
+    assert_eq!(many.statistics(), pairing.statistics());
+}

@@ -199,6 +199,12 @@ macro_rules! columns {
                 elements: preference::$flow,
                 get: |flow| ColumnValue::cell(&flow.flow.$flow),
                 set: |flow, cell| ColumnValue::set(&mut flow.$flow, cell),
+                set_numbers: |flows, numbers| {
+                    flows.iter_mut().zip(numbers).all(|(flow, &number)| {
+                        let value = <$flow_type>::of_number(number);
+                        value.map(|value| flow.$flow = value).is_some()
+                    })
+                },
                 gather: |flows, rows, gathered| {
                     <$flow_type>::gather(flows.rows[rows].iter().map(|row| &row.$flow), gathered)
                 },
@@ -213,6 +219,7 @@ macro_rules! columns {
                 elements: &[],
                 get: |flow| Cell::Unsigned(flow.flow.$derived()),
                 set: |_, _| true,
+                set_numbers: |_, _| false,
                 gather: |flows, rows, gathered| {
                     <$derived_type>::gather(flows.rows[rows].iter().map(|row| row.$derived()), gathered)
                 },
@@ -235,6 +242,7 @@ macro_rules! columns {
                     (flow.rare.is_none() && cell == Cell::Null)
                         || ColumnValue::set(&mut flow.rare_mut().$rare, cell)
                 },
+                set_numbers: |_, _| false,
                 gather: |flows, rows, gathered| match flows.has_rare {
                     true => Store::<$rare_type>::gather(&flows.rare.$rare, rows, gathered),
                     false => {

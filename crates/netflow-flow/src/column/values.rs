@@ -77,6 +77,12 @@ macro_rules! number_column {
                 <$type>::try_from(number).unwrap_or(<$type>::MAX)
             }
 
+            #[inline]
+            fn of_number(number: u64) -> Option<Self> {
+                // Numbers in files are signed.
+                i64::try_from(number).ok()?.try_into().ok()
+            }
+
             fn cell(&self) -> Cell<'_> {
                 Cell::Unsigned((*self).into())
             }
@@ -143,6 +149,11 @@ macro_rules! number_column {
             const NULLABLE: bool = true;
             const ABSENT: Self = None;
 
+            #[inline]
+            fn of_number(number: u64) -> Option<Self> {
+                <$type>::of_number(number).map(Some)
+            }
+
             fn cell(&self) -> Cell<'_> {
                 self.as_ref().map_or(Cell::Null, |number| number.cell())
             }
@@ -196,12 +207,14 @@ number_column!(u8, u16, u32, u64);
 
 /// Columns whose values are `Copy` and have a text: `$cell` makes the cell, `$gathered` what is gathered.
 macro_rules! parsed_column {
-    ($type:ty, $kind:expr, $absent:expr, $cell:path, $vector:ident: $gathered:expr) => {
+    ($type:ty, $kind:expr, $absent:expr, $cell:path, $vector:ident: $gathered:expr $(, { $($number:item)* })?) => {
         impl ColumnValue for $type {
             type Store = Values<Self>;
 
             const KIND: Kind = $kind;
             const ABSENT: Self = $absent;
+
+            $($($number)*)?
 
             fn cell(&self) -> Cell<'_> {
                 $cell(*self)
@@ -237,7 +250,12 @@ macro_rules! parsed_column {
 parsed_column!(IpAddr, Kind::Address, IpAddr::V4(Ipv4Addr::UNSPECIFIED), Cell::Address,
     addresses: std::convert::identity);
 parsed_column!(Timestamp, Kind::Time, Timestamp::EPOCH, Cell::Time,
-    numbers: |time: Timestamp| time.as_nanos() as u64);
+numbers: |time: Timestamp| time.as_nanos() as u64, {
+    #[inline]
+    fn of_number(number: u64) -> Option<Self> {
+        Some(Timestamp::from_nanos(number as i64))
+    }
+});
 parsed_column!(MacAddress, Kind::Mac, MacAddress([0; 6]), Cell::Mac,
     numbers: |mac: MacAddress| number(mac.0));
 parsed_column!(ApplicationId, Kind::Application, ApplicationId { engine: 0, selector: 0 }, Cell::Application,
@@ -252,6 +270,11 @@ macro_rules! optional_column {
             const NULLABLE: bool = true;
             const BY_VALUE: bool = $by_value;
             const ABSENT: Self = None;
+
+            #[inline]
+            fn of_number(number: u64) -> Option<Self> {
+                <$type>::of_number(number).map(Some)
+            }
 
             fn cell(&self) -> Cell<'_> {
                 self.as_ref().map_or(Cell::Null, |value| value.cell())

@@ -84,6 +84,9 @@ impl Flat {
         let unfit = |error: netflow_flow::CellError| damaged(error.to_string());
         if values.ids.is_empty() {
             let numbers = values.numbers.get(next).ok_or_else(|| ends(&self.reader))?;
+            if column.set_numbers(flows, numbers) {
+                return Ok(());
+            }
             for (flow, &number) in flows.iter_mut().zip(numbers) {
                 let number = number as i64;
                 let cell = match column.kind {
