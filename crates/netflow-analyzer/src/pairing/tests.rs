@@ -634,7 +634,7 @@ fn small_connections_are_counted_and_not_handed_out() {
     pairing.finish(&mut |connection| connections.push(connection));
     assert_eq!(
         connections.iter().map(|one| (one.proto, one.total_packets())).collect::<Vec<_>>(),
-        [(17, 21)]
+        [(17, 22)]
     );
     let statistics = pairing.statistics();
     assert_eq!((statistics.paired, statistics.one_way, statistics.too_small), (2, 1, 1));
