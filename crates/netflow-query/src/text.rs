@@ -3,15 +3,16 @@
 //! What all rows of a batch have alike is written once; texts and addresses are once for an entry of their dictionary.
 
 use netflow_flow::{Cell, Column, Flow, Kind, column, write_csv_cell, write_json_cell};
-use netflow_templates::Timestamp;
 
 use crate::batch::{ABSENT, Batch, View};
 use crate::error::Error;
 use crate::selection::Selection;
 
 mod entries;
+mod place;
 
 use entries::Entries;
+use place::{Clock, NUMBER, PAD, TIME, put, put_number};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,11 @@ pub struct TextEncoder {
 #[derive(Debug)]
 struct Field {
     column: &'static Column,
-    /// What is before a value.
+    /// What is before it, whether there is a value or not.
+    lead: Vec<u8>,
+    /// What is between that and a value.
     key: Padded,
-    /// What is written where there is no value: with its key. Of JSON it may be nothing.
+    /// What there is instead of key and value.
     absent: Padded,
     /// Whether a time is in quotes.
     quotes: bool,
@@ -48,21 +51,28 @@ struct Field {
     derived: Vec<u64>,
 }
 
-/// What is appended for a row.
-enum Item<'a> {
-    Literal(std::ops::Range<usize>),
-    Numbers(&'a [u64], Option<&'a [bool]>, &'a Field),
-    Times(&'a [u64], Option<&'a [bool]>, &'a Field),
-    Entries(&'a [u32], &'a Field),
-    /// The same in all rows, or nothing.
-    Same(Same),
+/// What is appended for a row: a text that all have alike, and a value.
+struct Step<'a> {
+    start: usize,
+    length: usize,
+    value: Value<'a>,
 }
 
-/// What all rows have.
-enum Same {
-    Absent,
-    Number(u64),
-    Entry(u32),
+/// A value that rows do not have alike.
+enum Value<'a> {
+    Number(&'a [u64]),
+    Time(&'a [u64], Clock),
+    Entry(&'a [u32], &'a Entries),
+    /// One of these, where a row has it.
+    Perhaps(Present<'a>, Box<Value<'a>>, &'a Field),
+    /// Behind the last one.
+    Nothing,
+}
+
+/// Which rows have a value.
+enum Present<'a> {
+    Flags(&'a [bool]),
+    Ids(&'a [u32]),
 }
 
 impl TextEncoder {
@@ -105,57 +115,18 @@ impl TextEncoder {
             field.prepare(self.format, batch, selection)?;
         }
         self.literals.clear();
-        let mut items = Vec::with_capacity(self.fields.len());
-        for field in &self.fields {
-            let same = match field.item(batch, selection) {
-                Item::Same(same) => same,
-                item => {
-                    items.push(item);
-                    continue;
-                }
-            };
-            let start = self.literals.len();
-            field.write_same(&same, &mut self.literals);
-            match items.last_mut() {
-                Some(Item::Literal(range)) => range.end = self.literals.len(),
-                _ => items.push(Item::Literal(start..self.literals.len())),
-            }
-        }
-        self.literals.extend([0; PAD]);
-        let most = PAD + items.iter().map(Item::most).sum::<usize>();
+        let mut steps = steps(&self.fields, batch, selection, &mut self.literals);
+        let most = PAD + steps.iter().map(Step::most).sum::<usize>();
+        ends.reserve(selection.len());
         let mut at = out.len();
         for row in selection.iter() {
             if out.len() < at + most {
                 out.resize((at + most).max(out.capacity().min(at + 64 * most)), 0);
             }
             let start = at;
-            for item in &items {
-                at = match item {
-                    Item::Literal(range) => put(out, at, &self.literals, range.start, range.len()),
-                    Item::Numbers(numbers, present, field) => match present {
-                        Some(present) if !present[row] => field.absent.put(out, at),
-                        _ => {
-                            let at = field.key.put(out, at);
-                            put_number(out, at, numbers[row])
-                        }
-                    },
-                    Item::Times(numbers, present, field) => match present {
-                        Some(present) if !present[row] => field.absent.put(out, at),
-                        _ => {
-                            let at = field.key.put(out, at);
-                            field.put_time(out, at, numbers[row])
-                        }
-                    },
-                    Item::Entries(ids, field) => match ids[row] {
-                        ABSENT => field.absent.put(out, at),
-                        id => {
-                            let at = field.key.put(out, at);
-                            let (text, start, length) = field.entries.get(id);
-                            put(out, at, text, start, length)
-                        }
-                    },
-                    Item::Same(_) => at,
-                };
+            for step in &mut steps {
+                at = put(out, at, &self.literals, step.start, step.length);
+                at = step.value.put(out, at, row);
             }
             if self.format == TextFormat::JsonLines {
                 // In place of the comma before the first member.
@@ -172,23 +143,74 @@ impl TextEncoder {
         Ok(())
     }
 }
+/// What is done for each row. Texts that all rows have go to `literals`.
+fn steps<'a>(
+    fields: &'a [Field],
+    batch: &'a Batch,
+    selection: &Selection,
+    literals: &mut Vec<u8>,
+) -> Vec<Step<'a>> {
+    let (mut steps, mut start) = (Vec::with_capacity(fields.len() + 1), 0);
+    for field in fields {
+        literals.extend_from_slice(&field.lead);
+        let value = field.value(batch, selection, literals);
+        if !matches!(value, Value::Nothing) {
+            steps.push(Step { start, length: literals.len() - start, value });
+            start = literals.len();
+        }
+    }
+    steps.push(Step { start, length: literals.len() - start, value: Value::Nothing });
+    literals.extend([0; PAD]);
+    steps
+}
 
-impl Item<'_> {
+impl Step<'_> {
     /// Octets that it takes at most.
     fn most(&self) -> usize {
-        let (field, value) = match self {
-            Self::Literal(range) => return range.len(),
-            Self::Same(_) => return 0,
-            Self::Numbers(.., field) => (field, 20),
-            Self::Times(.., field) => (field, 32),
-            Self::Entries(_, field) => (field, field.entries.longest()),
-        };
-        field.absent.length.max(field.key.length + value)
+        self.length + self.value.most()
     }
 }
 
-/// Octets that follow what is copied, on both sides, so that short texts are copied by their count of registers.
-const PAD: usize = 32;
+impl Value<'_> {
+    fn most(&self) -> usize {
+        match self {
+            Self::Number(_) => NUMBER,
+            Self::Time(..) => TIME,
+            Self::Entry(_, entries) => entries.longest(),
+            Self::Perhaps(_, value, field) => field.absent.length.max(field.key.length + value.most()),
+            Self::Nothing => 0,
+        }
+    }
+
+    /// Puts the value of a row to a place, and says where it ends.
+    #[inline(always)]
+    fn put(&mut self, out: &mut [u8], at: usize, row: usize) -> usize {
+        match self {
+            Self::Perhaps(present, value, field) => {
+                let is_there = match present {
+                    Present::Flags(flags) => flags[row],
+                    Present::Ids(ids) => ids[row] != ABSENT,
+                };
+                if !is_there {
+                    return field.absent.put(out, at);
+                }
+                let at = field.key.put(out, at);
+                value.put_present(out, at, row)
+            }
+            value => value.put_present(out, at, row),
+        }
+    }
+
+    #[inline(always)]
+    fn put_present(&mut self, out: &mut [u8], at: usize, row: usize) -> usize {
+        match self {
+            Self::Number(numbers) => put_number(out, at, numbers[row]),
+            Self::Time(times, clock) => clock.put(out, at, times[row]),
+            Self::Entry(ids, entries) => entries.put(out, at, ids[row]),
+            Self::Perhaps(..) | Self::Nothing => at,
+        }
+    }
+}
 
 /// A text with room behind it.
 #[derive(Debug)]
@@ -198,10 +220,8 @@ struct Padded {
 }
 
 impl Padded {
-    fn new(mut octets: Vec<u8>) -> Self {
-        let length = octets.len();
-        octets.extend([0; PAD]);
-        Self { octets, length }
+    fn new(text: &[u8]) -> Self {
+        Self { octets: [text, &[0; PAD]].concat(), length: text.len() }
     }
 
     fn text(&self) -> &[u8] {
@@ -214,79 +234,39 @@ impl Padded {
     }
 }
 
-/// Copies a text to a place, and says where it ends. Behind both is room for more octets.
-#[inline(always)]
-fn put(out: &mut [u8], at: usize, from: &[u8], start: usize, length: usize) -> usize {
-    const HALF: usize = PAD / 2;
-    if length <= PAD {
-        let (text, place) = (&from[start..start + PAD], &mut out[at..at + PAD]);
-        place[..HALF].copy_from_slice(&text[..HALF]);
-        if length > HALF {
-            place[HALF..].copy_from_slice(&text[HALF..]);
-        }
-    } else {
-        out[at..at + length].copy_from_slice(&from[start..start + length]);
-    }
-    at + length
-}
-
-/// Writes a number to a place, and says where it ends.
-#[inline(always)]
-fn put_number(out: &mut [u8], at: usize, number: u64) -> usize {
-    if number < 10 {
-        out[at] = b'0' + number as u8;
-        return at + 1;
-    }
-    let end = at + number.ilog10() as usize + 1;
-    let (mut place, mut left) = (end, number);
-    while left >= 100 {
-        place -= 2;
-        out[place..place + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
-        left /= 100;
-    }
-    if left >= 10 {
-        out[place - 2..place].copy_from_slice(&PAIRS[left as usize]);
-    } else {
-        out[place - 1] = b'0' + left as u8;
-    }
-    end
-}
-
-/// The numbers below 100 in two digits.
-const PAIRS: [[u8; 2]; 100] = {
-    let (mut pairs, mut number) = ([[b'0'; 2]; 100], 0);
-    while number < 100 {
-        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-        number += 1;
-    }
-    pairs
-};
-
 impl Field {
     fn new(format: TextFormat, of: &'static Column, first: bool) -> Self {
-        let key = match format {
+        let mut key = match format {
             TextFormat::Csv => if first { "" } else { "," }.to_owned(),
             TextFormat::JsonLines => format!(",\"{}\":", of.name),
         }
         .into_bytes();
         // What a flow has of which nothing is known.
         let unknown = Flow::default();
-        let cell = of.get(&unknown);
-        let mut absent = key.clone();
+        let (cell, mut absent, mut lead) = (of.get(&unknown), Vec::new(), Vec::new());
         match format {
             TextFormat::Csv => write_csv_cell(&mut absent, &cell),
-            TextFormat::JsonLines if cell == Cell::Null => absent.clear(),
+            TextFormat::JsonLines if cell == Cell::Null => {}
             TextFormat::JsonLines => write_json_cell(&mut absent, &cell),
+        }
+        if format == TextFormat::Csv || cell != Cell::Null {
+            std::mem::swap(&mut lead, &mut key);
         }
         let raw = match of.name {
             "bytes" => Some("bytes_raw"),
             "packets" => Some("packets_raw"),
             _ => None,
         };
-        let factors = raw.and_then(|raw| Some([column(raw)?, column("sampling_rate")?]));
-        let quotes = format == TextFormat::JsonLines;
-        let (key, absent) = (Padded::new(key), Padded::new(absent));
-        Self { column: of, key, absent, quotes, entries: Entries::default(), factors, derived: Vec::new() }
+        Self {
+            column: of,
+            lead,
+            key: Padded::new(&key),
+            absent: Padded::new(&absent),
+            quotes: format == TextFormat::JsonLines,
+            entries: Entries::default(),
+            factors: raw.and_then(|raw| Some([column(raw)?, column("sampling_rate")?])),
+            derived: Vec::new(),
+        }
     }
 
     /// Makes ready what the rows of a batch need.
@@ -295,81 +275,92 @@ impl Field {
         if let (View::Absent, Some([raw, rate])) = (batch.values(self.column).view(), self.factors) {
             batch.load(&[raw, rate])?;
             let (raw, rate) = (batch.values(raw), batch.values(rate));
-            self.derived.extend((0..batch.rows()).map(|row| {
-                raw.number(row).unwrap_or(0).saturating_mul(rate.number(row).unwrap_or(1).max(1))
-            }));
+            match (raw.view(), rate.view()) {
+                (View::Numbers(raw, None), View::Number(rate)) => {
+                    self.derived.extend(raw.iter().map(|raw| raw.saturating_mul(rate.max(1))));
+                }
+                _ => self.derived.extend((0..batch.rows()).map(|row| {
+                    raw.number(row).unwrap_or(0).saturating_mul(rate.number(row).unwrap_or(1).max(1))
+                })),
+            }
         }
         let values = batch.values(self.column);
         match values.view() {
             View::Id(id) => self.entries.learn(format, self.column, values.dictionary(), [id]),
-            View::Ids(ids) => {
-                let ids = selection.iter().map(|row| ids[row]);
-                self.entries.learn(format, self.column, values.dictionary(), ids)
-            }
+            View::Ids(ids) => match selection.rows() {
+                None => self.entries.learn(format, self.column, values.dictionary(), ids.iter().copied()),
+                Some(rows) => {
+                    let ids = rows.iter().map(|&row| ids[row as usize]);
+                    self.entries.learn(format, self.column, values.dictionary(), ids)
+                }
+            },
             View::Absent | View::Number(_) | View::Numbers(..) => Ok(()),
         }
     }
 
-    /// What is appended for each row.
-    fn item<'a>(&'a self, batch: &'a Batch, selection: &Selection) -> Item<'a> {
+    /// What is put for each row. What all rows have alike, is appended.
+    fn value<'a>(&'a self, batch: &'a Batch, selection: &Selection, same: &mut Vec<u8>) -> Value<'a> {
         let (numbers, present) = match batch.values(self.column).view() {
-            View::Absent if self.derived.is_empty() => return Item::Same(Same::Absent),
+            View::Absent if self.derived.is_empty() => return self.write_absent(same),
             View::Absent => (&self.derived[..], None),
-            View::Number(number) => return Item::Same(Same::Number(number)),
+            View::Number(number) => return self.write_number(number, same),
             View::Numbers(numbers, present) => (numbers, present),
-            View::Id(id) => return Item::Same(Same::Entry(id)),
+            View::Id(id) => return self.write_entry(id, same),
             View::Ids(ids) => {
                 return match the_same(ids, selection) {
-                    Some(ABSENT) => Item::Same(Same::Absent),
-                    Some(id) => Item::Same(Same::Entry(id)),
-                    None => Item::Entries(ids, self),
+                    Some(ABSENT) => self.write_absent(same),
+                    Some(id) => self.write_entry(id, same),
+                    None if selection.iter().any(|row| ids[row] == ABSENT) => {
+                        Value::Perhaps(Present::Ids(ids), Box::new(Value::Entry(ids, &self.entries)), self)
+                    }
+                    None => {
+                        same.extend_from_slice(self.key.text());
+                        Value::Entry(ids, &self.entries)
+                    }
                 };
             }
         };
         let present = present.filter(|present| selection.iter().any(|row| !present[row]));
-        match (present, the_same(numbers, selection)) {
-            (None, Some(number)) => Item::Same(Same::Number(number)),
-            (Some(present), Some(_)) if selection.iter().all(|row| !present[row]) => Item::Same(Same::Absent),
-            _ if self.column.kind == Kind::Time => Item::Times(numbers, present, self),
-            _ => Item::Numbers(numbers, present, self),
+        let value = match (present, the_same(numbers, selection)) {
+            (None, Some(number)) => return self.write_number(number, same),
+            (Some(present), Some(_)) if selection.iter().all(|row| !present[row]) => {
+                return self.write_absent(same);
+            }
+            _ if self.column.kind == Kind::Time => Value::Time(numbers, Clock::new(self.quotes)),
+            _ => Value::Number(numbers),
+        };
+        match present {
+            Some(present) => Value::Perhaps(Present::Flags(present), Box::new(value), self),
+            None => {
+                same.extend_from_slice(self.key.text());
+                value
+            }
         }
     }
 
-    fn write_same(&self, same: &Same, out: &mut Vec<u8>) {
-        if let Same::Absent = same {
-            return out.extend_from_slice(self.absent.text());
-        }
+    fn write_absent(&self, out: &mut Vec<u8>) -> Value<'_> {
+        out.extend_from_slice(self.absent.text());
+        Value::Nothing
+    }
+
+    fn write_number(&self, number: u64, out: &mut Vec<u8>) -> Value<'_> {
         out.extend_from_slice(self.key.text());
-        match *same {
-            Same::Absent => {}
-            Same::Entry(id) => {
-                let (text, start, length) = self.entries.get(id);
-                out.extend_from_slice(&text[start..start + length]);
-            }
-            Same::Number(number) => {
-                let mut text = [0; 2 * PAD];
-                let end = match self.column.kind {
-                    Kind::Time => self.put_time(&mut text, 0, number),
-                    _ => put_number(&mut text, 0, number),
-                };
-                out.extend_from_slice(&text[..end]);
-            }
-        }
+        let mut text = [0; 2 * PAD];
+        let end = match self.column.kind {
+            Kind::Time => Clock::new(self.quotes).put(&mut text, 0, number),
+            _ => put_number(&mut text, 0, number),
+        };
+        out.extend_from_slice(&text[..end]);
+        Value::Nothing
     }
 
-    /// Writes nanoseconds, as the bits of an `i64`, to a place, and says where they end.
-    #[inline(always)]
-    fn put_time(&self, out: &mut [u8], at: usize, nanos: u64) -> usize {
-        let text = Timestamp::from_nanos(nanos as i64).to_rfc3339();
-        if !self.quotes {
-            out[at..at + 30].copy_from_slice(&text);
-            return at + 30;
-        }
-        let place = &mut out[at..at + 32];
-        place[0] = b'"';
-        place[1..31].copy_from_slice(&text);
-        place[31] = b'"';
-        at + 32
+    fn write_entry(&self, id: u32, out: &mut Vec<u8>) -> Value<'_> {
+        out.extend_from_slice(self.key.text());
+        let start = out.len();
+        out.resize(start + self.entries.longest() + PAD, 0);
+        let end = self.entries.put(out, start, id);
+        out.truncate(end);
+        Value::Nothing
     }
 }
 

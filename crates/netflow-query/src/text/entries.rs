@@ -2,22 +2,46 @@
 
 use netflow_flow::{Cell, Column, Kind, write_csv_cell, write_json_cell};
 
-use super::{PAD, TextFormat};
+use super::TextFormat;
+use super::place::{PAD, put};
 use crate::batch::ABSENT;
 use crate::dictionary::{Dictionary, Entry};
 use crate::error::Error;
-
-/// Where nothing was written yet.
-const UNKNOWN: (usize, usize) = (usize::MAX, usize::MAX);
 
 /// Entries that were written once.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     serial: Option<u64>,
-    text: Vec<u8>,
-    /// Start and length of each.
-    places: Vec<(usize, usize)>,
+    slots: Vec<Slot>,
+    /// Which slots have their text.
+    known: Vec<bool>,
+    /// What is longer than a slot.
+    long: Vec<u8>,
     longest: usize,
+}
+
+/// A text, and its length in the last octet; or [`LONG`] there, and start and length of it elsewhere before. It is
+/// all of it in one line of the processor's cache.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
+struct Slot([u8; PAD]);
+
+const LAST: usize = PAD - 1;
+const LONG: u8 = u8::MAX;
+
+impl Slot {
+    fn of_long(start: usize, length: usize) -> Self {
+        let mut slot = [0; PAD];
+        slot[..8].copy_from_slice(&(start as u64).to_le_bytes());
+        slot[8..16].copy_from_slice(&(length as u64).to_le_bytes());
+        slot[LAST] = LONG;
+        Self(slot)
+    }
+
+    fn long(&self) -> (usize, usize) {
+        let number = |at: usize| self.0[at..at + 8].iter().rev().fold(0, |all, &o| all << 8 | u64::from(o));
+        (number(0) as usize, number(8) as usize)
+    }
 }
 
 impl Entries {
@@ -31,38 +55,61 @@ impl Entries {
     ) -> Result<(), Error> {
         if self.serial != Some(dictionary.serial()) {
             self.serial = Some(dictionary.serial());
-            self.text.clear();
-            self.places.clear();
+            self.slots.clear();
+            self.known.clear();
+            self.long.clear();
             self.longest = 0;
         }
-        // The octets behind the last one.
-        self.text.truncate(self.text.len().saturating_sub(PAD));
-        self.places.resize(dictionary.len().max(self.places.len()), UNKNOWN);
-        for id in ids {
-            let Some(place) = self.places.get_mut(id as usize).filter(|place| **place == UNKNOWN) else {
-                if id == ABSENT || (id as usize) < self.places.len() {
-                    continue;
-                }
-                let text = format!("entry {id} of {}", dictionary.len());
-                return Err(Error::Value { column: column.name, text });
-            };
-            let start = self.text.len();
-            if let Some(entry) = dictionary.get(id) {
-                write(format, column, entry, &mut self.text);
-            }
-            let length = self.text.len() - start;
-            *place = (start, length);
-            self.longest = self.longest.max(length);
+        if self.known.len() < dictionary.len() {
+            self.slots.resize(dictionary.len(), Slot::default());
+            self.known.resize(dictionary.len(), false);
         }
-        self.text.extend([0; PAD]);
+        for id in ids {
+            match self.known.get(id as usize) {
+                Some(true) => {}
+                Some(false) => self.write(format, column, dictionary, id),
+                None if id == ABSENT => {}
+                None => {
+                    let text = format!("entry {id} of {}", dictionary.len());
+                    return Err(Error::Value { column: column.name, text });
+                }
+            }
+        }
         Ok(())
     }
 
-    /// An entry that was written: all texts, with room behind them, and the start and length of its own.
+    fn write(&mut self, format: TextFormat, column: &Column, dictionary: &Dictionary, id: u32) {
+        // The octets behind the last one.
+        self.long.truncate(self.long.len().saturating_sub(PAD));
+        let start = self.long.len();
+        if let Some(entry) = dictionary.get(id) {
+            write(format, column, entry, &mut self.long);
+        }
+        let length = self.long.len() - start;
+        self.longest = self.longest.max(length);
+        self.known[id as usize] = true;
+        self.slots[id as usize] = if length <= LAST {
+            let mut slot = Slot::default();
+            slot.0[..length].copy_from_slice(&self.long[start..]);
+            slot.0[LAST] = length as u8;
+            self.long.truncate(start);
+            slot
+        } else {
+            Slot::of_long(start, length)
+        };
+        self.long.extend([0; PAD]);
+    }
+
+    /// Puts an entry that was written to a place, and says where it ends.
     #[inline(always)]
-    pub(super) fn get(&self, id: u32) -> (&[u8], usize, usize) {
-        let (start, length) = self.places[id as usize];
-        (&self.text, start, length)
+    pub(super) fn put(&self, out: &mut [u8], at: usize, id: u32) -> usize {
+        let slot = &self.slots[id as usize];
+        if slot.0[LAST] == LONG {
+            let (start, length) = slot.long();
+            return put(out, at, &self.long, start, length);
+        }
+        out[at..at + PAD].copy_from_slice(&slot.0);
+        at + usize::from(slot.0[LAST])
     }
 
     /// Octets of the longest one.
