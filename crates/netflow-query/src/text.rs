@@ -11,7 +11,7 @@ use crate::selection::Selection;
 mod entries;
 mod place;
 
-use entries::Entries;
+use entries::{Entries, Slot};
 use place::{Clock, NUMBER, PAD, TIME, put, put_number};
 
 /// How rows are written.
@@ -60,14 +60,18 @@ struct Step<'a> {
 
 /// A value that rows do not have alike.
 enum Value<'a> {
-    Number(&'a [u64]),
-    Time(&'a [u64], Clock),
-    Entry(&'a [u32], &'a Entries),
+    Number(&'a [u64], [u64; TILE]),
+    Time(&'a [u64], [u64; TILE], Clock),
+    Entry(&'a [u32], Box<[Slot; TILE]>, &'a Entries),
     /// One of these, where a row has it.
     Perhaps(Present<'a>, Box<Value<'a>>, &'a Field),
     /// Behind the last one.
     Nothing,
 }
+
+/// Rows whose values are fetched together, column by column: lines of one column would drive those of others out of the
+/// processor's cache before they were used up.
+const TILE: usize = 32;
 
 /// Which rows have a value.
 enum Present<'a> {
@@ -119,25 +123,34 @@ impl TextEncoder {
         let most = PAD + steps.iter().map(Step::most).sum::<usize>();
         ends.reserve(selection.len());
         let mut at = out.len();
-        for row in selection.iter() {
-            if out.len() < at + most {
-                out.resize((at + most).max(out.capacity().min(at + 64 * most)), 0);
+        let (mut rows, mut tile) = (selection.iter(), Vec::with_capacity(TILE));
+        loop {
+            tile.clear();
+            tile.extend(rows.by_ref().take(TILE));
+            if tile.is_empty() {
+                break;
             }
-            let start = at;
-            for step in &mut steps {
-                at = put(out, at, &self.literals, step.start, step.length);
-                at = step.value.put(out, at, row);
+            if out.len() < at + TILE * most {
+                out.resize((at + TILE * most).max(out.capacity().min(at + 2 * TILE * most)), 0);
             }
-            if self.format == TextFormat::JsonLines {
-                // In place of the comma before the first member.
-                out[start] = b'{';
-                at = at.max(start + 1);
-                out[at] = b'}';
+            steps.iter_mut().for_each(|step| step.value.fetch(&tile));
+            for (place, &row) in tile.iter().enumerate() {
+                let start = at;
+                for step in &mut steps {
+                    at = put(out, at, &self.literals, step.start, step.length);
+                    at = step.value.put(out, at, row, place);
+                }
+                if self.format == TextFormat::JsonLines {
+                    // In place of the comma before the first member.
+                    out[start] = b'{';
+                    at = at.max(start + 1);
+                    out[at] = b'}';
+                    at += 1;
+                }
+                out[at] = b'\n';
                 at += 1;
+                ends.push(at);
             }
-            out[at] = b'\n';
-            at += 1;
-            ends.push(at);
         }
         out.truncate(at);
         Ok(())
@@ -174,17 +187,31 @@ impl Step<'_> {
 impl Value<'_> {
     fn most(&self) -> usize {
         match self {
-            Self::Number(_) => NUMBER,
+            Self::Number(..) => NUMBER,
             Self::Time(..) => TIME,
-            Self::Entry(_, entries) => entries.longest(),
+            Self::Entry(.., entries) => entries.longest(),
             Self::Perhaps(_, value, field) => field.absent.length.max(field.key.length + value.most()),
             Self::Nothing => 0,
         }
     }
 
-    /// Puts the value of a row to a place, and says where it ends.
+    /// Fetches the values of some rows.
+    fn fetch(&mut self, rows: &[usize]) {
+        match self {
+            Self::Number(numbers, tile) | Self::Time(numbers, tile, _) => {
+                tile.iter_mut().zip(rows).for_each(|(place, &row)| *place = numbers[row]);
+            }
+            Self::Entry(ids, tile, entries) => {
+                tile.iter_mut().zip(rows).for_each(|(place, &row)| *place = entries.get(ids[row]));
+            }
+            Self::Perhaps(_, value, _) => value.fetch(rows),
+            Self::Nothing => {}
+        }
+    }
+
+    /// Puts the value of a row, which was fetched to a place of the tile, and says where it ends.
     #[inline(always)]
-    fn put(&mut self, out: &mut [u8], at: usize, row: usize) -> usize {
+    fn put(&mut self, out: &mut [u8], at: usize, row: usize, place: usize) -> usize {
         match self {
             Self::Perhaps(present, value, field) => {
                 let is_there = match present {
@@ -195,18 +222,18 @@ impl Value<'_> {
                     return field.absent.put(out, at);
                 }
                 let at = field.key.put(out, at);
-                value.put_present(out, at, row)
+                value.put_present(out, at, place)
             }
-            value => value.put_present(out, at, row),
+            value => value.put_present(out, at, place),
         }
     }
 
     #[inline(always)]
-    fn put_present(&mut self, out: &mut [u8], at: usize, row: usize) -> usize {
+    fn put_present(&mut self, out: &mut [u8], at: usize, place: usize) -> usize {
         match self {
-            Self::Number(numbers) => put_number(out, at, numbers[row]),
-            Self::Time(times, clock) => clock.put(out, at, times[row]),
-            Self::Entry(ids, entries) => entries.put(out, at, ids[row]),
+            Self::Number(_, tile) => put_number(out, at, tile[place]),
+            Self::Time(_, tile, clock) => clock.put(out, at, tile[place]),
+            Self::Entry(_, tile, entries) => entries.put(out, at, &tile[place]),
             Self::Perhaps(..) | Self::Nothing => at,
         }
     }
@@ -310,12 +337,14 @@ impl Field {
                 return match the_same(ids, selection) {
                     Some(ABSENT) => self.write_absent(same),
                     Some(id) => self.write_entry(id, same),
-                    None if selection.iter().any(|row| ids[row] == ABSENT) => {
-                        Value::Perhaps(Present::Ids(ids), Box::new(Value::Entry(ids, &self.entries)), self)
-                    }
+                    None if selection.iter().any(|row| ids[row] == ABSENT) => Value::Perhaps(
+                        Present::Ids(ids),
+                        Box::new(Value::Entry(ids, Box::new([Slot::default(); TILE]), &self.entries)),
+                        self,
+                    ),
                     None => {
                         same.extend_from_slice(self.key.text());
-                        Value::Entry(ids, &self.entries)
+                        Value::Entry(ids, Box::new([Slot::default(); TILE]), &self.entries)
                     }
                 };
             }
@@ -326,8 +355,8 @@ impl Field {
             (Some(present), Some(_)) if selection.iter().all(|row| !present[row]) => {
                 return self.write_absent(same);
             }
-            _ if self.column.kind == Kind::Time => Value::Time(numbers, Clock::new(self.quotes)),
-            _ => Value::Number(numbers),
+            _ if self.column.kind == Kind::Time => Value::Time(numbers, [0; TILE], Clock::new(self.quotes)),
+            _ => Value::Number(numbers, [0; TILE]),
         };
         match present {
             Some(present) => Value::Perhaps(Present::Flags(present), Box::new(value), self),
@@ -358,7 +387,7 @@ impl Field {
         out.extend_from_slice(self.key.text());
         let start = out.len();
         out.resize(start + self.entries.longest() + PAD, 0);
-        let end = self.entries.put(out, start, id);
+        let end = self.entries.put(out, start, &self.entries.get(id));
         out.truncate(end);
         Value::Nothing
     }

@@ -24,7 +24,7 @@ pub(super) struct Entries {
 /// all of it in one line of the processor's cache.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(32))]
-struct Slot([u8; PAD]);
+pub(super) struct Slot([u8; PAD]);
 
 const LAST: usize = PAD - 1;
 const LONG: u8 = u8::MAX;
@@ -100,10 +100,15 @@ impl Entries {
         self.long.extend([0; PAD]);
     }
 
-    /// Puts an entry that was written to a place, and says where it ends.
+    /// An entry that was written.
     #[inline(always)]
-    pub(super) fn put(&self, out: &mut [u8], at: usize, id: u32) -> usize {
-        let slot = &self.slots[id as usize];
+    pub(super) fn get(&self, id: u32) -> Slot {
+        self.slots.get(id as usize).copied().unwrap_or_default()
+    }
+
+    /// Puts an entry to a place, and says where it ends.
+    #[inline(always)]
+    pub(super) fn put(&self, out: &mut [u8], at: usize, slot: &Slot) -> usize {
         if slot.0[LAST] == LONG {
             let (start, length) = slot.long();
             return put(out, at, &self.long, start, length);

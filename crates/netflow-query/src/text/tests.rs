@@ -1,6 +1,7 @@
 use netflow_flow::{
     ApplicationId, COLUMNS, Flow, MacAddress, SamplingSource, write_csv_flow, write_flow_line,
 };
+use netflow_templates::Timestamp;
 
 use super::*;
 use crate::FlowBatch;
