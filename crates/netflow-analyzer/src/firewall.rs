@@ -10,23 +10,26 @@ const DELETED: u8 = 2;
 /// firewallEvent: an update; the counters are what was added since the one before.
 const UPDATED: u8 = 5;
 
-/// What an event does to the counters.
+/// An event about a connection that counts both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
-    Added,
-    Totals,
+pub(crate) struct FirewallEvent {
+    /// Of the connection.
+    id: u64,
+    /// Whether the counters are totals, and not what was added.
+    totals: bool,
 }
 
-/// An event about a connection that counts both directions; `None` for other flows.
-#[inline]
-fn event(flow: &Flow) -> Option<(u64, Event)> {
-    let rare = flow.rare();
-    let event = match rare.fw_event? {
-        DELETED => Event::Totals,
-        UPDATED => Event::Added,
-        _ => return None,
-    };
-    rare.reverse_bytes.and(rare.flow_id).map(|id| (id, event))
+impl FirewallEvent {
+    /// The event that `flow` is; `None` for other flows.
+    pub(crate) fn of(flow: &Flow) -> Option<Self> {
+        let rare = flow.rare();
+        let totals = match rare.fw_event? {
+            DELETED => true,
+            UPDATED => false,
+            _ => return None,
+        };
+        rare.reverse_bytes.and(rare.flow_id).map(|id| Self { id, totals })
+    }
 }
 
 /// The connection in the firewall that events are about.
@@ -45,19 +48,18 @@ impl FirewallSession {
         self.before.reverse();
     }
 
-    /// Adds what a record says of both directions: `sums` are those so far, `pieces` the record's, the source first,
-    /// which is side B if `turned`. False when the record is no such event; nothing is added then.
+    /// Adds what an event says of both directions: `sums` are those so far, `pieces` the event's, the source first,
+    /// which is side B if `turned`.
     ///
     /// Events may come in any order: what was added comes to nothing once the totals are there.
     #[inline]
     pub(crate) fn add(
         session: &mut Option<Box<Self>>,
-        flow: &Flow,
+        FirewallEvent { id, totals }: FirewallEvent,
         turned: bool,
         mut sums: [&mut Sent; 2],
         pieces: [&Sent; 2],
-    ) -> bool {
-        let Some((id, event)) = event(flow) else { return false };
+    ) {
         let session = match session {
             Some(session) if session.id == id => session,
             _ => {
@@ -75,19 +77,18 @@ impl FirewallSession {
         for ((sum, piece), before) in sums.iter_mut().zip(pieces).zip(before) {
             let counted = **sum;
             sum.add(piece);
-            match event {
-                Event::Added if session.ended => sum.count_as(&counted),
-                Event::Added => {}
-                Event::Totals => {
-                    let mut totals = before;
-                    totals.add(piece);
+            match totals {
+                false if session.ended => sum.count_as(&counted),
+                false => {}
+                true => {
+                    let mut all = before;
+                    all.add(piece);
                     // Some firmware sends no counters with the last event.
-                    sum.count_as(&totals);
+                    sum.count_as(&all);
                     sum.count_at_least(&counted);
                 }
             }
         }
-        session.ended |= event == Event::Totals;
-        true
+        session.ended |= totals;
     }
 }

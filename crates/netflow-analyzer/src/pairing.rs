@@ -55,11 +55,10 @@ use std::time::Duration;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use netflow_flow::Flow;
-use netflow_templates::Timestamp;
 use serde::Serialize;
 
 use self::open::{Added, Open};
-use self::piece::Piece;
+pub use self::piece::Piece;
 pub(crate) use self::sent::Sent;
 use crate::connection::{Connection, Kind};
 use crate::key::{ConnectionKey, Side, proto};
@@ -246,7 +245,6 @@ struct Head {
 #[derive(Debug, Clone, Copy)]
 struct Keyed {
     key: ConnectionKey,
-    side: Side,
     hash: u32,
 }
 
@@ -268,10 +266,26 @@ impl Pairing {
     /// Takes flows in, and hands out the connections that their arrival shows to be over. The more at a time, the
     /// cheaper; some tens are enough.
     pub fn push_all(&mut self, flows: &[Flow], emit: &mut impl FnMut(Connection)) {
+        let mut pieces = Vec::with_capacity(flows.len().min(AHEAD));
         for flows in flows.chunks(AHEAD) {
+            pieces.clear();
+            pieces.extend(flows.iter().map(Piece::of));
+            self.push_pieces(&pieces, emit);
+        }
+    }
+
+    /// Takes one flow in, and hands out the connections that its arrival shows to be over.
+    pub fn push(&mut self, flow: &Flow, emit: &mut impl FnMut(Connection)) {
+        self.push_pieces(&[Piece::of(flow)], emit);
+    }
+
+    /// Takes flows in of which other threads made pieces, and hands out the connections that their arrival shows to be
+    /// over.
+    pub fn push_pieces(&mut self, pieces: &[Piece], emit: &mut impl FnMut(Connection)) {
+        for pieces in pieces.chunks(AHEAD) {
             let mut keyed = [None; AHEAD];
-            for (keyed, flow) in keyed.iter_mut().zip(flows) {
-                *keyed = self.keyed(flow);
+            for (keyed, piece) in keyed.iter_mut().zip(pieces) {
+                *keyed = self.keyed(piece);
             }
             let mut seen = 0;
             for &Keyed { hash, .. } in keyed.iter().flatten() {
@@ -280,46 +294,43 @@ impl Pairing {
                 }
             }
             std::hint::black_box(seen);
-            for (keyed, flow) in keyed.iter().zip(flows) {
-                self.push_keyed(flow, keyed.as_ref(), emit);
+            for (keyed, piece) in keyed.iter().zip(pieces) {
+                self.push_keyed(piece, keyed.as_ref(), emit);
             }
         }
     }
 
-    /// Takes one flow in, and hands out the connections that its arrival shows to be over.
-    pub fn push(&mut self, flow: &Flow, emit: &mut impl FnMut(Connection)) {
-        let keyed = self.keyed(flow);
-        self.push_keyed(flow, keyed.as_ref(), emit);
+    #[inline]
+    fn keyed(&self, piece: &Piece) -> Option<Keyed> {
+        let key = self.limits.apart(piece.key()?, piece);
+        Some(Keyed { key, hash: narrow(self.hasher.hash_one(key)) })
     }
 
     #[inline]
-    fn keyed(&self, flow: &Flow) -> Option<Keyed> {
-        let (key, side) = ConnectionKey::of(flow)?;
-        let key = self.limits.apart(key, flow);
-        Some(Keyed { key, side, hash: narrow(self.hasher.hash_one(key)) })
-    }
-
-    #[inline]
-    fn push_keyed(&mut self, flow: &Flow, keyed: Option<&Keyed>, emit: &mut impl FnMut(Connection)) {
+    fn push_keyed(&mut self, piece: &Piece, keyed: Option<&Keyed>, emit: &mut impl FnMut(Connection)) {
         self.statistics.flows += 1;
-        let received = received(flow);
-        let now = self.clock.advance(received, 2 * Wheel::HORIZON);
+        let now = self.clock.advance(piece.received, 2 * Wheel::HORIZON);
         self.close_due(now, emit);
 
-        let Some(&Keyed { ref key, side, hash }) = keyed else {
+        let Some(&Keyed { ref key, hash }) = keyed else {
             self.statistics.without_addresses += 1;
             return;
         };
-        let mut piece = Piece::of(flow, side, received);
         let head = self.head(hash, key);
-        let mut found = self.find_fitting(head, &piece);
-        if found.is_none() && (piece.translated.is_some() || !self.by_alias.is_empty()) {
-            found = self.find_translated(key, hash, &mut piece);
-            self.statistics.translated += u64::from(found.is_some());
-        }
-        match found {
-            Some(place) => self.join(place, &piece, now),
-            None => self.open(hash, key, head, &piece, now, emit),
+        match self.find_fitting(head, piece, piece.side) {
+            Some(place) => self.join(place, piece, now),
+            None if piece.translated().is_some() || !self.by_alias.is_empty() => {
+                // Its side may be another one there.
+                let mut piece = piece.clone();
+                match self.find_translated(key, hash, &mut piece) {
+                    Some(place) => {
+                        self.statistics.translated += 1;
+                        self.join(place, &piece, now);
+                    }
+                    None => self.open(hash, key, head, &piece, now, emit),
+                }
+            }
+            None => self.open(hash, key, head, piece, now, emit),
         }
     }
 
@@ -353,17 +364,17 @@ impl Pairing {
         self.by_key.find(wide(hash), is).map(|head| head.place)
     }
 
-    /// The connection that `piece` is nearest to in time, among those of its key, from `head` on.
+    /// The connection that `piece`, on a side, is nearest to in time, among those of its key, from `head` on.
     #[inline]
-    fn find_fitting(&self, head: Option<u32>, piece: &Piece<'_>) -> Option<u32> {
+    fn find_fitting(&self, head: Option<u32>, piece: &Piece, side: Side) -> Option<u32> {
         let mut best = None;
         let mut next = head;
         while let Some(place) = next {
             let open = self.open.get(place);
             next = open.next;
-            let Some(gap) = self.limits.gap(open, piece) else { continue };
+            let Some(gap) = self.limits.gap(open, piece, side) else { continue };
             // Of two equally near, the one that lacks this direction.
-            let distance = (gap, !open.lacks(piece.flow.exporter_addr, piece.side));
+            let distance = (gap, !open.lacks(piece.exporter_addr, side));
             if best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, place));
             }
@@ -374,7 +385,7 @@ impl Pairing {
     /// A connection that `piece` belongs to by an address before or after translation. The piece is then on the side
     /// that it has there.
     #[cold]
-    fn find_translated(&mut self, key: &ConnectionKey, hash: u32, piece: &mut Piece<'_>) -> Option<u32> {
+    fn find_translated(&mut self, key: &ConnectionKey, hash: u32, piece: &mut Piece) -> Option<u32> {
         // Its own key is what another flow was translated to.
         if let Some(&place) =
             self.by_alias.find(self.hasher.hash_one(key), |&place| self.has_alias(place, key))
@@ -382,23 +393,19 @@ impl Pairing {
             let open = self.open.get(place);
             let (_, turned) = open.alias()?;
             let side = if turned { piece.side.other() } else { piece.side };
-            let before = std::mem::replace(&mut piece.side, side);
-            if self.limits.gap(open, piece).is_some() {
+            if self.limits.gap(open, piece, side).is_some() {
+                piece.side = side;
                 // What it says of translation turns the same the other way.
-                piece.translated = None;
+                piece.forget_translation();
                 return Some(place);
             }
-            piece.side = before;
         }
         // What it was translated to has been seen before, so that connection is in truth between these ends.
-        let (after, side) = piece.translated?;
-        let after = self.limits.apart(after, piece.flow);
+        let (after, side) = piece.translated()?;
+        let after = self.limits.apart(after, piece);
         let head = self.head(narrow(self.hasher.hash_one(after)), &after);
         let turned = side != piece.side;
-        let before = std::mem::replace(&mut piece.side, side);
-        let found = self.find_fitting(head, piece);
-        piece.side = before;
-        let place = found?;
+        let place = self.find_fitting(head, piece, side)?;
         self.unlink(place);
         self.open.get_mut(place).rekey(key, turned);
         self.link(place, hash, key);
@@ -411,12 +418,12 @@ impl Pairing {
 
     /// Has the connection at `place` found by what `piece` was translated to, too.
     #[cold]
-    fn add_alias(&mut self, place: u32, piece: &Piece<'_>) {
-        let Some((key, side)) = piece.translated else { return };
+    fn add_alias(&mut self, place: u32, piece: &Piece) {
+        let Some((key, side)) = piece.translated() else { return };
         if self.open.get(place).alias().is_some() {
             return;
         }
-        let key = self.limits.apart(key, piece.flow);
+        let key = self.limits.apart(key, piece);
         self.open.get_mut(place).set_alias((key, side != piece.side));
         let hash = self.hasher.hash_one(key);
         let (open, hasher) = (&self.open, &self.hasher);
@@ -434,7 +441,7 @@ impl Pairing {
     }
 
     #[inline]
-    fn join(&mut self, place: u32, piece: &Piece<'_>, now: u64) {
+    fn join(&mut self, place: u32, piece: &Piece, now: u64) {
         let open = self.open.get_mut(place);
         let added = open.add(piece);
         self.limits.put_off(open, piece, now);
@@ -444,7 +451,7 @@ impl Pairing {
             Added::Repeated => self.statistics.repeated += 1,
             Added::Merged => self.statistics.merged += 1,
         }
-        if piece.translated.is_some() {
+        if piece.translated().is_some() {
             self.add_alias(place, piece);
         }
     }
@@ -454,7 +461,7 @@ impl Pairing {
         hash: u32,
         key: &ConnectionKey,
         head: Option<u32>,
-        piece: &Piece<'_>,
+        piece: &Piece,
         now: u64,
         emit: &mut impl FnMut(Connection),
     ) {
@@ -472,7 +479,7 @@ impl Pairing {
         let place = self.open.insert(open);
         self.due.insert(place, look);
         self.link(place, hash, key);
-        if piece.translated.is_some() {
+        if piece.translated().is_some() {
             self.add_alias(place, piece);
         }
         self.statistics.most_open = self.statistics.most_open.max(self.open.len() as u64);
@@ -638,18 +645,6 @@ fn due(open: &Open) -> u64 {
     u64::from(open.due) << TICK_BITS
 }
 
-/// When a flow came in: its receipt, else its export, else its end. (A time of 0 was never set.)
-#[inline]
-pub fn received(flow: &Flow) -> Timestamp {
-    if flow.time_received != Timestamp::EPOCH {
-        flow.time_received
-    } else if flow.time_export != Timestamp::EPOCH {
-        flow.time_export
-    } else {
-        flow.time_flow_end.or(flow.time_flow_start).unwrap_or(Timestamp::EPOCH)
-    }
-}
-
 /// The configuration, in the units of the work.
 #[derive(Debug)]
 struct Limits {
@@ -687,13 +682,13 @@ impl Limits {
         if protocol == proto::TCP { self.tcp_idle } else { self.idle }
     }
 
-    /// The key of `flow`, kept apart from that of other exporters and domains as asked for.
+    /// The key of `piece`, kept apart from that of other exporters and domains as asked for.
     #[inline]
-    fn apart(&self, key: ConnectionKey, flow: &Flow) -> ConnectionKey {
+    fn apart(&self, key: ConnectionKey, piece: &Piece) -> ConnectionKey {
         match (self.per_exporter, self.separate_domains) {
             (false, false) => key,
-            (true, false) => key.of_exporter(flow.exporter_addr),
-            (_, true) => key.of_exporter(flow.exporter_addr).in_domain(flow.observation_domain_id),
+            (true, false) => key.of_exporter(piece.exporter_addr),
+            (_, true) => key.of_exporter(piece.exporter_addr).in_domain(piece.observation_domain_id),
         }
     }
 
@@ -704,7 +699,7 @@ impl Limits {
 
     /// Sets when `open` is due, to which `piece` was added `now`.
     #[inline]
-    fn put_off(&self, open: &mut Open, piece: &Piece<'_>, now: u64) {
+    fn put_off(&self, open: &mut Open, piece: &Piece, now: u64) {
         let ticks = |millis: u64| (millis.min(Wheel::HORIZON) + now).div_ceil(1 << TICK_BITS) as u32;
         let idle = (self.idle(open.proto()) / 1_000_000) as u64;
         let patience = match open.has(Side::A) && open.has(Side::B) {
@@ -712,7 +707,7 @@ impl Limits {
             true => self.settle.max(idle),
             false => self.wait.max(idle),
         };
-        if piece.may_go_on() {
+        if piece.may_go_on {
             let length = piece.end.saturating_sub(piece.start).min(LONGEST_CUT);
             if length > NANOS {
                 let next = self.settle.max(idle) + (length / 1_000_000) as u64;
@@ -722,15 +717,15 @@ impl Limits {
         open.due = ticks(patience).max(open.due_of_cut);
     }
 
-    /// The silence between `open` and `piece`, in nanoseconds, if they can be one connection.
+    /// The silence between `open` and `piece` on a side, in nanoseconds, if they can be one connection.
     #[inline]
-    fn gap(&self, open: &Open, piece: &Piece<'_>) -> Option<i64> {
+    fn gap(&self, open: &Open, piece: &Piece, side: Side) -> Option<i64> {
         let after = piece.start.saturating_sub(open.end);
         let before = open.start.saturating_sub(piece.end);
         let gap = after.max(before).max(0);
-        let joins = (open.biflow == piece.biflow || piece.event || open.events_only)
+        let joins = (open.biflow == piece.answered().is_some() || piece.is_event() || open.events_only)
             && gap <= self.idle(open.proto())
-            && !(open.proto() == proto::TCP && gap > 0 && open.is_over_before(piece, after > 0, gap));
+            && !(open.proto() == proto::TCP && gap > 0 && open.is_over_before(piece, side, after > 0, gap));
         joins.then_some(gap)
     }
 }

@@ -56,9 +56,9 @@ fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyho
             connections.iter().try_for_each(|batch| printer.take(batch))?;
             printer.finish()
         });
-        let fed = feed.run(inputs, &mut |flows| {
+        let fed = feed.run(inputs, &mut |pieces| {
             let take = &mut |connection| gathered.take(connection, args);
-            pairing.push_all(flows, take);
+            pairing.push_pieces(pieces, take);
             let full = gathered.connections.len() >= BATCH;
             // A printer that is gone has failed, and says why.
             let goes_on = !full || to_print.send(gathered.full()).is_ok();

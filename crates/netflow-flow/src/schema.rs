@@ -236,6 +236,12 @@ impl Flow {
         }
     }
 
+    /// Whether any of them may be there; if not, [`rare`](Self::rare) need not be looked at.
+    #[inline]
+    pub const fn has_rare(&self) -> bool {
+        self.rare.is_some()
+    }
+
     /// The same, to be changed.
     pub fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()

@@ -90,12 +90,12 @@ pub(super) enum Added {
 
 impl Open {
     #[inline]
-    pub(super) fn new(key: &ConnectionKey, piece: &Piece<'_>) -> Self {
+    pub(super) fn new(key: &ConnectionKey, piece: &Piece) -> Self {
         let mut open = Self {
             a: key.a,
             b: key.b,
             proto: key.proto,
-            biflow: piece.biflow,
+            biflow: piece.answered().is_some(),
             events_only: true,
             opened_by: piece.side,
             initiator: None,
@@ -180,7 +180,7 @@ impl Open {
 
     /// Whether `piece` cannot belong here although it is near in time: a SYN follows a FIN or RST, so the ports were
     /// used again for another TCP connection.
-    pub(super) fn is_over_before(&self, piece: &Piece<'_>, piece_is_later: bool, gap: i64) -> bool {
+    pub(super) fn is_over_before(&self, piece: &Piece, side: Side, piece_is_later: bool, gap: i64) -> bool {
         let flags = |account: &Account| account.a.tcp_flags | account.b.tcp_flags;
         let open_flags = self.others().iter().fold(flags(&self.account), |all, other| all | flags(other));
         let (earlier, later) = match piece_is_later {
@@ -188,8 +188,8 @@ impl Open {
             false => (piece.tcp_flags(), open_flags),
         };
         // Within a direction times are exact; between directions they may only seem not to overlap.
-        let skew = match self.account_of(piece.flow.exporter_addr) {
-            Some(account) if account.sent(piece.side).flows != 0 => 0,
+        let skew = match self.account_of(piece.exporter_addr) {
+            Some(account) if account.sent(side).flows != 0 => 0,
             Some(_) => SKEW,
             None => SKEW_OF_EXPORTERS,
         };
@@ -211,38 +211,35 @@ impl Open {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, piece: &Piece<'_>) -> Added {
-        let (flow, side) = (piece.flow, piece.side);
+    pub(super) fn add(&mut self, piece: &Piece) -> Added {
+        let side = piece.side;
         self.start = self.start.min(piece.start);
         self.end = self.end.max(piece.end);
         self.received_first = self.received_first.min(piece.received);
         self.received_last = self.received_last.max(piece.received);
-        self.biflow |= piece.biflow;
-        self.events_only &= piece.event;
+        self.biflow |= piece.answered().is_some();
+        self.events_only &= piece.is_event();
         let (source_as, destination_as) = match side {
             Side::A => (&mut self.a_as, &mut self.b_as),
             Side::B => (&mut self.b_as, &mut self.a_as),
         };
         if *source_as == 0 {
-            *source_as = flow.src_as;
+            *source_as = piece.src_as;
         }
         if *destination_as == 0 {
-            *destination_as = flow.dst_as;
+            *destination_as = piece.dst_as;
         }
-        if piece.answered.is_some() {
-            self.initiator = self.initiator.or(match flow.rare().biflow_direction {
-                Some(1) => Some(side),
-                Some(2) => Some(side.other()),
-                _ => None,
-            });
+        if let Some(rest) = piece.rest() {
+            let initiator = |by_source| if by_source { side } else { side.other() };
+            self.initiator = self.initiator.or(rest.by_source.map(initiator));
         }
         let seen = self.has(side);
-        if self.account.exporter_addr == flow.exporter_addr {
+        if self.account.exporter_addr == piece.exporter_addr {
             return self.account.add(piece);
         }
         let others = &mut self.more.get_or_insert_default().others;
         let room = others.len() + 1 < MAX_EXPORTERS;
-        match others.iter_mut().find(|other| other.exporter_addr == flow.exporter_addr) {
+        match others.iter_mut().find(|other| other.exporter_addr == piece.exporter_addr) {
             Some(other) => _ = other.add(piece),
             None if room => {
                 let mut other = Account::new(piece);
@@ -338,13 +335,12 @@ impl Open {
 
 impl Account {
     #[inline]
-    fn new(piece: &Piece<'_>) -> Self {
-        let flow = piece.flow;
+    fn new(piece: &Piece) -> Self {
         Self {
-            exporter_addr: flow.exporter_addr,
-            observation_domain_id: flow.observation_domain_id,
-            time_quality: flow.time_quality,
-            sampling_rate: flow.sampling_rate.max(1),
+            exporter_addr: piece.exporter_addr,
+            observation_domain_id: piece.observation_domain_id,
+            time_quality: piece.time_quality,
+            sampling_rate: piece.sampling_rate,
             a: Sent::NOTHING,
             b: Sent::NOTHING,
             firewall: None,
@@ -379,10 +375,9 @@ impl Account {
     }
 
     #[inline]
-    fn add(&mut self, piece: &Piece<'_>) -> Added {
-        let flow = piece.flow;
-        self.time_quality = worse(self.time_quality, flow.time_quality);
-        self.sampling_rate = self.sampling_rate.max(flow.sampling_rate);
+    fn add(&mut self, piece: &Piece) -> Added {
+        self.time_quality = worse(self.time_quality, piece.time_quality);
+        self.sampling_rate = self.sampling_rate.max(piece.sampling_rate);
         let turned = matches!(piece.side, Side::B);
         let [source, destination] = match turned {
             false => [&mut self.a, &mut self.b],
@@ -393,13 +388,13 @@ impl Account {
             _ if source.is_repeated_by(&piece.sent) => Added::Repeated,
             _ => Added::Further,
         };
-        if let Some(answer) = &piece.answered {
+        let answered = piece.answered();
+        if let (Some(answer), Some(event)) = (answered, piece.rest().and_then(|rest| rest.firewall)) {
             let sums = [&mut *source, &mut *destination];
-            if FirewallSession::add(&mut self.firewall, flow, turned, sums, [&piece.sent, answer]) {
-                return added;
-            }
+            FirewallSession::add(&mut self.firewall, event, turned, sums, [&piece.sent, answer]);
+            return added;
         }
-        match (&added, &piece.answered) {
+        match (&added, answered) {
             (Added::Repeated, _) => source.learn_interfaces(&piece.sent),
             (_, answer) => {
                 source.add(&piece.sent);

@@ -12,18 +12,18 @@ const UNKNOWN: i64 = i64::MIN;
 pub(crate) struct Sent {
     pub(crate) bytes: u64,
     pub(crate) packets: u64,
-    bytes_raw: u64,
-    packets_raw: u64,
+    pub(super) bytes_raw: u64,
+    pub(super) packets_raw: u64,
     /// Nanoseconds.
-    first: i64,
-    last: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
     pub(crate) flows: u32,
-    in_if: u32,
-    out_if: u32,
+    pub(super) in_if: u32,
+    pub(super) out_if: u32,
     pub(crate) tcp_flags: u16,
-    icmp_type: Option<u8>,
-    icmp_code: Option<u8>,
-    direction: Option<u8>,
+    pub(super) icmp_type: Option<u8>,
+    pub(super) icmp_code: Option<u8>,
+    pub(super) direction: Option<u8>,
 }
 
 impl Sent {
@@ -42,6 +42,12 @@ impl Sent {
         icmp_code: None,
         direction: None,
     };
+
+    /// Whether nothing was counted.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.packets_raw == 0 && self.bytes_raw == 0
+    }
 
     /// Adds another piece of the same direction.
     #[inline]
@@ -114,35 +120,25 @@ impl Sent {
     }
 }
 
-impl From<Traffic> for Sent {
-    #[inline]
-    fn from(traffic: Traffic) -> Self {
-        let nanos = |time: Option<Timestamp>| time.map_or(UNKNOWN, |time| time.as_nanos().max(UNKNOWN + 1));
-        Self {
-            bytes: traffic.bytes,
-            packets: traffic.packets,
-            bytes_raw: traffic.bytes_raw,
-            packets_raw: traffic.packets_raw,
-            first: nanos(traffic.first),
-            last: nanos(traffic.last),
-            flows: traffic.flows,
-            in_if: traffic.in_if,
-            out_if: traffic.out_if,
-            tcp_flags: traffic.tcp_flags,
-            icmp_type: traffic.icmp_type,
-            icmp_code: traffic.icmp_code,
-            direction: traffic.direction,
-        }
-    }
+/// A time in nanoseconds.
+#[inline]
+pub(super) fn nanos(time: Option<Timestamp>) -> i64 {
+    time.map_or(UNKNOWN, |time| time.as_nanos().max(UNKNOWN + 1))
+}
+
+/// A time in nanoseconds, if it is known.
+#[inline]
+pub(super) fn known(nanos: i64) -> Option<i64> {
+    (nanos != UNKNOWN).then_some(nanos)
 }
 
 fn time(nanos: i64) -> Option<Timestamp> {
-    (nanos != UNKNOWN).then(|| Timestamp::from_nanos(nanos))
+    known(nanos).map(Timestamp::from_nanos)
 }
 
 /// The earlier of two times, of which either may be unknown.
 #[inline]
-fn earlier(one: i64, other: i64) -> i64 {
+pub(super) fn earlier(one: i64, other: i64) -> i64 {
     match (one, other) {
         (UNKNOWN, time) | (time, UNKNOWN) => time,
         _ => one.min(other),

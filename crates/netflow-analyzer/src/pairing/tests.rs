@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use netflow_templates::Timestamp;
+
 use super::*;
 use crate::testing::{T0, at, flow, moved, pair, pair_with, reply};
 

@@ -5,9 +5,9 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use netflow_analyzer::pairing::{COLUMNS, received};
+use netflow_analyzer::pairing::{COLUMNS, Piece};
 use netflow_filter::Filter;
-use netflow_flow::{Flow, column};
+use netflow_flow::column;
 use netflow_parquet::{Bounds, FlowFile};
 use netflow_query::{FoundFile, Matching, TimeRange};
 use netflow_templates::Timestamp;
@@ -72,7 +72,7 @@ impl<'a> Feed<'a> {
     pub(super) fn run(
         self,
         inputs: &mut FlowInputs<'_>,
-        take: &mut dyn FnMut(&[Flow]) -> bool,
+        take: &mut dyn FnMut(&[Piece]) -> bool,
     ) -> anyhow::Result<()> {
         let counts: Vec<Counts> = std::thread::scope(|scope| {
             let (mut active, mut ended) = (Vec::<Source<'_>>::new(), Vec::new());
@@ -136,10 +136,10 @@ fn first_received(found: &FoundFile) -> Option<Timestamp> {
 
 /// A file that is read.
 struct Source<'scope> {
-    flows: Receiver<Vec<Flow>>,
+    flows: Receiver<Vec<Piece>>,
     /// For batches whose memory is free.
-    used: Sender<Vec<Flow>>,
-    head: Vec<Flow>,
+    used: Sender<Vec<Piece>>,
+    head: Vec<Piece>,
     /// How many of them were taken.
     at: usize,
     thread: ScopedJoinHandle<'scope, Counts>,
@@ -159,15 +159,15 @@ impl<'scope> Source<'scope> {
 
     /// When its next flow was received.
     fn time(&self) -> Timestamp {
-        self.head.get(self.at).map_or(Timestamp::EPOCH, received)
+        self.head.get(self.at).map_or(Timestamp::EPOCH, Piece::received)
     }
 
     /// Takes the next flows, up to a time; at least one.
-    fn next(&mut self, until: Option<Timestamp>) -> &[Flow] {
+    fn next(&mut self, until: Option<Timestamp>) -> &[Piece] {
         let rest = &self.head[self.at..];
         let count = until.map_or(rest.len(), |until| {
             let until = until.saturating_add(RUN);
-            rest.iter().position(|flow| received(flow) > until).unwrap_or(rest.len()).max(1)
+            rest.iter().position(|piece| piece.received() > until).unwrap_or(rest.len()).max(1)
         });
         self.at += count;
         &self.head[self.at - count..self.at]
@@ -212,8 +212,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(mut self, found: &FoundFile, to_pair: &Sender<Vec<Flow>>, free: &Receiver<Vec<Flow>>) -> Counts {
-        let mut gathered: Vec<Flow> = Vec::new();
+    fn read(
+        mut self,
+        found: &FoundFile,
+        to_pair: &Sender<Vec<Piece>>,
+        free: &Receiver<Vec<Piece>>,
+    ) -> Counts {
+        let mut gathered: Vec<Piece> = Vec::new();
         let all = self.range.is_all() && self.filter.is_all() && self.host.is_none();
         let (range, filter, host) = (self.range, self.filter, self.host);
         let read = self.inputs.read_path(&found.path, &mut |flows| {
@@ -224,10 +229,7 @@ impl Reader<'_> {
                     of_host && range.has(flow) && filter.matches(flow)
                 });
             }
-            match gathered.is_empty() {
-                true => std::mem::swap(&mut gathered, flows),
-                false => gathered.append(flows),
-            }
+            gathered.extend(flows.iter().map(Piece::of));
             if gathered.len() >= BATCH {
                 let empty = free.try_recv().unwrap_or_default();
                 let batch = std::mem::replace(&mut gathered, empty);
