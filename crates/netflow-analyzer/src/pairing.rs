@@ -340,11 +340,21 @@ impl Pairing {
         self.by_alias.clear();
         self.due = Wheel::new();
         self.clock = StreamClock::default();
-        let mut left = self.open.take_all();
-        left.sort_by_key(|open| (open.received(), open.start, open.end));
-        for open in &left {
-            hand_out(&mut self.statistics, self.limits.least_packets, open, emit);
+        let places: Vec<u32> = self.open.places().collect();
+        let when = |place| {
+            let open = self.open.get(place);
+            (open.received(), open.start, open.end, place)
+        };
+        let mut left: Vec<_> = places.into_iter().map(when).collect();
+        left.sort_unstable();
+        for left in left.chunks(AHEAD) {
+            let touch = |seen: u32, &(.., place): &(_, _, _, u32)| seen ^ self.open.get(place).touch();
+            std::hint::black_box(left.iter().fold(0, touch));
+            for &(.., place) in left {
+                hand_out(&mut self.statistics, self.limits.least_packets, self.open.get(place), emit);
+            }
         }
+        self.open.clear();
     }
 
     /// What has been done so far.

@@ -49,18 +49,16 @@ impl<T> Slab<T> {
         &mut self.places[place as usize]
     }
 
-    /// Takes out all values.
-    pub(crate) fn take_all(&mut self) -> Vec<T> {
+    /// The places of all values, in their order.
+    pub(crate) fn places(&mut self) -> impl Iterator<Item = u32> + use<'_, T> {
         self.free.sort_unstable();
-        let mut free = std::mem::take(&mut self.free).into_iter().peekable();
-        let mut place = 0;
-        let mut values = std::mem::take(&mut self.places);
-        values.retain(|_| {
-            let used = free.next_if_eq(&place).is_none();
-            place += 1;
-            used
-        });
-        values
+        let mut free = self.free.iter().peekable();
+        (0..self.places.len() as u32).filter(move |place| free.next_if(|&free| free == place).is_none())
+    }
+
+    /// Removes all values, and gives their memory back.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
     }
 }
 
@@ -80,7 +78,9 @@ mod tests {
         slab.insert("five");
         slab.free(four);
         slab.free(one);
-        assert_eq!(slab.take_all(), ["two", "five"]);
-        assert_eq!(slab.len(), 0);
+        let left: Vec<_> = slab.places().collect();
+        assert_eq!(left.iter().map(|&place| *slab.get(place)).collect::<Vec<_>>(), ["two", "five"]);
+        slab.clear();
+        assert_eq!((slab.len(), slab.places().count()), (0, 0));
     }
 }
