@@ -19,7 +19,7 @@ use crate::selection::Selection;
 const MOST_AT_ONCE: usize = 16;
 /// Flows that go from one thread to the other at a time, about, and how often that for each file.
 const BATCH: usize = 512;
-const WAITING: usize = 4;
+const WAITING: usize = 16;
 
 /// By how much flows of one file may run ahead of those of another: so that they do not take turns one by one.
 const RUN: Duration = Duration::from_secs(1);
