@@ -149,9 +149,7 @@ impl Values {
         if are_same(numbers) {
             return self.write_run(first, numbers.len(), octets);
         }
-        let (least, greatest) = numbers
-            .iter()
-            .fold((first, first), |(least, most), &number| (least.min(number), most.max(number)));
+        let (least, greatest) = range(numbers, first);
         let bounds = Some(Bounds::Numbers(least, greatest));
         if usage == Use::Name && !self.plain && self.take_ids(numbers, ids) {
             octets.push(self.id_width());
@@ -180,10 +178,11 @@ impl Values {
         let before = self.dictionary.values().len();
         let most = before + numbers.len() / LEAST_REPETITION + 1;
         ids.clear();
+        ids.resize(numbers.len(), 0);
         let mut last = (numbers[0], self.dictionary.id(numbers[0]));
-        for &number in numbers {
-            if let Some(id) = self.dictionary.id_of_small(number) {
-                ids.push(id);
+        for (&number, id) in numbers.iter().zip(ids) {
+            if let Some(small) = self.dictionary.id_of_small(number) {
+                *id = small;
                 continue;
             }
             if number != last.0 {
@@ -194,7 +193,7 @@ impl Values {
                     return false;
                 }
             }
-            ids.push(last.1);
+            *id = last.1;
         }
         // What is in it serves the pages so far.
         self.plain = self.dictionary.values().len() > most;
@@ -242,6 +241,20 @@ fn split(numbers: &[i64], octets_of_one: usize, used: usize, out: &mut Vec<u8>) 
         out.extend(numbers.iter().map(|&number| (number >> (8 * octet)) as u8));
     }
     out.resize(end, 0);
+}
+
+/// The least and the greatest; found out for several at a time, which no branch waits for.
+fn range(numbers: &[i64], first: i64) -> (i64, i64) {
+    let (mut least, mut greatest) = ([first; 4], [first; 4]);
+    let (fours, rest) = numbers.as_chunks::<4>();
+    for four in fours {
+        for (at, &number) in four.iter().enumerate() {
+            least[at] = least[at].min(number);
+            greatest[at] = greatest[at].max(number);
+        }
+    }
+    let ends = least.into_iter().chain(greatest).chain(rest.iter().copied());
+    ends.fold((first, first), |(least, greatest), number| (least.min(number), greatest.max(number)))
 }
 
 /// Octets that numbers between these two have, without the highest ones where all have zeros.
