@@ -11,7 +11,7 @@ pub(crate) struct Scratch {
     /// The page: levels and values.
     pub(crate) octets: Vec<u8>,
     pub(crate) ids: Vec<u32>,
-    pub(crate) numbers: Vec<i64>,
+    pub(crate) numbers: Vec<u64>,
 }
 
 impl Scratch {

@@ -59,7 +59,7 @@ impl Shape {
 pub(crate) struct ListColumn {
     column: &'static Column,
     shape: Shape,
-    pending: Vec<i64>,
+    pending: Vec<u64>,
     values: numbers::Values,
 }
 
@@ -76,7 +76,7 @@ impl ListColumn {
             match self.column.get(flow) {
                 Cell::List(numbers) => {
                     self.shape.list(numbers.len());
-                    self.pending.extend(numbers.iter().map(|&number| i64::from(number)));
+                    self.pending.extend(numbers.iter().map(|&number| u64::from(number)));
                 }
                 _ => self.shape.absent(1),
             }
@@ -91,9 +91,10 @@ impl ListColumn {
         let Shape { rows, nulls, .. } = self.shape;
         scratch.octets.clear();
         self.shape.write(&mut scratch.octets);
-        scratch.numbers.clear();
-        scratch.numbers.append(&mut self.pending);
-        let (encoding, bounds) = self.values.write(Storage::Int64, numbers::Use::Name, scratch);
+        let Scratch { ids, octets, .. } = scratch;
+        let (encoding, bounds) =
+            self.values.write(Storage::Int64, numbers::Use::Name, &self.pending, ids, octets);
+        self.pending.clear();
         let levels = self.shape.definition.count();
         let page = DataPage { octets: &scratch.octets, encoding, rows, levels, nulls, bounds };
         self.values.chunk.push(page, &mut scratch.compressor)?;

@@ -94,21 +94,28 @@ impl NumberColumn {
             let runs = self.pending.runs().iter().map(|&(present, rows)| (u32::from(present), rows));
             write_levels(runs, 1, &mut scratch.octets);
         }
-        let numbers = &self.pending.numbers;
-        let (encoding, bounds) = match numbers.first() {
+        let pending = &self.pending.numbers;
+        let Scratch { octets, ids, numbers, .. } = scratch;
+        let (encoding, bounds) = match pending.first() {
             // Most columns of most traffic are so.
-            Some(&first) if are_same(numbers) => {
-                self.values.write_run(signed(self.kind, first), numbers.len(), &mut scratch.octets)
+            Some(&first) if are_same(pending) => {
+                self.values.write_run(signed(self.kind, first), pending.len(), octets)
             }
             _ => {
-                scratch.numbers.clear();
-                match self.kind {
-                    Kind::Time => {
-                        scratch.numbers.extend(numbers.iter().map(|&nanos| signed(Kind::Time, nanos)))
+                let changes = match self.kind {
+                    Kind::Time => true,
+                    _ => pending.iter().fold(0, |all, number| all | number) > i64::MAX as u64,
+                };
+                let written = match changes {
+                    true => {
+                        let kind = self.kind;
+                        numbers.clear();
+                        numbers.extend(pending.iter().map(|&number| signed(kind, number) as u64));
+                        &*numbers
                     }
-                    kind => scratch.numbers.extend(numbers.iter().map(|&number| signed(kind, number))),
-                }
-                self.values.write(Storage::of(self.kind), Use::of(self.kind), scratch)
+                    false => pending,
+                };
+                self.values.write(Storage::of(self.kind), Use::of(self.kind), written, ids, octets)
             }
         };
         let rows = self.pending.rows();
@@ -137,19 +144,20 @@ impl NumberColumn {
 }
 
 impl Values {
-    /// Appends the scratch's numbers to its page.
+    /// Appends signed numbers, by their bits, to a page.
     pub(crate) fn write(
         &mut self,
         storage: Storage,
         usage: Use,
-        scratch: &mut Scratch,
+        numbers: &[u64],
+        ids: &mut Vec<u32>,
+        octets: &mut Vec<u8>,
     ) -> (Encoding, Option<Bounds>) {
-        let Scratch { numbers, ids, octets, .. } = scratch;
         let Some(&first) = numbers.first() else { return (Encoding::PLAIN, None) };
         if are_same(numbers) {
-            return self.write_run(first, numbers.len(), octets);
+            return self.write_run(first as i64, numbers.len(), octets);
         }
-        let (least, greatest) = range(numbers, first);
+        let (least, greatest) = range(numbers, first as i64);
         let bounds = Some(Bounds::Numbers(least, greatest));
         if usage == Use::Name && !self.plain && self.take_ids(numbers, ids) {
             octets.push(self.id_width());
@@ -157,7 +165,7 @@ impl Values {
             return (Encoding::RLE_DICTIONARY, bounds);
         }
         if usage == Use::Time {
-            plain(numbers, storage, octets);
+            plain(numbers.iter().map(|&number| number as i64), storage, octets);
             return (Encoding::PLAIN, bounds);
         }
         let octets_of_one = if storage == Storage::Int32 { 4 } else { 8 };
@@ -174,13 +182,14 @@ impl Values {
     }
 
     /// Finds the ids of numbers; false when they are too many for a dictionary.
-    fn take_ids(&mut self, numbers: &[i64], ids: &mut Vec<u32>) -> bool {
+    fn take_ids(&mut self, numbers: &[u64], ids: &mut Vec<u32>) -> bool {
         let before = self.dictionary.values().len();
         let most = before + numbers.len() / LEAST_REPETITION + 1;
         ids.clear();
         ids.resize(numbers.len(), 0);
-        let mut last = (numbers[0], self.dictionary.id(numbers[0]));
+        let mut last = (numbers[0] as i64, self.dictionary.id(numbers[0] as i64));
         for (&number, id) in numbers.iter().zip(ids) {
+            let number = number as i64;
             if let Some(small) = self.dictionary.id_of_small(number) {
                 *id = small;
                 continue;
@@ -213,7 +222,7 @@ impl Values {
     ) -> Result<EncodedChunk, Error> {
         let values = self.dictionary.values();
         scratch.octets.clear();
-        plain(values, storage, &mut scratch.octets);
+        plain(values.iter().copied(), storage, &mut scratch.octets);
         let dictionary = (!values.is_empty()).then_some((&scratch.octets[..], values.len() as u32));
         let chunk = self.chunk.finish(descriptor, dictionary, out, &mut scratch.compressor);
         self.dictionary.clear();
@@ -226,15 +235,25 @@ impl Values {
     }
 }
 
-fn plain(numbers: &[i64], storage: Storage, out: &mut Vec<u8>) {
+fn plain(numbers: impl ExactSizeIterator<Item = i64>, storage: Storage, out: &mut Vec<u8>) {
+    let before = out.len();
+    let octets_of_one = if storage == Storage::Int32 { 4 } else { 8 };
+    out.resize(before + numbers.len() * octets_of_one, 0);
+    let out = &mut out[before..];
     match storage {
-        Storage::Int32 => out.extend(numbers.iter().flat_map(|&number| (number as i32).to_le_bytes())),
-        _ => out.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
+        Storage::Int32 => {
+            let places = out.as_chunks_mut().0;
+            places.iter_mut().zip(numbers).for_each(|(out, number)| *out = (number as i32).to_le_bytes());
+        }
+        _ => {
+            let places = out.as_chunks_mut().0;
+            places.iter_mut().zip(numbers).for_each(|(out, number)| *out = number.to_le_bytes());
+        }
     }
 }
 
 /// The lowest octets of all numbers, then the next ones, of which those after `used` are zeros.
-fn split(numbers: &[i64], octets_of_one: usize, used: usize, out: &mut Vec<u8>) {
+fn split(numbers: &[u64], octets_of_one: usize, used: usize, out: &mut Vec<u8>) {
     let end = out.len() + numbers.len() * octets_of_one;
     out.reserve(numbers.len() * octets_of_one);
     for octet in 0..used.min(octets_of_one) {
@@ -244,16 +263,16 @@ fn split(numbers: &[i64], octets_of_one: usize, used: usize, out: &mut Vec<u8>) 
 }
 
 /// The least and the greatest; found out for several at a time, which no branch waits for.
-fn range(numbers: &[i64], first: i64) -> (i64, i64) {
+fn range(numbers: &[u64], first: i64) -> (i64, i64) {
     let (mut least, mut greatest) = ([first; 4], [first; 4]);
     let (fours, rest) = numbers.as_chunks::<4>();
     for four in fours {
         for (at, &number) in four.iter().enumerate() {
-            least[at] = least[at].min(number);
-            greatest[at] = greatest[at].max(number);
+            least[at] = least[at].min(number as i64);
+            greatest[at] = greatest[at].max(number as i64);
         }
     }
-    let ends = least.into_iter().chain(greatest).chain(rest.iter().copied());
+    let ends = least.into_iter().chain(greatest).chain(rest.iter().map(|&number| number as i64));
     ends.fold((first, first), |(least, greatest), number| (least.min(number), greatest.max(number)))
 }
 
