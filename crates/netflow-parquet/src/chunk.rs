@@ -28,6 +28,8 @@ impl Compressor {
         let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
         // What repeats here are numbers of eight octets: shorter matches cost more than they spare.
         compressor.set_parameter(CParameter::MinMatch(7))?;
+        // A table that stays in the first cache takes less time, and one octet more of a hundred.
+        compressor.set_parameter(CParameter::HashLog(11))?;
         Ok(Self(compressor))
     }
 }
