@@ -19,6 +19,7 @@ mod service;
 mod store;
 mod value;
 
+mod address;
 mod beginning;
 mod community_id;
 mod file;
@@ -28,6 +29,7 @@ mod json;
 mod read;
 mod write;
 
+pub use address::parse_address;
 pub use beginning::{Holds, unlike};
 pub use column::{Cell, CellError, Column, Gathered, Kind};
 pub use community_id::{CommunityIdOf, community_id};

@@ -20,7 +20,7 @@ mod row_group;
 
 pub use error::Error;
 pub use file::ParquetFile;
-pub use read::column::{ColumnReader, ColumnValues};
+pub use read::column::{ColumnMemory, ColumnReader, ColumnValues};
 pub use read::{Bounds, FlowFile, RowGroupReader};
 pub use row_group::{EncodedRowGroup, PAGE_ROWS, ROW_GROUP_ROWS, RowGroup};
 pub use schema::{SCHEMA_VERSION, is_parquet};

@@ -8,7 +8,7 @@ use netflow_flow::{COLUMNS, Column, Flow};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 
-use self::column::ColumnReader;
+use self::column::{ColumnMemory, ColumnReader};
 use self::leaf::Leaves;
 use self::source::Source;
 use crate::error::Error;
@@ -139,9 +139,20 @@ impl FlowFile {
     /// A reader of one column's pages in a row group; `None` when the file has no such column or row group, or the
     /// column is one of lists or maps.
     pub fn column(&self, group: usize, column: &'static Column) -> Result<Option<ColumnReader>, Error> {
+        self.column_with(group, column, &mut ColumnMemory::default())
+    }
+
+    /// The same, with the memory of a reader that is no longer used, which is taken if there is such a column.
+    pub fn column_with(
+        &self,
+        group: usize,
+        column: &'static Column,
+        memory: &mut ColumnMemory,
+    ) -> Result<Option<ColumnReader>, Error> {
         match (self.leaves(column), self.row_group_rows(group)) {
             (Some(Leaves::Flat(leaf)), Some(rows)) => {
-                ColumnReader::new(&self.source, self.chunk(group, leaf.index)?, leaf, column, rows).map(Some)
+                let (chunk, memory) = (self.chunk(group, leaf.index)?, std::mem::take(memory));
+                ColumnReader::new(&self.source, chunk, leaf, column, rows, memory).map(Some)
             }
             _ => Ok(None),
         }
@@ -154,7 +165,8 @@ impl FlowFile {
         for column in columns {
             let Some(leaves) = self.leaves(column) else { continue };
             let reader = |leaf: &leaf::Leaf| {
-                ColumnReader::new(&self.source, self.chunk(group, leaf.index)?, leaf, column, rows)
+                let chunk = self.chunk(group, leaf.index)?;
+                ColumnReader::new(&self.source, chunk, leaf, column, rows, ColumnMemory::default())
             };
             readers.push(match leaves {
                 Leaves::Flat(leaf) => cells::Cells::flat(reader(leaf)?),

@@ -1,7 +1,7 @@
 //! Rows that follow each other, column by column.
 
 use netflow_flow::{Column, Flow, Kind};
-use netflow_parquet::FlowFile;
+use netflow_parquet::{ColumnMemory, FlowFile};
 
 use crate::dictionary::Dictionary;
 use crate::error::Error;
@@ -109,26 +109,29 @@ impl Batch {
         Ok(self.rows > 0)
     }
 
-    /// The columns of a row group, before its first row.
+    /// The columns of a row group, before one of its rows. They use the memory of others.
     pub(crate) fn of_row_group(
-        file: &FlowFile,
-        group: usize,
-        columns: &[&'static Column],
-    ) -> Result<Self, Error> {
-        Self::of_row_group_from(file, group, 0, columns)
-    }
-
-    /// The columns of a row group, before one of its rows.
-    pub(crate) fn of_row_group_from(
         file: &FlowFile,
         group: usize,
         start: usize,
         columns: &[&'static Column],
+        memory: &mut Vec<ColumnMemory>,
     ) -> Result<Self, Error> {
+        let mut memory = std::mem::take(memory).into_iter();
         Self::new(columns, |column| {
-            let feed = parquet::Feed::new(file, group, start, column)?;
+            let mut memory = memory.next().unwrap_or_default();
+            let feed = parquet::Feed::new(file, group, start, column, &mut memory)?;
             Ok(feed.map_or(Feed::Absent, |feed| Feed::Parquet(Box::new(feed))))
         })
+    }
+
+    /// The memory of its columns, for those of another row group.
+    pub(crate) fn into_memory(self) -> Vec<ColumnMemory> {
+        let memory = |slot: Slot| match slot.feed {
+            Feed::Parquet(feed) => feed.into_memory(),
+            Feed::Absent | Feed::Flows => ColumnMemory::default(),
+        };
+        self.slots.into_iter().map(memory).collect()
     }
 }
 

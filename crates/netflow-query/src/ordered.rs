@@ -267,14 +267,14 @@ impl<S: Selector, M: Maker> Worker<S, M> {
         made: &mut Vec<M::Made>,
     ) -> Result<(), Error> {
         let here = (unit.file, unit.group);
-        let mut open = match self.open.take().filter(|open| open.unit == here && open.pieces <= piece) {
-            Some(open) => open,
-            None => Open {
-                unit: here,
-                batch: Batch::of_row_group(file, unit.group, &self.columns)?,
-                left: file.row_group_rows(unit.group).unwrap_or(0),
-                pieces: 0,
-            },
+        let mut open = match self.open.take() {
+            Some(open) if open.unit == here && open.pieces <= piece => open,
+            other => {
+                let mut memory = other.map(|open| open.batch.into_memory()).unwrap_or_default();
+                let batch = Batch::of_row_group(file, unit.group, 0, &self.columns, &mut memory)?;
+                let left = file.row_group_rows(unit.group).unwrap_or(0);
+                Open { unit: here, batch, left, pieces: 0 }
+            }
         };
         for _ in open.pieces * PIECE..piece * PIECE {
             open.batch.next(&mut open.left)?;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use netflow_flow::{Column, FlowRef};
-use netflow_parquet::FlowFile;
+use netflow_parquet::{ColumnMemory, FlowFile};
 
 use crate::batch::{Batch, FlowBatch};
 use crate::error::Error;
@@ -99,6 +99,8 @@ struct Worker<S, C> {
     consumer: C,
     columns: Vec<&'static Column>,
     selection: Selection,
+    /// Of a row group that was read, for the next one.
+    memory: Vec<ColumnMemory>,
 }
 
 impl<S: Selector, C: Consumer> Scan<S, C> {
@@ -107,7 +109,7 @@ impl<S: Selector, C: Consumer> Scan<S, C> {
         let worker = |_| {
             let (selector, consumer) = make();
             let columns = columns(&selector, &consumer);
-            Worker { selector, consumer, columns, selection: Selection::default() }
+            Worker { selector, consumer, columns, selection: Selection::default(), memory: Vec::new() }
         };
         let workers: Vec<_> = (0..threads.max(1)).map(worker).collect();
         let flows = FlowBatch::new(&workers[0].columns);
@@ -234,11 +236,12 @@ impl<S: Selector, C: Consumer> Worker<S, C> {
         let open = match open {
             Some(open) if (open.at, open.group, open.next) == (at, group, start) => open,
             open => {
-                let is_wanted = self.selector.may_match(file, group);
-                let batch = match (is_wanted, start) {
-                    (false, _) => None,
-                    (true, 0) => Some(Batch::of_row_group(file, group, &self.columns)?),
-                    (true, _) => Some(Batch::of_row_group_from(file, group, start, &self.columns)?),
+                if let Some(batch) = open.take().and_then(|open| open.batch) {
+                    self.memory = batch.into_memory();
+                }
+                let batch = match self.selector.may_match(file, group) {
+                    true => Some(Batch::of_row_group(file, group, start, &self.columns, &mut self.memory)?),
+                    false => None,
                 };
                 open.insert(Open { at, group, next: start, batch })
             }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netflow_flow::{Cell, Extras, Flow, Kind};
+use netflow_flow::{Cell, Extras, Flow, Kind, parse_address};
 use netflow_templates::{DataType, Timestamp};
 
 use super::column::{ColumnReader, ColumnValues, Levels};
@@ -126,7 +126,7 @@ fn address<'a>(
         return Ok(address);
     }
     let text = text()?;
-    let address = text.parse().map_err(|_| {
+    let address = parse_address(text).ok_or_else(|| {
         damaged(format!("column {} has '{}', which is no address", reader.column.name, short(text)))
     })?;
     if id < reader.dictionary() {

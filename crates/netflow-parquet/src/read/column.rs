@@ -7,7 +7,7 @@ use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::leaf::Leaf;
-use super::page::{Content, Page, Pages, encoding, wrong};
+use super::page::{Content, Memory, Page, Pages, encoding, wrong};
 use super::source::Source;
 use crate::error::Error;
 use crate::hybrid;
@@ -32,6 +32,16 @@ pub struct ColumnReader {
     texts: Texts,
     /// Those of the texts that the dictionary has; the others are of a page.
     dictionary: usize,
+}
+
+/// Memory of a [`ColumnReader`], for another one: to take it anew for each row group costs more than to read some.
+#[derive(Debug, Default)]
+pub struct ColumnMemory {
+    pages: Memory,
+    content: Content,
+    numbers: Vec<u64>,
+    ids: Vec<u32>,
+    texts: Texts,
 }
 
 /// Values of rows that follow each other.
@@ -133,20 +143,31 @@ impl ColumnReader {
         leaf: &Leaf,
         column: &'static Column,
         rows: usize,
+        memory: ColumnMemory,
     ) -> Result<Self, Error> {
+        let ColumnMemory { pages, content, mut numbers, mut ids, mut texts } = memory;
+        numbers.clear();
+        ids.clear();
+        texts.truncate(0);
         Ok(Self {
             column,
             leaf: *leaf,
-            pages: Pages::new(source, chunk)?,
-            content: Content::default(),
+            pages: Pages::new(source, chunk, pages)?,
+            content,
             values: PageValues::default(),
             left: Vec::new(),
             rows,
-            numbers: Vec::new(),
-            ids: Vec::new(),
-            texts: Texts::default(),
+            numbers,
+            ids,
+            texts,
             dictionary: 0,
         })
+    }
+
+    /// Its memory, for [`FlowFile::column_with`](crate::FlowFile::column_with).
+    pub fn into_memory(self) -> ColumnMemory {
+        let Self { pages, content, numbers, ids, texts, .. } = self;
+        ColumnMemory { pages: pages.into_memory(), content, numbers, ids, texts }
     }
 
     /// The column.

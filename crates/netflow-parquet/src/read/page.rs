@@ -22,10 +22,24 @@ pub(crate) struct Pages {
     source: Arc<Source>,
     at: u64,
     end: u64,
-    zstd: Option<zstd::bulk::Decompressor<'static>>,
-    /// Octets of the file, and where they start.
-    window: Vec<u8>,
+    compressed: bool,
+    memory: Memory,
+    /// Where the octets in the window start.
     start: u64,
+}
+
+/// What one column chunk after the other can use.
+#[derive(Default)]
+pub(crate) struct Memory {
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+    /// Octets of the file.
+    window: Vec<u8>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
 }
 
 /// The content of a page, in memory that the next one uses again.
@@ -69,10 +83,15 @@ pub(crate) enum Page {
 }
 
 impl Pages {
-    pub(crate) fn new(source: &Arc<Source>, chunk: &ColumnChunkMetaData) -> Result<Self, Error> {
-        let zstd = match chunk.compression() {
-            Compression::UNCOMPRESSED => None,
-            Compression::ZSTD(_) => Some(zstd::bulk::Decompressor::new()?),
+    pub(crate) fn new(
+        source: &Arc<Source>,
+        chunk: &ColumnChunkMetaData,
+        mut memory: Memory,
+    ) -> Result<Self, Error> {
+        memory.window.clear();
+        let compressed = match chunk.compression() {
+            Compression::UNCOMPRESSED => false,
+            Compression::ZSTD(_) => true,
             other => {
                 let codec = other.to_string();
                 let codec = codec.split('(').next().unwrap_or_default();
@@ -89,10 +108,17 @@ impl Pages {
             at.zip(u64::try_from(chunk.compressed_size()).ok()).and_then(|(at, size)| at.checked_add(size));
         match (at, end) {
             (Some(at), Some(end)) if end <= source.length() => {
-                Ok(Self { source: source.clone(), at, end, zstd, window: Vec::new(), start: at })
+                if compressed && memory.zstd.is_none() {
+                    memory.zstd = Some(zstd::bulk::Decompressor::new()?);
+                }
+                Ok(Self { source: source.clone(), at, end, compressed, memory, start: at })
             }
             _ => Err(wrong("a column is outside of the file")),
         }
+    }
+
+    pub(crate) fn into_memory(self) -> Memory {
+        self.memory
     }
 
     /// The next page; `None` at the end. One of data that has no more values than `pass` is passed over.
@@ -112,8 +138,9 @@ impl Pages {
             }
             let at = self.ensure(size)?;
             self.at += size;
-            let Self { zstd, window, .. } = self;
+            let Memory { zstd, window } = &mut self.memory;
             let octets = &window[at..at + header.compressed];
+            let mut zstd = zstd.as_mut().filter(|_| self.compressed);
             content.levels.clear();
             content.octets.clear();
             match header.of {
@@ -122,11 +149,11 @@ impl Pages {
                     if ![encoding::PLAIN, encoding::PLAIN_DICTIONARY].contains(&encoding) {
                         return Err(Error::Unsupported(format!("a dictionary has the encoding {encoding}")));
                     }
-                    decompress(zstd.as_mut(), octets, header.uncompressed, &mut content.octets)?;
+                    decompress(zstd.as_deref_mut(), octets, header.uncompressed, &mut content.octets)?;
                     return Ok(Some(Page::Dictionary { values }));
                 }
                 Of::Data { values, encoding } => {
-                    decompress(zstd.as_mut(), octets, header.uncompressed, &mut content.octets)?;
+                    decompress(zstd.as_deref_mut(), octets, header.uncompressed, &mut content.octets)?;
                     return Ok(Some(Page::Data { values, encoding, levels: None }));
                 }
                 Of::DataV2 { values, encoding, definition, repetition, compressed } => {
@@ -138,7 +165,7 @@ impl Pages {
                     match compressed && !rest.is_empty() {
                         true => {
                             let size = header.uncompressed.saturating_sub(front);
-                            decompress(zstd.as_mut(), rest, size, &mut content.octets)?;
+                            decompress(zstd, rest, size, &mut content.octets)?;
                         }
                         false => content.octets.extend_from_slice(rest),
                     }
@@ -152,10 +179,10 @@ impl Pages {
 
     /// Takes octets from the file, unless they are there, and gives their place in the window.
     fn ensure(&mut self, size: u64) -> Result<usize, Error> {
-        let there = self.start + self.window.len() as u64;
+        let there = self.start + self.memory.window.len() as u64;
         if self.at < self.start || self.at + size > there {
             let length = size.max(WINDOW).min(self.end - self.at);
-            self.source.read(self.at, length, &mut self.window)?;
+            self.source.read(self.at, length, &mut self.memory.window)?;
             self.start = self.at;
         }
         Ok((self.at - self.start) as usize)
@@ -165,7 +192,7 @@ impl Pages {
         for most in HEADER {
             let size = most.min(self.end - self.at);
             let at = self.ensure(size)?;
-            let octets = &self.window[at..];
+            let octets = &self.memory.window[at..];
             let mut thrift = Thrift(octets);
             if let Some(header) = Header::read(&mut thrift) {
                 self.at += (octets.len() - thrift.0.len()) as u64;

@@ -81,8 +81,7 @@ pub(super) fn finish(
         top.keys.pop();
     }
     let (mut one, mut two, mut three, mut four, mut most) = Default::default();
-    for mut partial in partials {
-        partial.end()?;
+    for partial in end(partials)? {
         top.total.add(partial.total);
         top.records += partial.records;
         match partial.groups {
@@ -103,6 +102,21 @@ pub(super) fn finish(
         _ => found.of::<MOST_WORDS>(most, &mut top),
     }?;
     Ok(top)
+}
+
+/// Ends the counting, on all threads.
+fn end(mut partials: Vec<Partial>) -> Result<Vec<Partial>, Error> {
+    thread::scope(|scope| {
+        let mut partials = partials.iter_mut();
+        let own = partials.next();
+        let others: Vec<_> = partials.map(|partial| scope.spawn(|| partial.end())).collect();
+        let own = own.map_or(Ok(()), Partial::end);
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<(), Error>>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        others.into_iter().map(join).fold(own, Result::and)
+    })?;
+    Ok(partials)
 }
 
 /// How groups are found.

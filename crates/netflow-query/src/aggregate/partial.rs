@@ -100,7 +100,14 @@ impl Lane {
     fn sum(&self, rows: usize) -> u64 {
         match self.same {
             Some(number) => number.saturating_mul(rows as u64),
-            None => self.each.iter().fold(0, |sum: u64, &number| sum.saturating_add(number)),
+            None => {
+                let all = self.each.iter().fold(0, |all, number| all | number);
+                match u64::try_from(self.each.len()).ok().and_then(|rows| all.checked_mul(rows)) {
+                    // None of them is larger than all their bits together, so nothing can overflow.
+                    Some(_) => self.each.iter().fold(0, |sum: u64, &number| sum.wrapping_add(number)),
+                    None => self.each.iter().fold(0, |sum: u64, &number| sum.saturating_add(number)),
+                }
+            }
         }
     }
 }
@@ -136,13 +143,14 @@ impl Partial {
     /// Moves what is counted by ids to the groups: the ids are about to stand for something else.
     fn settle(&mut self, end: usize) -> Result<(), Error> {
         let Some(by_id) = &mut self.by_id else { return Ok(()) };
-        let sums = std::mem::take(&mut by_id[end]);
+        let sums = &mut by_id[end];
         let words = &self.translations[0][end].words;
         let spill = self.shared.spill.as_deref();
         let found = sums.iter().enumerate().filter(|(_, sum)| sum.flows > 0);
         // What is absent is behind all ids.
         let found = found.map(|(id, &sum)| (words.get(id).copied().unwrap_or(0), sum));
         let found: Vec<_> = found.collect();
+        sums.clear();
         if let Sized::One(groups) = &mut self.groups {
             groups.keys.clear();
             groups.keys.extend(found.iter().map(|&(word, _)| [word]));
@@ -179,6 +187,15 @@ impl Partial {
             });
         };
         match (values.view(), selection.rows()) {
+            // The most frequent case, without a choice for each row.
+            (View::Ids(ids), None)
+                if let (None, None, Some(flows)) = (bytes.same, packets.same, flows.same) =>
+            {
+                let measures = bytes.each.iter().zip(&packets.each);
+                for (&id, (&bytes, &packets)) in ids.iter().zip(measures) {
+                    sums[(id as usize).min(known)].add(Totals { bytes, packets, flows });
+                }
+            }
             (View::Ids(ids), None) => ids.iter().enumerate().for_each(|(row, &id)| count(row, id)),
             (View::Ids(ids), Some(rows)) => {
                 rows.iter().enumerate().for_each(|(row, &at)| count(row, ids[at as usize]));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use netflow_flow::{Column, Flow, Kind};
-use netflow_parquet::{ColumnReader, ColumnValues, FlowFile, RowGroupReader};
+use netflow_parquet::{ColumnMemory, ColumnReader, ColumnValues, FlowFile, RowGroupReader};
 
 use super::values::Shape;
 use super::{ABSENT, FlowBatch, Values, dictionary_of, has_ids};
@@ -45,12 +45,13 @@ impl Feed {
         group: usize,
         start: usize,
         column: &'static Column,
+        memory: &mut ColumnMemory,
     ) -> Result<Option<Self>, Error> {
         let of = if matches!(column.kind, Kind::List | Kind::Extras) {
             let reader = file.row_group(group, &[column])?;
             Of::Flows(reader, Box::new(FlowBatch::new(&[column])), Vec::new(), false)
         } else {
-            let Some(reader) = file.column(group, column)? else { return Ok(None) };
+            let Some(reader) = file.column_with(group, column, memory)? else { return Ok(None) };
             Of::Pages(Box::new(Pages {
                 reader,
                 read: ColumnValues::default(),
@@ -59,6 +60,14 @@ impl Feed {
             }))
         };
         Ok(Some(Self { column, of, behind: start, loaded: false }))
+    }
+
+    /// Its memory, for another row group.
+    pub(super) fn into_memory(self) -> ColumnMemory {
+        match self.of {
+            Of::Pages(pages) => pages.reader.into_memory(),
+            Of::Flows(..) => ColumnMemory::default(),
+        }
     }
 
     /// Goes on behind the rows of a batch, whether they were read or not.

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use netflow_parquet::{FlowFile, PAGE_ROWS};
 
 /// Rows that are taken at a time.
-const ROWS: usize = 4 * PAGE_ROWS;
+const ROWS: usize = PAGE_ROWS;
+/// Fewer rows are not divided: to begin with the dictionaries again would take longer.
+const LEAST_ROWS: usize = 6 * PAGE_ROWS;
 
 /// Some rows of a row group.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +78,7 @@ impl<'a> State<'a> {
     /// Half of what a thread has before it, the most that one has. Pages begin there in most files.
     fn half(&mut self) -> Option<Unit<'a>> {
         let most = self.threads.iter_mut().flatten().max_by_key(|unit| unit.rows)?;
-        if most.rows < 2 * ROWS {
+        if most.rows < LEAST_ROWS {
             return None;
         }
         let kept = (most.rows / 2).next_multiple_of(PAGE_ROWS);
