@@ -1,4 +1,4 @@
-//! How long `nf top` takes for questions to millions of flows, beside nfdump and DuckDB.
+//! How long `nf top` and `nf flows` take for questions to millions of flows, beside nfdump and DuckDB.
 //!
 //! All answer the same questions: nf and DuckDB to the same Parquet file with as many threads, nfdump to files that
 //! nfcapd made of the same packets, compressed with LZ4. Programs take turns, since machines are not quiet; of several runs
@@ -51,45 +51,76 @@ struct Question {
     name: &'static str,
     nf: &'static [&'static str],
     nfdump: &'static [&'static str],
-    keys: &'static str,
-    condition: &'static str,
+    /// What DuckDB selects, with FILE for the file.
+    sql: &'static str,
+    answer: Answer,
+}
+
+/// What comes of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// The largest groups, whose octets are compared.
+    Groups,
+    /// A number, which is compared.
+    Count,
+    /// All flows.
+    Text,
 }
 
 const QUESTIONS: &[Question] = &[
     Question {
         name: "source addresses",
-        nf: &["src"],
+        nf: &["top", "src"],
         nfdump: &["-s", "srcip/bytes"],
-        keys: "src_addr",
-        condition: "true",
+        sql: "select sum(bytes) bytes, sum(packets), sum(flows), src_addr from FILE group by all \
+              order by bytes desc limit 10",
+        answer: Answer::Groups,
     },
     Question {
         name: "source, port",
-        nf: &["src,dstport"],
+        nf: &["top", "src,dstport"],
         nfdump: &["-A", "srcip,dstport", "-O", "bytes"],
-        keys: "src_addr, dst_port",
-        condition: "true",
+        sql: "select sum(bytes) bytes, sum(packets), sum(flows), src_addr, dst_port from FILE group by all \
+              order by bytes desc limit 10",
+        answer: Answer::Groups,
     },
     Question {
         name: "five keys",
-        nf: &["record"],
+        nf: &["top", "record"],
         nfdump: &["-A", "proto,srcip,srcport,dstip,dstport", "-O", "bytes"],
-        keys: "src_addr, dst_addr, src_port, dst_port, proto",
-        condition: "true",
+        sql: "select sum(bytes) bytes, sum(packets), sum(flows), src_addr, dst_addr, src_port, dst_port, proto \
+              from FILE group by all order by bytes desc limit 10",
+        answer: Answer::Groups,
     },
     Question {
         name: "filter, sums",
-        nf: &["proto", "--filter", "proto tcp and dst port 443"],
+        nf: &["top", "proto", "--filter", "proto tcp and dst port 443"],
         nfdump: &["-s", "proto/bytes", "proto tcp and dst port 443"],
-        keys: "proto",
-        condition: "proto = 6 and dst_port = 443",
+        sql: "select sum(bytes) bytes, sum(packets), sum(flows), proto from FILE \
+              where proto = 6 and dst_port = 443 group by all",
+        answer: Answer::Groups,
+    },
+    Question {
+        name: "filter, count",
+        nf: &["flows", "--count", "--filter", "proto tcp and dst port 443"],
+        // It has no counting alone: this prints nothing but the sums at the end.
+        nfdump: &["-o", "null", "proto tcp and dst port 443"],
+        sql: "select count(*) from FILE where proto = 6 and dst_port = 443",
+        answer: Answer::Count,
+    },
+    Question {
+        name: "all as CSV",
+        nf: &["flows", "--format", "csv"],
+        nfdump: &["-o", "csv"],
+        sql: "copy (from FILE) to '/dev/null' (format csv)",
+        answer: Answer::Text,
     },
 ];
 
-/// What DuckDB runs: it prints seconds, CPU seconds, KiB and the octets of the groups.
+/// What DuckDB runs: it prints seconds, CPU seconds, KiB and the first numbers of the rows.
 const SCRIPT: &str = "
 import duckdb, json, resource, sys, time
-file, threads, keys, condition = sys.argv[1:]
+file, threads, sql = sys.argv[1:]
 connection = duckdb.connect()
 connection.sql('set enable_progress_bar = false')
 connection.sql(f'set threads = {threads}')
@@ -98,8 +129,7 @@ def cpu():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 start, before = time.perf_counter(), cpu()
-rows = connection.sql(f\"select sum(bytes) bytes, sum(packets), sum(flows), {keys} from '{file}' \"
-    f'where {condition} group by all order by bytes desc limit 10').fetchall()
+rows = connection.execute(sql.replace('FILE', f\"'{file}'\")).fetchall()
 seconds, used = time.perf_counter() - start, cpu() - before
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([seconds, used, peak, [int(row[0]) for row in rows]]))
@@ -124,12 +154,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Run::keep(&mut best[0], own);
             if let Some(nfcapd) = &files.nfcapd {
                 let mut command = Command::new("nfdump");
-                command.arg("-R").arg(nfcapd).args(["-q", "-n", "10"]).args(question.nfdump);
-                Run::keep(&mut best[1], measure(&mut command)?.0);
+                command.arg("-R").arg(nfcapd).arg("-q").args(question.nfdump);
+                if question.answer == Answer::Groups {
+                    command.args(["-n", "10"]);
+                }
+                question.prepare(&mut command);
+                Run::keep(&mut best[1], measure(command)?.0);
             }
             if has_duckdb {
                 let (other, same) = duckdb_run(args, &files.parquet, question)?;
-                ensure!(groups == same, "{}: nf has {groups:?}, DuckDB {same:?}", question.name);
+                ensure!(
+                    groups == same || question.answer == Answer::Text,
+                    "{}: nf has {groups:?}, DuckDB {same:?}",
+                    question.name
+                );
                 Run::keep(&mut best[2], other);
             }
         }
@@ -217,9 +255,9 @@ impl Run {
 }
 
 /// Runs a program, and gives its stdout, too.
-fn measure(command: &mut Command) -> anyhow::Result<(Run, String)> {
+fn measure(mut command: Command) -> anyhow::Result<(Run, String)> {
     let (start, cpu) = (Instant::now(), cpu_of_children()?);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut child = command.stderr(Stdio::null()).spawn()?;
     let mut memory = 0;
     let status = loop {
         memory = peak_memory(child.id()).unwrap_or(0).max(memory);
@@ -240,22 +278,38 @@ fn measure(command: &mut Command) -> anyhow::Result<(Run, String)> {
     Ok((Run { seconds, cpu_seconds: cpu.as_secs_f64(), mebibytes }, said))
 }
 
-/// Runs nf, and gives the octets of the groups, too.
+impl Question {
+    /// Has the answer read, or left where it costs nothing.
+    fn prepare(&self, command: &mut Command) {
+        command.stdout(if self.answer == Answer::Text { Stdio::null() } else { Stdio::piped() });
+    }
+}
+
+/// Runs nf, and gives the octets of the groups, or the number, too.
 fn nf_run(args: &Args, nf: &Path, file: &Path, question: &Question) -> anyhow::Result<(Run, Vec<u64>)> {
     let threads = args.threads.to_string();
     let mut command = Command::new(nf);
-    command.args(["top", "--format", "json", "--threads", &threads]).args(question.nf).arg("-r").arg(file);
-    let (run, said) = measure(&mut command)?;
+    command.args(question.nf).arg("-r").arg(file);
+    if question.answer == Answer::Groups {
+        command.args(["--format", "json", "--threads", &threads]);
+    }
+    question.prepare(&mut command);
+    let (run, said) = measure(command)?;
+    match question.answer {
+        Answer::Groups => {}
+        Answer::Count => return Ok((run, vec![said.trim().parse()?])),
+        Answer::Text => return Ok((run, Vec::new())),
+    }
     let said: Value = serde_json::from_str(&said)?;
     let groups = said["groups"].as_array().context("nf prints groups")?;
     Ok((run, groups.iter().filter_map(|group| group["bytes"].as_u64()).collect()))
 }
 
-/// Runs DuckDB, and gives the octets of the groups, too.
+/// Runs DuckDB, and gives the octets of the groups, or the number, too.
 fn duckdb_run(args: &Args, file: &Path, question: &Question) -> anyhow::Result<(Run, Vec<u64>)> {
     let mut command = Command::new(&args.python);
     command.args(["-c", SCRIPT]).arg(file).arg(args.threads.to_string());
-    let said = output(command.args([question.keys, question.condition]))?;
+    let said = output(command.arg(question.sql))?;
     let (seconds, cpu_seconds, peak, groups): (f64, f64, f64, Vec<u64>) = serde_json::from_str(&said)?;
     Ok((Run { seconds, cpu_seconds, mebibytes: peak / 1024.0 }, groups))
 }

@@ -66,7 +66,12 @@ fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyho
         });
         let cut = gathered.handed_out >= enough;
         if !cut {
-            pairing.finish(&mut |connection| gathered.take(connection, args));
+            pairing.finish(&mut |connection| {
+                gathered.take(connection, args);
+                if gathered.connections.len() >= BATCH {
+                    let _ = to_print.send(gathered.full());
+                }
+            });
         }
         let _ = to_print.send(gathered.full());
         drop(to_print);

@@ -16,6 +16,7 @@ use crate::output;
 use crate::progress::Progress;
 use crate::selection::Selection;
 
+mod count;
 mod form;
 mod layout;
 mod lines;
@@ -32,6 +33,9 @@ use sink::{Enough, Sink};
 const OPEN: usize = 32;
 
 pub(crate) fn run(args: &args::Flows) -> anyhow::Result<Outcome> {
+    if args.count {
+        return count::run(args);
+    }
     let target = Target::of(args)?;
     let order = args.sort.as_deref().map(Order::parse).transpose()?.unwrap_or_default();
     let selection = Selection::of(&args.selection)?;

@@ -25,6 +25,7 @@ mod paste;
 mod progress;
 mod replay;
 mod report;
+mod scan;
 mod selection;
 mod signals;
 mod target;

@@ -168,6 +168,22 @@ fn flows_are_sorted_and_limited() {
 }
 
 #[test]
+fn flows_are_counted() {
+    let folder = scratch();
+    let capture = capture(folder.path(), &[3, 1, 4, 15, 9, 2, 6]);
+    let parquet = folder.path().join("x.parquet");
+    flows([utf8(&capture), "-o", utf8(&parquet)]).with(0);
+    for files in [&[utf8(&capture)][..], &[utf8(&parquet)], &[utf8(&parquet), utf8(&capture)]] {
+        let of =
+            |filter: &str| flows(files.iter().copied().chain(["--count", "--filter", filter])).with(0).out;
+        assert_eq!(of("any"), format!("{}\n", 7 * files.len()));
+        assert_eq!(of("src port > 3 and src port < 10"), format!("{}\n", 3 * files.len()));
+        assert_eq!(of("src port 77"), "0\n");
+    }
+    flows(["--count", "--sort", "bytes", utf8(&parquet)]).with(2);
+}
+
+#[test]
 fn lines_are_those_of_nfdump() {
     let folder = scratch();
     let capture = capture(folder.path(), &[7]);

@@ -34,6 +34,10 @@ pub(crate) struct Flows {
     #[arg(short = 'n', short_alias = 'c', long, value_name = "N")]
     pub(crate) limit: Option<u64>,
 
+    /// Only how many flows there are
+    #[arg(long, conflicts_with_all = ["output", "format", "sort", "limit", "fields"])]
+    pub(crate) count: bool,
+
     /// Columns of CSV and JSON, in this order [default: all]
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,

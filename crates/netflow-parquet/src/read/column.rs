@@ -420,8 +420,8 @@ impl ColumnReader {
                 ids.truncate(start);
                 encoded.read(octets, count, ids).ok_or_else(short)?;
                 let known = if texts { self.dictionary } else { self.numbers.len() };
-                let most = ids[start..].iter().fold(0, |most, &id| most.max(id));
-                if count > 0 && most as usize >= known {
+                let known = u32::try_from(known).unwrap_or(u32::MAX);
+                if ids[start..].iter().fold(false, |wrong, &id| wrong | (id >= known)) {
                     return Err(wrong("a value is not in the dictionary"));
                 }
                 if !texts {
