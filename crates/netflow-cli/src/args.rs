@@ -160,7 +160,7 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) sockets: u8,
 
-    /// Threads that decode; 0: one for each core but one
+    /// Threads that decode; 0: one for each core, 16 at most
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
 

@@ -161,7 +161,7 @@ pub(crate) fn receive_buffer(mebibytes: usize) -> usize {
 fn threads(args: &Collect) -> usize {
     match args.threads {
         // One core is for receiving and writing.
-        0 => available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).clamp(1, 16),
+        0 => available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(16),
         threads => threads.min(256),
     }
 }
