@@ -160,7 +160,7 @@ pub(crate) fn receive_buffer(mebibytes: usize) -> usize {
 
 fn threads(args: &Collect) -> usize {
     match args.threads {
-        // One core is for receiving and writing.
+        // Receiving and writing take little, and come first: their threads sleep most of the time.
         0 => available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(16),
         threads => threads.min(256),
     }
