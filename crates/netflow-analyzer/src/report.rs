@@ -1,4 +1,4 @@
-//! What to show of connections: one set of columns for JSON and CSV, and lines of text for people.
+//! What to show of connections: one set of columns for JSON, CSV and tables, and lines of text for people.
 //!
 //! [`Row`] is the data. The text is that of PyPI `netflow`'s analyzer, down to its way of writing sizes
 //! and durations, since scripts read it.
@@ -14,7 +14,7 @@ mod row;
 mod text;
 
 pub use order::{Order, SortKey, UnknownOrder};
-pub use row::{Exporters, Row, Time};
+pub use row::{CellKind, CellValue, Exporters, Row, Time};
 pub use text::{Lines, write_line, write_unpaired};
 
 /// Which connections to report.

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use common::{Running, feed, fixtures, json_lines, nf, run_nf, scratch};
+use parquet::file::reader::SerializedFileReader;
+use parquet::record::{Field, ListAccessor as _};
 use serde_json::Value;
 
 mod common;
@@ -259,6 +261,44 @@ fn csv_has_the_cells_of_json() {
     }
     let empty = feed(["analyze", "-n", "--format", "csv", "-p", "100"], PYPI.as_bytes()).with(0).out;
     assert_eq!(empty.lines().collect::<Vec<_>>(), [columns.join(",")], "a heading, also without connections");
+}
+
+#[test]
+fn parquet_has_the_cells_of_json() {
+    let folder = scratch();
+    let (lines, path) = (folder.path().join("lines"), folder.path().join("x.parquet"));
+    fs::write(&lines, PYPI).expect("written");
+    let rows = run_nf(["analyze", "-n", "--format", "json", utf8(&lines)]).with(0).json();
+    let table = fs::File::create(&path).expect("made");
+    let status = nf(["analyze", "-n", "--format", "parquet", utf8(&lines)]).stdout(table).status();
+    assert!(status.expect("started").success());
+    let file = SerializedFileReader::new(fs::File::open(&path).expect("there")).expect("Parquet");
+    let table: Vec<_> = file.into_iter().map(|row| row.expect("a row")).collect();
+    assert_eq!((table.len(), table.len()), (rows.len(), 2));
+    for (row, cells) in rows.iter().zip(&table) {
+        assert_eq!(row.as_object().expect("an object").len(), cells.len());
+        for (column, cell) in cells.get_column_iter() {
+            let is = match cell {
+                Field::Null => Value::Null,
+                Field::Long(number) => (*number).into(),
+                Field::Str(text) => text.as_str().into(),
+                Field::ListInternal(list) => {
+                    (0..list.len()).map(|at| list.get_string(at).expect("a text").as_str()).collect()
+                }
+                Field::TimestampMicros(micros) => {
+                    let time = netflow_templates::Timestamp::from_nanos(micros * 1_000);
+                    let (time, start) = (time.to_string(), row[column].as_str().expect("a time"));
+                    assert_eq!(time[..19], start[..19], "{column}");
+                    continue;
+                }
+                other => panic!("{column}: {other:?}"),
+            };
+            assert_eq!(is, row[column], "{column}");
+        }
+    }
+    let sorted = ["analyze", "-n", "--format", "parquet", "--sort", "bytes", utf8(&lines)];
+    let said = run_nf(sorted).with(2).err;
+    assert!(said.contains("--limit"), "{said}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::row_group::EncodedRowGroup;
 use crate::schema::{MAGIC, SCHEMA_KEY, SCHEMA_VERSION, SOFTWARE_KEY, schema};
 
 /// What wrote the files.
-const SOFTWARE: &str = concat!("nf ", env!("CARGO_PKG_VERSION"));
+pub(crate) const SOFTWARE: &str = concat!("nf ", env!("CARGO_PKG_VERSION"));
 /// Version of the format.
 const VERSION: i32 = 2;
 

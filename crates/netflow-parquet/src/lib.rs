@@ -11,6 +11,7 @@ mod hybrid;
 mod leaf;
 mod nested;
 mod numbers;
+mod table;
 mod texts;
 
 mod file;
@@ -24,3 +25,4 @@ pub use read::column::{ColumnMemory, ColumnReader, ColumnValues};
 pub use read::{Bounds, FlowFile, RowGroupReader};
 pub use row_group::{EncodedRowGroup, PAGE_ROWS, ROW_GROUP_ROWS, RowGroup};
 pub use schema::{SCHEMA_VERSION, is_parquet};
+pub use table::{Table, TableColumn, TableKind, TableValue};

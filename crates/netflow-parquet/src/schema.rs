@@ -102,6 +102,11 @@ fn text(name: &str) -> Result<Type, ParquetError> {
         .build()
 }
 
+/// A list of texts, which may be empty, but not absent.
+pub(crate) fn list_of_texts(name: &str) -> Result<Type, ParquetError> {
+    group(name, Repetition::REQUIRED, LogicalType::List, "list", vec![Arc::new(text("element")?)])
+}
+
 /// A list or a map: the column, and what it has any number of.
 fn group(
     name: &str,

@@ -1,5 +1,6 @@
-//! A connection as data: one set of columns for JSON and CSV.
+//! A connection as data: one set of columns for JSON, CSV and tables.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::net::IpAddr;
@@ -23,9 +24,18 @@ macro_rules! row {
             $($(#[$doc])* pub $name: $type,)*
         }
 
-        impl Row<'_> {
+        impl<'a> Row<'a> {
             /// The names of the columns, in order.
             pub const COLUMNS: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// What the values of each column are, and whether they may be absent.
+            pub const KINDS: &'static [(CellKind, bool)] =
+                &[$((<$type as Cell>::KIND, <$type as Cell>::NULLABLE)),*];
+
+            /// The values of the columns, in order.
+            pub fn values(&self) -> impl Iterator<Item = CellValue<'_>> {
+                [$(self.$name.value()),*].into_iter()
+            }
 
             /// The value of a column to sort by.
             pub(super) fn sort_key(&self, column: &str, key: &mut KeyWriter<'_>) {
@@ -35,8 +45,11 @@ macro_rules! row {
                 }
             }
 
-            fn each_cell(&self, mut cell: impl FnMut(&dyn Cell) -> fmt::Result) -> fmt::Result {
-                $(cell(&self.$name)?;)*
+            fn write_cells(&self, line: &mut String) -> fmt::Result {
+                $(
+                    self.$name.write_cell(line)?;
+                    line.write_char(',')?;
+                )*
                 Ok(())
             }
         }
@@ -210,11 +223,7 @@ impl<'a> Row<'a> {
     /// Writes the values and a line end (RFC 4180, but with a line feed alone).
     pub fn write_csv(&self, out: &mut impl io::Write) -> io::Result<()> {
         let mut line = String::with_capacity(512);
-        self.each_cell(|cell| {
-            cell.write_cell(&mut line)?;
-            line.write_char(',')
-        })
-        .map_err(io::Error::other)?;
+        self.write_cells(&mut line).map_err(io::Error::other)?;
         line.pop();
         line.push('\n');
         out.write_all(line.as_bytes())
@@ -242,8 +251,39 @@ impl Serialize for Time {
 #[serde(transparent)]
 pub struct Exporters<'a>(pub &'a [IpAddr]);
 
-/// A value in CSV, and to sort by.
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellKind {
+    /// Numbers.
+    Number,
+    /// Times.
+    Time,
+    /// Texts, and what has one.
+    Text,
+    /// Lists of texts.
+    Texts,
+}
+
+/// A value of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CellValue<'a> {
+    /// None.
+    Absent,
+    /// A number.
+    Number(u64),
+    /// A time.
+    Time(Timestamp),
+    /// A text.
+    Text(Cow<'a, str>),
+    /// Texts.
+    Texts(Vec<String>),
+}
+
+/// A value in CSV, in a table, and to sort by.
 trait Cell {
+    const KIND: CellKind;
+    const NULLABLE: bool = false;
+    fn value(&self) -> CellValue<'_>;
     fn write_cell(&self, out: &mut String) -> fmt::Result;
     fn write_key(&self, key: &mut KeyWriter<'_>);
 }
@@ -251,6 +291,12 @@ trait Cell {
 macro_rules! numbers {
     ($($type:ty),*) => {$(
         impl Cell for $type {
+            const KIND: CellKind = CellKind::Number;
+
+            fn value(&self) -> CellValue<'_> {
+                CellValue::Number(u64::from(*self))
+            }
+
             fn write_cell(&self, out: &mut String) -> fmt::Result {
                 write!(out, "{self}")
             }
@@ -265,6 +311,12 @@ macro_rules! numbers {
 numbers!(u8, u16, u32, u64);
 
 impl Cell for IpAddr {
+    const KIND: CellKind = CellKind::Text;
+
+    fn value(&self) -> CellValue<'_> {
+        CellValue::Text(self.to_string().into())
+    }
+
     fn write_cell(&self, out: &mut String) -> fmt::Result {
         write!(out, "{self}")
     }
@@ -275,6 +327,12 @@ impl Cell for IpAddr {
 }
 
 impl Cell for Time {
+    const KIND: CellKind = CellKind::Time;
+
+    fn value(&self) -> CellValue<'_> {
+        CellValue::Time(self.0)
+    }
+
     fn write_cell(&self, out: &mut String) -> fmt::Result {
         write!(out, "{self}")
     }
@@ -285,6 +343,12 @@ impl Cell for Time {
 }
 
 impl Cell for &str {
+    const KIND: CellKind = CellKind::Text;
+
+    fn value(&self) -> CellValue<'_> {
+        CellValue::Text((*self).into())
+    }
+
     fn write_cell(&self, out: &mut String) -> fmt::Result {
         if self.contains([',', '"', '\n', '\r']) {
             write!(out, "\"{}\"", self.replace('"', "\"\""))
@@ -299,6 +363,12 @@ impl Cell for &str {
 }
 
 impl Cell for String {
+    const KIND: CellKind = CellKind::Text;
+
+    fn value(&self) -> CellValue<'_> {
+        CellValue::Text(self.as_str().into())
+    }
+
     fn write_cell(&self, out: &mut String) -> fmt::Result {
         self.as_str().write_cell(out)
     }
@@ -309,6 +379,12 @@ impl Cell for String {
 }
 
 impl Cell for Exporters<'_> {
+    const KIND: CellKind = CellKind::Texts;
+
+    fn value(&self) -> CellValue<'_> {
+        CellValue::Texts(self.0.iter().map(IpAddr::to_string).collect())
+    }
+
     fn write_cell(&self, out: &mut String) -> fmt::Result {
         for (place, exporter) in self.0.iter().enumerate() {
             if place > 0 {
@@ -325,6 +401,13 @@ impl Cell for Exporters<'_> {
 }
 
 impl<T: Cell> Cell for Option<T> {
+    const KIND: CellKind = T::KIND;
+    const NULLABLE: bool = true;
+
+    fn value(&self) -> CellValue<'_> {
+        self.as_ref().map_or(CellValue::Absent, Cell::value)
+    }
+
     fn write_cell(&self, out: &mut String) -> fmt::Result {
         self.as_ref().map_or(Ok(()), |value| value.write_cell(out))
     }

@@ -4,11 +4,13 @@ use std::collections::BinaryHeap;
 use std::io::{BufWriter, Write};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use jiff::tz::TimeZone;
 use netflow_analyzer::report::{Lines, SortKey, write_unpaired};
 use netflow_analyzer::{Connection, HostNames, Kind, Order, Orientation, Resolver, Row, Services};
 
 use super::BATCH;
+use super::table::Connections;
 use crate::args::{Analyze, Direction, ReportFormat};
 use crate::flows::sorter::Sorter;
 use crate::output;
@@ -23,6 +25,8 @@ const MEMORY: usize = 64 << 20;
 pub(super) struct Printer<'a> {
     args: &'a Analyze,
     out: BufWriter<output::Data>,
+    /// What takes connections instead of lines.
+    table: Option<Connections>,
     /// How many may still be printed.
     left: u64,
     render: Render<'a>,
@@ -68,14 +72,19 @@ impl Ord for Kept {
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(args: &'a Analyze) -> Self {
+    pub(super) fn new(args: &'a Analyze) -> anyhow::Result<Self> {
+        let table = (args.format == ReportFormat::Parquet).then(Connections::new).transpose()?;
+        if table.is_some() && args.sort.is_some() && args.limit.is_none() {
+            bail!("parquet is sorted with --limit only; whatever reads it can sort it, too");
+        }
         let keep = match (args.sort, args.limit) {
             (None, _) => Keep::Nothing,
             (Some(order), Some(_)) => Keep::First(order, BinaryHeap::new()),
             (Some(order), None) => Keep::All(order, Sorter::with_memory(None, MEMORY)),
         };
-        Self {
+        Ok(Self {
             args,
+            table,
             out: BufWriter::with_capacity(BUFFER, output::data()),
             left: args.limit.unwrap_or(u64::MAX),
             render: Render::new(args),
@@ -83,7 +92,7 @@ impl<'a> Printer<'a> {
             resolver: (!args.no_dns).then(Resolver::new),
             dns_left: Duration::from_secs(args.dns_timeout),
             unanswered: 0,
-        }
+        })
     }
 
     /// Takes connections, and prints them unless they are to be sorted.
@@ -146,6 +155,9 @@ impl<'a> Printer<'a> {
             }
         }
         self.out.flush()?;
+        if let Some(table) = self.table {
+            table.finish()?;
+        }
         Ok(self.unanswered)
     }
 
@@ -161,6 +173,11 @@ impl<'a> Printer<'a> {
         let connections = &connections[..most];
         self.left -= most as u64;
         let names = self.names(connections);
+        if let Some(table) = &mut self.table {
+            return connections
+                .iter()
+                .try_for_each(|connection| table.push(&self.render.row(connection, &names)));
+        }
         self.head()?;
         // What that older analyzer tells of apart comes behind the others.
         let sorted = self.args.sort.is_some() || self.args.format != ReportFormat::Text;
@@ -204,7 +221,7 @@ impl<'a> Render<'a> {
     fn new(args: &'a Analyze) -> Self {
         let direction = args.direction.unwrap_or(match args.format {
             ReportFormat::Text => Direction::Size,
-            ReportFormat::Json | ReportFormat::Csv => Direction::Client,
+            ReportFormat::Json | ReportFormat::Csv | ReportFormat::Parquet => Direction::Client,
         });
         Self {
             args,
@@ -223,15 +240,20 @@ impl<'a> Render<'a> {
         }
     }
 
+    fn row<'b>(&'b self, connection: &'b Connection, names: &'b HostNames) -> Row<'b> {
+        Row::oriented(connection, self.orient(connection), &self.services, names)
+    }
+
     /// Appends the line of a connection.
     fn line(&mut self, connection: &Connection, names: &HostNames, out: &mut Vec<u8>) -> anyhow::Result<()> {
-        let orientation = self.orient(connection);
-        let row = || Row::oriented(connection, orientation, &self.services, names);
         match self.args.format {
-            ReportFormat::Json => row().write_json(out)?,
-            ReportFormat::Csv => row().write_csv(out)?,
+            ReportFormat::Json => self.row(connection, names).write_json(out)?,
+            ReportFormat::Csv => self.row(connection, names).write_csv(out)?,
+            // They are taken as they are.
+            ReportFormat::Parquet => {}
             ReportFormat::Text => {
                 self.text.clear();
+                let orientation = self.orient(connection);
                 match connection.kind {
                     Kind::OneWay => write_unpaired(&mut self.text, connection, names)?,
                     _ => {

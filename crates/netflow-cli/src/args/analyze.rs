@@ -111,6 +111,8 @@ pub(crate) enum ReportFormat {
     Json,
     /// CSV with a heading
     Csv,
+    /// Parquet, to a file or a pipe: `> connections.parquet`
+    Parquet,
 }
 
 impl Analyze {
