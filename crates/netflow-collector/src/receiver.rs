@@ -98,6 +98,12 @@ impl Shards {
         self.note_waiting(shard);
     }
 
+    /// Whether so much waits for a shard already that it pays to gather more before the next batch.
+    fn is_behind(&self, shard: usize) -> bool {
+        let sender = &self.senders[shard];
+        sender.capacity().is_some_and(|most| sender.len() >= most.div_ceil(4))
+    }
+
     fn note_waiting(&self, shard: usize) {
         if let Some(board) = self.boards.get(shard) {
             board.waiting.store(self.senders[shard].len(), Ordering::Relaxed);
@@ -121,7 +127,7 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Receives until told to stop, then what is in the receive buffer.
     ///
-    /// While a shard is busy its batch grows, up to [`Batch::MAX_OCTETS`]; what does not fit
+    /// While a shard is busy, or behind, its batch grows, up to [`Batch::MAX_OCTETS`]; what does not fit
     /// is dropped, and counted.
     pub(crate) fn run(mut self) {
         let socket = Arc::clone(&self.socket);
@@ -176,7 +182,10 @@ impl Receiver {
 
     fn hand_on(&self, batches: &mut [Batch]) {
         for (shard, batch) in batches.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()) {
-            self.shards.try_send(shard, batch, &self.counters);
+            // What waits is bounded in batches: large ones outlast a longer pause.
+            if batch.octets() >= Batch::MAX_OCTETS / 2 || !self.shards.is_behind(shard) {
+                self.shards.try_send(shard, batch, &self.counters);
+            }
         }
     }
 
@@ -234,18 +243,21 @@ mod tests {
         }
         let get = |counter: &std::sync::atomic::AtomicU64| Counters::get(counter) as usize;
         assert_eq!(get(&receiver.counters.received), rounds);
-        // The queue has a datagram in each of its places; the third batch is as full as may be.
+        // The first went at once, the second when it was worth while; the third batch is as full as may be.
         let kept = filling[0].len();
         assert!((MAX_OCTETS / LENGTH - 2..=MAX_OCTETS / LENGTH).contains(&kept), "{kept}");
-        assert_eq!(get(&receiver.counters.dropped), rounds - 2 - kept);
-        assert_eq!(get(&receiver.counters.dropped_octets), (rounds - 2 - kept) * LENGTH);
 
         // When the shard takes one, what was kept is handed on.
-        batches.recv().unwrap();
+        assert_eq!(batches.recv().unwrap().len(), 1);
         receiver.hand_on(&mut filling);
         assert!(filling[0].is_empty());
         let taken: Vec<_> = batches.try_iter().map(|batch| batch.len()).collect();
-        assert_eq!(taken, [1, kept]);
+        let half = MAX_OCTETS / 2 / LENGTH;
+        assert!((half..=half + 1).contains(&taken[0]), "{taken:?}");
+        assert_eq!(taken[1..], [kept]);
+        let dropped = rounds - 1 - taken[0] - kept;
+        assert_eq!(get(&receiver.counters.dropped), dropped);
+        assert_eq!(get(&receiver.counters.dropped_octets), dropped * LENGTH);
     }
 
     #[test]
