@@ -113,8 +113,9 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Bounds on connections.
     pub streams: StreamLimits,
-    /// Batches of packets that may wait for each shard; when they do, packets are dropped and counted. A batch
-    /// takes 512 KiB at most, however long its packets are, so that 256 of them take 128 MiB.
+    /// Batches of packets that may wait for all shards together, divided between them, but 32 for each at least; when
+    /// they do, packets are dropped and counted. A batch takes 512 KiB at most, however long its packets are, so that 256
+    /// of them take 128 MiB.
     pub queue: usize,
     /// How long what was decoded may wait before it is handed on.
     pub flush_interval: Duration,

@@ -25,6 +25,8 @@ use crate::stream::{StreamListener, StreamReceiver, StreamReport, TlsError, TlsS
 
 /// Events that may wait to be taken.
 const EVENTS: usize = 1_024;
+/// Batches that may wait for each shard at least, if as many may wait at all.
+const LEAST_QUEUE: usize = 32;
 /// Empty batches whose memory is kept.
 const POOL: usize = 32;
 
@@ -220,7 +222,12 @@ impl Collector {
         let boards: Vec<Arc<Board>> = outputs.iter().map(|_| Arc::default()).collect();
         let mut alive = Vec::new();
         let mut shards = Vec::new();
-        let (senders, queues): (Vec<_>, Vec<_>) = outputs.iter().map(|_| bounded(config.queue)).unzip();
+        let places = match outputs.len() {
+            1 => config.queue,
+            // Few places for many would not outlast the shortest pause.
+            shards => (config.queue / shards).max(config.queue.min(LEAST_QUEUE)),
+        };
+        let (senders, queues): (Vec<_>, Vec<_>) = outputs.iter().map(|_| bounded(places)).unzip();
         let ways = Shards::new(senders, pool.clone(), boards.clone());
         let (starts, state_writer) = match state {
             Some(state) => state.begin(config, &ways, outputs.len(), &counters, &event_sender)?,
@@ -292,7 +299,7 @@ impl Collector {
             };
             receivers.push(spawn(format!("receiver-{number}"), &counters, move || receiver.run())?);
         }
-        let (counted, queue) = (Arc::clone(&counters), config.queue);
+        let (counted, queue) = (Arc::clone(&counters), places);
         let observer = Observer { counters: counted, boards, shards: alive, sockets: sockets.clone(), queue };
         Ok(Self {
             stop,
