@@ -83,6 +83,6 @@ pub use connection::{Connection, Kind, Peer, Traffic};
 pub use key::{ConnectionKey, Endpoint, Side};
 pub use orientation::{Orientation, Reason};
 pub use pairing::{Pairing, PairingConfig, PairingStatistics};
-pub use report::{Filter, Order, Row};
+pub use report::{Order, Row};
 pub use resolver::{HostNames, Resolver};
 pub use service::{Services, ServicesError};

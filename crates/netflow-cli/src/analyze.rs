@@ -50,11 +50,10 @@ fn analyze(args: &Analyze, feed: Feed<'_>, inputs: &mut FlowInputs<'_>) -> anyho
     let mut gathered = Gathered { connections: Vec::new(), handed_out: 0 };
     // Those that ended first are enough where nothing is sorted.
     let enough = args.limit.filter(|_| args.sort.is_none()).unwrap_or(u64::MAX);
-    let printer = Printer::new(args)?;
+    let mut printer = Printer::new(args)?;
     let (to_print, connections) = bounded::<Vec<Connection>>(2);
     let (fed, printed) = std::thread::scope(|scope| {
         let printer = scope.spawn(move || {
-            let mut printer = printer;
             connections.iter().try_for_each(|batch| printer.take(batch))?;
             printer.finish()
         });

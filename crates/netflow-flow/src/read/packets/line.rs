@@ -11,6 +11,7 @@ use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
 
 use super::large;
 use super::rows::Rows;
+use crate::address::parse_address;
 use crate::read::json::{self, Json, JsonText, Scalar, Take};
 
 /// The key that a line of `nf decode` starts with.
@@ -269,7 +270,7 @@ impl<'de> Take<'de> for Client {
     fn list<A: SeqAccess<'de>>(self, mut client: A) -> Result<Exporter, A::Error> {
         let text = client.next_element::<Cow<'_, str>>()?;
         // Python appends its zone to a link-local address.
-        let address = text.and_then(|text| text.split('%').next()?.parse::<IpAddr>().ok());
+        let address = text.and_then(|text| parse_address(text.split('%').next()?));
         let address = address.ok_or_else(|| A::Error::custom("the packet has no client address"))?;
         let port = client.next_element::<u16>()?.unwrap_or(0);
         // Of an IPv6 socket Python tells the flow label and the scope too.
