@@ -16,6 +16,7 @@ use crate::programs::{self, PATIENCE, Process, bounded, is_bound, output, succee
 
 mod filters;
 mod generated;
+mod speed;
 
 /// The package on PyPI.
 const PACKAGE: &str = "netflow==0.12.2";
@@ -51,6 +52,9 @@ pub(crate) struct Args {
     /// Compares filters with nfdump's, and nothing else
     #[arg(long)]
     filters: bool,
+    /// Compares how long both analyzers take for a large file, and nothing else
+    #[arg(long, conflicts_with = "filters")]
+    speed: bool,
     /// Leaves the collected files in target/interop
     #[arg(long)]
     keep: bool,
@@ -58,13 +62,17 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = programs::root();
+    let folder = root.join("target/interop");
+    fs::create_dir_all(&folder)?;
+    if args.speed {
+        let nf = programs::nf(args.nf.as_deref(), "fast")?;
+        return speed::compare(&nf, &python(&folder)?, &folder);
+    }
     let nf = programs::nf(args.nf.as_deref(), "dev")?;
     let mut differences = filters::differences(&nf).context("filters")?;
     if args.filters {
         return conclude(&differences);
     }
-    let folder = root.join("target/interop");
-    fs::create_dir_all(&folder)?;
     let programs = Programs { nf, python: python(&folder)? };
     for export in EXPORTS {
         let name = export.name;

@@ -155,7 +155,7 @@ impl Inputs<'_> {
         result
     }
 
-    fn flow_file(&mut self, name: &str, file: impl Read) -> anyhow::Result<()> {
+    fn flow_file(&mut self, name: &str, file: impl Read + Send) -> anyhow::Result<()> {
         let registry = input::registry(&self.args.decoding)?;
         let mut reader =
             FlowReader::with_registry(file, registry, None).map_err(|error| input::no_flows(name, error))?;

@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek};
+use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Context as _;
 use netflow_capture::{CaptureReader, looks_like_capture};
-use netflow_flow::{COLUMNS, Column, Flow, FlowReader, Flows, Normalizer};
+use netflow_flow::{COLUMNS, Column, Flow, FlowReader, Flows, Normalizer, ReadError};
 use netflow_parquet::{FlowFile, is_parquet};
 use netflow_query::{Matching, Selector as _};
 use netflow_templates::{Context, DataSet, MessageSink, Problem, Registry, Session};
@@ -19,6 +22,8 @@ use crate::progress::Progress;
 
 /// Flows of Parquet that are taken at a time: as many as stay near while one column after the other is set.
 const PARQUET_BATCH: usize = 512;
+/// Threads that parse the lines of one file: whatever takes the flows is not faster.
+const MOST_PARSING: usize = 4;
 /// Bad lines that are told one by one.
 const MAX_MESSAGES: u64 = 20;
 
@@ -36,7 +41,11 @@ pub(crate) enum Content {
     /// A pcap or pcapng capture of export packets.
     Capture(Box<dyn BufRead>),
     /// Anything else: lines of flows or of export packets, if it can be read.
-    Lines(Box<dyn BufRead>),
+    Lines {
+        input: Box<dyn BufRead + Send>,
+        /// Whether all of it is there already.
+        whole: bool,
+    },
 }
 
 impl FlowInput {
@@ -45,7 +54,7 @@ impl FlowInput {
         if io::stdin().is_terminal() {
             output::note("reading from the terminal; give a FILE to read that instead");
         }
-        Self::of("stdin".to_owned(), progress.stdin())
+        Self::of("stdin".to_owned(), progress.stdin(), false)
     }
 
     /// Opens a file, whose octets count for the progress when they are read.
@@ -64,10 +73,11 @@ impl FlowInput {
             let file = FlowFile::open(file).with_context(|| name.clone())?;
             return Ok(Self { name, content: Content::Parquet(Box::new(file)) });
         }
-        Self::of(name, progress.reading(file))
+        let whole = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Self::of(name, progress.reading(file), whole)
     }
 
-    fn of(name: String, input: impl Read + 'static) -> anyhow::Result<Self> {
+    fn of(name: String, input: impl Read + Send + 'static, whole: bool) -> anyhow::Result<Self> {
         let mut input = BufReader::with_capacity(1 << 16, input);
         let start = input.fill_buf().with_context(|| format!("cannot read {name}"))?;
         let content = if is_parquet(start) {
@@ -78,10 +88,16 @@ impl FlowInput {
         } else if looks_like_capture(start) {
             Content::Capture(Box::new(input))
         } else {
-            Content::Lines(Box::new(input))
+            Content::Lines { input: Box::new(input), whole }
         };
         Ok(Self { name, content })
     }
+}
+
+/// Threads that parse the lines of one file; `None` where they would only take turns.
+fn parsing_threads() -> Option<NonZero<usize>> {
+    let cores = thread::available_parallelism().ok()?;
+    NonZero::new(cores.get().min(MOST_PARSING)).filter(|threads| threads.get() > 1)
 }
 
 /// Whether a file, which is read from its start afterwards, is of Parquet.
@@ -186,7 +202,7 @@ impl<'a> FlowInputs<'a> {
         let read = match content {
             Content::Parquet(file) => self.parquet(&name, *file, &mut take),
             Content::Capture(input) => self.capture(&name, input, &mut take),
-            Content::Lines(input) => self.lines(&name, input, &mut take),
+            Content::Lines { input, whole } => self.lines(&name, input, whole, &mut take),
         };
         match failed {
             Some(error) => Err(error),
@@ -280,36 +296,59 @@ impl<'a> FlowInputs<'a> {
         Ok(())
     }
 
-    fn lines(&mut self, name: &str, input: impl Read, take: &mut Take<'_>) -> anyhow::Result<()> {
+    fn lines(
+        &mut self,
+        name: &str,
+        input: impl Read + Send,
+        whole: bool,
+        take: &mut Take<'_>,
+    ) -> anyhow::Result<()> {
         let registry = (*self.registry).clone();
         let mut reader = FlowReader::with_registry(input, registry, self.decoding.sampling)
             .map_err(|error| input::no_flows(name, error))?;
-        let mut flows = Vec::new();
         let (mut good, mut bad) = (0, 0);
-        while !self.progress.stopped() {
-            match reader.read(&mut flows) {
-                Ok(true) => {
+        let mut result = Ok(());
+        let mut each = |read: Result<&mut Vec<Flow>, ReadError>| {
+            let taken = match read {
+                Ok(flows) => {
                     good += 1;
-                    self.good += 1;
-                    take(&mut flows)?;
+                    take(flows)
                 }
-                Ok(false) => break,
                 Err(error) if error.is_recoverable() => {
                     bad += 1;
                     if bad <= MAX_MESSAGES {
                         output::error(format_args!("{name}: {error}"));
                     }
+                    Ok(())
                 }
-                Err(error) => {
-                    self.bad += bad;
-                    return Err(input::no_flows(name, error));
+                Err(error) => Err(input::no_flows(name, error)),
+            };
+            let ended = taken.is_err() || self.progress.stopped();
+            result = taken;
+            if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        match parsing_threads().filter(|_| whole) {
+            Some(threads) => reader.read_all(threads, &mut each),
+            None => {
+                let mut flows = Vec::new();
+                while !self.progress.stopped() {
+                    let ended = match reader.read(&mut flows) {
+                        Ok(true) => each(Ok(&mut flows)),
+                        Ok(false) => break,
+                        Err(error) => each(Err(error)),
+                    };
+                    if ended.is_break() {
+                        break;
+                    }
                 }
             }
         }
+        self.good += good;
+        self.bad += bad;
+        result?;
         if bad > MAX_MESSAGES {
             output::error(format_args!("{name}: {bad} lines could not be read in all"));
         }
-        self.bad += bad;
         if good == 0 && bad > 0 {
             anyhow::bail!("{name}: none of its lines is a flow or an export packet");
         }

@@ -77,7 +77,8 @@ fn harmless(lines: &str) -> Cow<'_, str> {
 /// shown as escapes.
 fn printable(text: &str) -> Cow<'_, str> {
     // Nearly all are of these characters alone, and that is told fast.
-    if text.bytes().all(|octet| (b' '..0x7f).contains(&octet)) || !text.contains(acts_on_terminal) {
+    let plain = text.bytes().fold(true, |plain, octet| plain & (b' '..0x7f).contains(&octet));
+    if plain || !text.contains(acts_on_terminal) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);

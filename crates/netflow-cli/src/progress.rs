@@ -117,7 +117,7 @@ impl Progress {
 
     /// Stdin, whose octets count. When the user wants to end while nothing comes, it ends.
     pub(crate) fn stdin(&self) -> Reading<Stdin> {
-        self.reading(Stdin { input: io::stdin().lock(), progress: self.clone() })
+        self.reading(Stdin { input: io::stdin(), progress: self.clone() })
     }
 
     /// Takes the bar off the terminal. Says so when input was left unread on the user's wish, and is true then: the
@@ -186,7 +186,7 @@ impl<R: Read> Read for Reading<R> {
 /// Stdin that ends when the user wants it to: see [`Progress::stdin`].
 #[derive(Debug)]
 pub(crate) struct Stdin {
-    input: io::StdinLock<'static>,
+    input: io::Stdin,
     progress: Progress,
 }
 
@@ -198,7 +198,7 @@ impl Read for Stdin {
 
         let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ };
         while !self.progress.stopped() {
-            // Not through the buffer of `StdinLock`: nobody can wait for what is in there already.
+            // Not through the buffer of `io::Stdin`: nobody can wait for what is in there already.
             match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], Some(&tick)) {
                 Ok(0) | Err(Errno::INTR) => continue,
                 _ => {}

@@ -313,18 +313,18 @@ impl<F: FnMut() -> bool> Playing<F> {
 }
 
 /// An input, with its first octets apart.
-type Input = io::Chain<Cursor<Vec<u8>>, Box<dyn Read>>;
+type Input = io::Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>;
 
 /// What is in a file.
 enum Content {
     Packets(PacketFile<Input>),
-    Flows(FlowReader<'static>),
+    Flows(Box<FlowReader<'static>>),
 }
 
 /// Opens a file, and looks what is in it.
 fn open(args: &args::Replay, path: &Path) -> anyhow::Result<Content> {
-    let mut file: Box<dyn Read> = match is_stdin(path) {
-        true => Box::new(io::stdin().lock()),
+    let mut file: Box<dyn Read + Send> = match is_stdin(path) {
+        true => Box::new(io::stdin()),
         false => Box::new(File::open(path).with_context(|| input::cannot_read(path))?),
     };
     let mut first = Vec::new();
@@ -336,14 +336,14 @@ fn open(args: &args::Replay, path: &Path) -> anyhow::Result<Content> {
         true => Content::Packets(PacketFile::new(file, named)?),
         false => {
             let registry = input::registry(&args.decoding)?;
-            Content::Flows(FlowReader::with_registry(file, registry, args.decoding.sampling)?)
+            Content::Flows(Box::new(FlowReader::with_registry(file, registry, args.decoding.sampling)?))
         }
     })
 }
 
 /// The flows of a flow file. Lines that cannot be read are told.
 struct Lines {
-    reader: FlowReader<'static>,
+    reader: Box<FlowReader<'static>>,
     name: String,
     bar: ProgressBar,
     bad: u64,

@@ -99,7 +99,7 @@ impl<'a> Printer<'a> {
     pub(super) fn take(&mut self, mut connections: Vec<Connection>) -> anyhow::Result<()> {
         match &mut self.keep {
             Keep::Nothing => {
-                connections.sort_by_key(|connection| (connection.start(), connection.received_last));
+                connections.sort_by_cached_key(|connection| (connection.start(), connection.received_last));
                 self.print(&connections)
             }
             Keep::First(order, first) => {

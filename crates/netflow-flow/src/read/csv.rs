@@ -10,6 +10,7 @@ use crate::schema::{Flow, column};
 const MAX_COLUMNS: usize = 10_000;
 
 /// Reads lines below a line of column names.
+#[derive(Debug)]
 pub(super) struct CsvLines {
     columns: Vec<Option<&'static Column>>,
 }

@@ -15,9 +15,8 @@ use netflow_templates::{
 use netflow_wire::{FieldSpecifier, Header};
 
 use self::encode::encode;
-use self::line::Packet;
 use self::rows::Rows;
-use crate::flows::{FlowRef, Flows};
+use crate::flows::Flows;
 use crate::normalize::Normalizer;
 use crate::schema::Flow;
 
@@ -25,6 +24,8 @@ mod encode;
 mod large;
 mod line;
 mod rows;
+
+pub(super) use line::Packet;
 
 /// Names of fields that are not known, kept to be told.
 const MAX_UNKNOWN: usize = 100;
@@ -42,7 +43,21 @@ pub(super) fn is_packet_line(line: &[u8]) -> bool {
     key.is_some_and(|key| key == line::VERSION || key.parse::<f64>().is_ok())
 }
 
-/// Reads lines of export packets.
+/// The records of a line, in reused memory.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    flows: Rows,
+    options: Rows,
+}
+
+/// Parses a line of an export packet, whose records become the content of `records`.
+pub(super) fn parse(line: &[u8], records: &mut Records) -> Result<Packet, String> {
+    records.flows.clear();
+    records.options.clear();
+    line::read(line, &mut records.flows, &mut records.options)
+}
+
+/// Makes flows of the export packets that lines hold.
 pub(super) struct PacketLines {
     registry: Registry,
     /// The same, but a list (RFC 6313) is a string: flows have the text of it, and so have the lines.
@@ -54,8 +69,6 @@ pub(super) struct PacketLines {
     shapes: HashMap<Kind, HashMap<Box<[u8]>, Rc<Shape>>>,
     /// Octets that they take, about.
     shapes_memory: usize,
-    flows: Rows,
-    option_records: Rows,
     unknown: BTreeSet<String>,
     options_problems: Option<OptionsProblems>,
     packets: u64,
@@ -109,8 +122,6 @@ impl PacketLines {
             options: Options::default(),
             shapes: HashMap::new(),
             shapes_memory: 0,
-            flows: Rows::default(),
-            option_records: Rows::default(),
             unknown: BTreeSet::new(),
             options_problems: None,
             packets: 0,
@@ -133,33 +144,30 @@ impl PacketLines {
         self.shapes.values().map(HashMap::len).sum()
     }
 
-    /// Appends the flows of a line with a number; returns when its packet was received.
-    pub(super) fn read(
+    /// Replaces the content of `flows`, whose memory is used again, by those of a line with a number.
+    pub(super) fn take(
         &mut self,
-        line: &[u8],
+        packet: &Packet,
+        records: &Records,
         line_number: u64,
         flows: &mut Vec<Flow>,
-    ) -> Result<Timestamp, String> {
-        self.flows.clear();
-        self.option_records.clear();
-        let packet = line::read(line, &mut self.flows, &mut self.option_records)?;
-        let Packet { received, exporter, header, late, ref sets } = packet;
+    ) {
+        let &Packet { received, exporter, header, late, ref sets } = packet;
         let domain = header.observation_domain();
-        let number = self.number(&packet);
+        let number = self.number(packet);
 
-        let rows = std::mem::take(&mut self.option_records);
+        let rows = &records.options;
         self.options.hear(exporter.address);
         let mut problems = Vec::new();
-        self.sets(exporter.address, &rows, &[], |lines, set, _, misfits| {
+        self.sets(exporter.address, rows, &[], |lines, set, _, misfits| {
             let registry = &lines.registry;
             lines.options.learn(exporter.address, domain, registry, &set, &mut problems);
-            lines.leave_out(&rows, misfits);
+            lines.leave_out(rows, misfits);
         });
         if let Some(&first) = problems.first() {
             let known = OptionsProblems { count: 0, first, line: line_number };
             self.options_problems.get_or_insert(known).count += problems.len() as u64;
         }
-        self.option_records = rows;
 
         let system_init = match header {
             Header::Ipfix(_) => {
@@ -169,16 +177,23 @@ impl PacketLines {
             _ => None,
         };
         let clock = Clock::new(&header, system_init);
-        let rows = std::mem::take(&mut self.flows);
-        self.sets(exporter.address, &rows, sets, |lines, set, first, misfits| {
+        let rows = &records.flows;
+        let mut count = 0;
+        self.sets(exporter.address, rows, sets, |lines, set, first, misfits| {
             let (packet, options) = (number, &lines.options);
             let context = Context { packet, exporter, received, header: &header, late, clock, options };
-            let start = flows.len();
+            let start = count;
             lines.normalized.clear();
             lines.normalizer.normalize(&context, set, &mut lines.normalized);
-            flows.extend(lines.normalized.iter().map(FlowRef::to_flow));
-            if flows.len() == start {
-                return lines.leave_out(&rows, misfits);
+            for flow in lines.normalized.iter() {
+                match flows.get_mut(count) {
+                    Some(used) => flow.copy_to(used),
+                    None => flows.push(flow.to_flow()),
+                }
+                count += 1;
+            }
+            if count == start {
+                return lines.leave_out(rows, misfits);
             }
             for &(row, member) in misfits {
                 let (name, value) = rows.member(row, member);
@@ -186,10 +201,9 @@ impl PacketLines {
                 extras.push(name, 0, DataType::String, value.text().as_bytes());
             }
         });
-        self.flows = rows;
+        flows.truncate(count);
         // The made-up template of the encoding is nobody's.
         flows.iter_mut().for_each(|flow| flow.template_id = None);
-        Ok(received)
     }
 
     /// Number of a packet: sets of one that had to wait may stand in several lines.
@@ -229,14 +243,14 @@ impl PacketLines {
             while end <= first {
                 end = ends.next().unwrap_or(usize::MAX);
             }
-            let (names, scope_count) = (rows.names(first), rows.scope_count(first));
+            let scope_count = rows.scope_count(first);
             let shape = self.shape(exporter, rows, first);
             run.clear();
             run.append(rows, first, &shape.elements);
             std::mem::swap(&mut run.lengths, &mut run.next_lengths);
             let mut next = first + 1;
             while next < rows.len().min(end)
-                && rows.names(next) == names
+                && rows.are_named_alike(first, next)
                 && rows.scope_count(next) == scope_count
             {
                 let (octets, misfits) = (run.octets.len(), run.misfits.len());

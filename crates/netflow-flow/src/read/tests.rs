@@ -4,22 +4,42 @@ use netflow_wire::{
     enterprise, ipfix,
 };
 
+use super::lines::{MAX_LINE, MAX_ROW};
 use super::*;
 use crate::{FlowEncoder, Flows, Format, GzipBlock, OptionsProblems, Value};
 
 const NOW: u32 = 1_714_564_800;
 
-/// All flows of a file, and the errors.
+/// All flows of a file, and the errors; the same when lines are parsed ahead, by any number of threads.
 fn read(file: &[u8]) -> (Vec<Flow>, Vec<String>) {
+    let whole = read_by(file, None);
+    for threads in [1, 3] {
+        assert!(read_by(file, NonZero::new(threads)) == whole, "{threads} threads");
+    }
+    (whole.0, whole.1)
+}
+
+/// The flows, the errors, and the number of the last line.
+fn read_by(file: &[u8], threads: Option<NonZero<usize>>) -> (Vec<Flow>, Vec<String>, u64) {
     let (mut all, mut errors, mut flows) = (Vec::new(), Vec::new(), Vec::new());
     let mut reader = match FlowReader::new(file) {
         Ok(reader) => reader,
-        Err(error) => return (all, vec![error.to_string()]),
+        Err(error) => return (all, vec![error.to_string()], 0),
     };
+    if let Some(threads) = threads {
+        reader.read_all(threads, |read| {
+            match read {
+                Ok(flows) => all.append(flows),
+                Err(error) => errors.push(error.to_string()),
+            }
+            ControlFlow::Continue(())
+        });
+        return (all, errors, reader.line());
+    }
     loop {
         match reader.read(&mut flows) {
-            Ok(true) => all.extend(flows.iter().cloned()),
-            Ok(false) => return (all, errors),
+            Ok(true) => all.append(&mut flows),
+            Ok(false) => return (all, errors, reader.line()),
             Err(error) => errors.push(error.to_string()),
         }
     }
@@ -657,8 +677,7 @@ fn shapes_of_records_are_kept_within_a_bound() {
     let mut reader = FlowReader::new(file.as_bytes()).unwrap();
     let mut flows = Vec::new();
     while reader.read(&mut flows).unwrap() {}
-    let Lines::Packets(packets) = &reader.lines else { unreachable!("these are lines of packets") };
-    let kept = packets.kept_shapes();
+    let kept = reader.taken.packets.kept_shapes();
     assert_eq!(reader.line(), lines);
     assert!(0 < kept && kept < lines as usize, "{kept} of {lines}");
 }

@@ -1,10 +1,11 @@
 //! Values of JSON, encoded as a template has them (RFC 7011, section 6).
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use netflow_templates::DataType;
 use netflow_wire::VARIABLE_LENGTH;
 
+use crate::address::parse_address;
 use crate::read::json::Scalar;
 use crate::value::MacAddress;
 
@@ -58,8 +59,11 @@ pub(super) fn encode(data_type: DataType, scalar: Scalar<'_>, out: &mut Vec<u8>)
 fn typed(data_type: DataType, text: &str, out: &mut Vec<u8>) -> Option<u16> {
     use DataType as T;
     match data_type {
-        T::Ipv4Address => fixed(text.parse::<Ipv4Addr>().ok()?.octets(), out),
-        T::Ipv6Address => fixed(text.parse::<Ipv6Addr>().ok()?.octets(), out),
+        T::Ipv4Address | T::Ipv6Address => match (data_type, parse_address(text)?) {
+            (T::Ipv4Address, IpAddr::V4(address)) => fixed(address.octets(), out),
+            (T::Ipv6Address, IpAddr::V6(address)) => fixed(address.octets(), out),
+            _ => None,
+        },
         T::MacAddress => fixed(text.parse::<MacAddress>().ok()?.0, out),
         T::DateTimeSeconds | T::DateTimeMilliseconds | T::DateTimeMicroseconds | T::DateTimeNanoseconds => {
             let mut octets = [0; 8];

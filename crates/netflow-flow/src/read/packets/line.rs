@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::Range;
 
 use netflow_templates::{Exporter, Timestamp};
 use netflow_wire::{Header, ipfix, v1, v5, v7, v8, v9};
@@ -24,8 +23,9 @@ const MAX_RECORDS: usize = 65_535;
 const MAX_FIELDS: usize = 16_384;
 
 /// What a line says besides its records.
-pub(super) struct Packet {
-    pub(super) received: Timestamp,
+#[derive(Debug)]
+pub(in crate::read) struct Packet {
+    pub(in crate::read) received: Timestamp,
     pub(super) exporter: Exporter,
     pub(super) header: Header,
     /// Whether the records had to wait for their template.
@@ -322,7 +322,7 @@ impl<'de> Take<'de> for Record<'_> {
         let Self { rows, headings } = self;
         while let Some(name) = record.next_key_seed(Json(Name { rows, headings }))? {
             match name {
-                Key::Field(name) => record.next_value_seed(Json(Value { rows, name }))?,
+                Key::Field => record.next_value_seed(Json(Value { rows }))?,
                 Key::Fields => record.next_value_seed(Json(Record { rows, headings: false }))?,
                 Key::Scopes => {
                     let first = rows.open_members() == 0;
@@ -342,8 +342,8 @@ impl<'de> Take<'de> for Record<'_> {
 
 /// A key of a record.
 enum Key {
-    /// A field, by its name.
-    Field(Range<usize>),
+    /// A field, whose name was appended.
+    Field,
     /// The heading of the scope.
     Scopes,
     /// The heading of the other fields.
@@ -367,7 +367,10 @@ impl<'de> Take<'de> for Name<'_> {
         match name {
             Scalar::Text("scopes") if self.headings => Ok(Key::Scopes),
             Scalar::Text("fields") if self.headings => Ok(Key::Fields),
-            Scalar::Text(name) => Ok(Key::Field(self.rows.name(name))),
+            Scalar::Text(name) => {
+                self.rows.name(name);
+                Ok(Key::Field)
+            }
             other => Err(E::invalid_type(other.unexpected(), &Json(self))),
         }
     }
@@ -376,14 +379,13 @@ impl<'de> Take<'de> for Name<'_> {
 /// Appends a field's value.
 struct Value<'a> {
     rows: &'a mut Rows,
-    name: Range<usize>,
 }
 
 impl Value<'_> {
     fn json(self, text: &[u8]) {
         // It was written from text.
         let text = std::str::from_utf8(text).unwrap_or_default();
-        self.rows.value(self.name, Scalar::Json(text));
+        self.rows.value(Scalar::Json(text));
     }
 }
 
@@ -395,7 +397,7 @@ impl<'de> Take<'de> for Value<'_> {
     }
 
     fn scalar<E: Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
-        self.rows.value(self.name, scalar);
+        self.rows.value(scalar);
         Ok(())
     }
 

@@ -7,41 +7,53 @@ use crate::read::json::Scalar;
 /// Records as they stand in the line, in reused memory.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// For each member of each record.
-    members: Vec<Member>,
-    /// For each record the end of its members and of its names.
-    ends: Vec<(usize, usize)>,
-    /// For each record how many of its first members are the scope.
-    scopes: Vec<usize>,
-    /// Those of the record that is being read.
+    /// For each member of each record: what its value is, and as what.
+    values: Vec<u64>,
+    kinds: Vec<Kind>,
+    rows: Vec<Row>,
+    /// How many of the first members of the record that is being read are the scope of options.
     open_scopes: usize,
-    /// For each record, for each member: length of its name, name.
+    /// For each member of the records that have others than the record before them: length of its name, name.
     names: Vec<u8>,
+    /// Where those of the record start that is being read, and end if they are the first ones of the record before it.
+    open_names: usize,
+    alike: Option<usize>,
     texts: String,
     /// Whether there was a number beyond 64 bits.
     large: bool,
 }
 
+/// A record.
 #[derive(Debug)]
-struct Member {
-    name: Range<usize>,
-    value: Stored,
+struct Row {
+    /// Where its members end.
+    end: usize,
+    /// How many of its first ones are the scope of options.
+    scope_count: usize,
+    names: Range<usize>,
 }
 
-#[derive(Debug)]
-enum Stored {
-    Plain(Scalar<'static>),
-    Text(Range<usize>),
-    Json(Range<usize>),
+/// How the 64 bits of a value are read: it is small, since there are millions of them.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Null,
+    Boolean,
+    Unsigned,
+    Signed,
+    Float,
+    /// Start and end in the texts, of 32 bits each.
+    Text,
+    Json,
 }
 
 impl Rows {
     pub(super) fn clear(&mut self) {
-        self.members.clear();
-        self.ends.clear();
-        self.scopes.clear();
+        self.values.clear();
+        self.kinds.clear();
+        self.rows.clear();
         self.open_scopes = 0;
         self.names.clear();
+        (self.open_names, self.alike) = (0, None);
         self.texts.clear();
         self.large = false;
     }
@@ -52,90 +64,120 @@ impl Rows {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn start(&self, row: usize) -> (usize, usize) {
-        row.checked_sub(1).map_or((0, 0), |before| self.ends[before])
+        self.rows.len()
     }
 
     /// The names of a record's members, as octets that no other names have.
     pub(super) fn names(&self, row: usize) -> &[u8] {
-        &self.names[self.start(row).1..self.ends[row].1]
+        &self.names[self.rows[row].names.clone()]
+    }
+
+    /// Whether two records that follow each other have the same names.
+    pub(super) fn are_named_alike(&self, row: usize, next: usize) -> bool {
+        self.rows[row].names == self.rows[next].names
     }
 
     /// How many of a record's first members are the scope of options.
     pub(super) fn scope_count(&self, row: usize) -> usize {
-        self.scopes[row]
+        self.rows[row].scope_count
     }
 
     /// The names of a record's members.
     pub(super) fn member_names(&self, row: usize) -> impl Iterator<Item = &str> {
-        self.row(row).iter().map(|member| self.name_of(member))
+        let mut rest = self.names(row);
+        std::iter::from_fn(move || {
+            let (length, names) = rest.split_first_chunk()?;
+            let (name, after) = names.split_at(u32::from_be_bytes(*length) as usize);
+            rest = after;
+            Some(std::str::from_utf8(name).unwrap_or_default())
+        })
     }
 
     /// The values of a record's members.
     pub(super) fn values(&self, row: usize) -> impl Iterator<Item = Scalar<'_>> {
-        self.row(row).iter().map(|member| self.value_of(member))
+        let members = self.start(row)..self.rows[row].end;
+        let values = self.values[members.clone()].iter().zip(&self.kinds[members]);
+        values.map(|(&value, &kind)| self.scalar(value, kind))
     }
 
     /// Name and value of one member of a record.
     pub(super) fn member(&self, row: usize, member: usize) -> (&str, Scalar<'_>) {
-        let member = &self.row(row)[member];
-        (self.name_of(member), self.value_of(member))
+        let name = self.member_names(row).nth(member).unwrap_or_default();
+        let member = self.start(row) + member;
+        (name, self.scalar(self.values[member], self.kinds[member]))
     }
 
-    fn row(&self, row: usize) -> &[Member] {
-        &self.members[self.start(row).0..self.ends[row].0]
-    }
-
-    fn name_of(&self, member: &Member) -> &str {
-        std::str::from_utf8(&self.names[member.name.clone()]).unwrap_or_default()
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).map_or(0, |before| self.rows[before].end)
     }
 
     #[inline]
-    fn value_of(&self, member: &Member) -> Scalar<'_> {
-        match &member.value {
-            Stored::Plain(scalar) => *scalar,
-            Stored::Text(range) => Scalar::Text(&self.texts[range.clone()]),
-            Stored::Json(range) => Scalar::Json(&self.texts[range.clone()]),
+    fn scalar(&self, value: u64, kind: Kind) -> Scalar<'_> {
+        let text = || &self.texts[(value >> 32) as usize..value as u32 as usize];
+        match kind {
+            Kind::Null => Scalar::Null,
+            Kind::Boolean => Scalar::Boolean(value != 0),
+            Kind::Unsigned => Scalar::Unsigned(value),
+            Kind::Signed => Scalar::Signed(value as i64),
+            Kind::Float => Scalar::Float(f64::from_bits(value)),
+            Kind::Text => Scalar::Text(text()),
+            Kind::Json => Scalar::Json(text()),
         }
     }
 
     /// Members of the record that is being read.
     pub(super) fn open_members(&self) -> usize {
-        self.members.len() - self.start(self.ends.len()).0
+        self.values.len() - self.start(self.rows.len())
     }
 
     /// Appends a member's name; its value must follow.
-    pub(super) fn name(&mut self, name: &str) -> Range<usize> {
+    pub(super) fn name(&mut self, name: &str) {
         // A line is shorter than 32 bits say.
-        self.names.extend_from_slice(&(name.len() as u32).to_be_bytes());
-        let start = self.names.len();
+        let length = (name.len() as u32).to_be_bytes();
+        // Most have the names of the record before.
+        if let Some(at) = self.alike {
+            let known = &self.names[at..self.open_names];
+            if known.strip_prefix(&length).is_some_and(|known| known.starts_with(name.as_bytes())) {
+                self.alike = Some(at + length.len() + name.len());
+                return;
+            }
+            self.keep_names();
+        }
+        self.names.extend_from_slice(&length);
         self.names.extend_from_slice(name.as_bytes());
-        start..self.names.len()
+    }
+
+    /// The names of the record that is being read are not those of the one before it.
+    fn keep_names(&mut self) {
+        if let (Some(end), Some(before)) = (self.alike.take(), self.rows.last()) {
+            self.names.extend_from_within(before.names.start..end);
+        }
     }
 
     /// Appends a member's value.
-    pub(super) fn value(&mut self, name: Range<usize>, scalar: Scalar<'_>) {
-        let mut keep = |text: &str| {
-            let start = self.texts.len();
-            self.texts.push_str(text);
-            start..self.texts.len()
-        };
-        let value = match scalar {
-            Scalar::Unsigned(number) => Stored::Plain(Scalar::Unsigned(number)),
-            Scalar::Text(text) => Stored::Text(keep(text)),
-            Scalar::Json(text) => Stored::Json(keep(text)),
-            Scalar::Null => Stored::Plain(Scalar::Null),
-            Scalar::Boolean(yes) => Stored::Plain(Scalar::Boolean(yes)),
-            Scalar::Signed(number) => Stored::Plain(Scalar::Signed(number)),
+    pub(super) fn value(&mut self, scalar: Scalar<'_>) {
+        let (value, kind) = match scalar {
+            Scalar::Unsigned(number) => (number, Kind::Unsigned),
+            Scalar::Text(text) => (self.text(text), Kind::Text),
+            Scalar::Json(text) => (self.text(text), Kind::Json),
+            Scalar::Null => (0, Kind::Null),
+            Scalar::Boolean(yes) => (yes.into(), Kind::Boolean),
+            Scalar::Signed(number) => (number as u64, Kind::Signed),
             Scalar::Float(number) => {
                 self.large |= number >= u64::MAX as f64;
-                Stored::Plain(Scalar::Float(number))
+                (number.to_bits(), Kind::Float)
             }
         };
-        self.members.push(Member { name, value });
+        self.values.push(value);
+        self.kinds.push(kind);
+    }
+
+    /// Keeps a text, and says where.
+    fn text(&mut self, text: &str) -> u64 {
+        let start = self.texts.len() as u64;
+        self.texts.push_str(text);
+        // A line is far shorter than 32 bits say.
+        start << 32 | self.texts.len() as u64
     }
 
     /// What the open record has so far is its scope.
@@ -145,7 +187,16 @@ impl Rows {
 
     /// Ends a record.
     pub(super) fn end_row(&mut self) {
-        self.scopes.push(std::mem::take(&mut self.open_scopes));
-        self.ends.push((self.members.len(), self.names.len()));
+        let names = match self.rows.last() {
+            Some(before) if self.alike == Some(before.names.end) => before.names.clone(),
+            _ => {
+                self.keep_names();
+                self.open_names..self.names.len()
+            }
+        };
+        self.open_names = self.names.len();
+        self.alike = Some(names.start);
+        let scope_count = std::mem::take(&mut self.open_scopes);
+        self.rows.push(Row { end: self.values.len(), scope_count, names });
     }
 }
