@@ -17,6 +17,7 @@ mod directory;
 mod listener;
 
 mod admission;
+mod assignment;
 mod backlog;
 mod block;
 mod config;

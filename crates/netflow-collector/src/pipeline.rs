@@ -228,9 +228,9 @@ impl Collector {
             shards => (config.queue / shards).max(config.queue.min(LEAST_QUEUE)),
         };
         let (senders, queues): (Vec<_>, Vec<_>) = outputs.iter().map(|_| bounded(places)).unzip();
-        let ways = Shards::new(senders, pool.clone(), boards.clone());
+        let mut ways = Shards::new(senders, pool.clone(), boards.clone());
         let (starts, state_writer) = match state {
-            Some(state) => state.begin(config, &ways, outputs.len(), &counters, &event_sender)?,
+            Some(state) => state.begin(config, &mut ways, outputs.len(), &counters, &event_sender)?,
             None => (Start::from_nothing(&config.session, outputs.len()), None),
         };
         for (number, ((output, batches), start)) in outputs.into_iter().zip(queues).zip(starts).enumerate() {

@@ -1,6 +1,5 @@
 //! Receivers: from sockets to shards.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use netflow_socket::{Inbox, UdpReceiver};
 use netflow_templates::{Exporter, StreamId, Timestamp};
 
 use crate::admission::Gate;
+use crate::assignment::Assignment;
 use crate::drops::Sockets;
 use crate::observer::Board;
 use crate::report::{Counters, Event};
@@ -53,12 +53,13 @@ pub(crate) struct Shards {
     senders: Vec<Sender<Batch>>,
     pool: Pool,
     boards: Vec<Arc<Board>>,
-    hasher: RandomState,
+    assignment: Assignment,
 }
 
 impl Shards {
     pub(crate) fn new(senders: Vec<Sender<Batch>>, pool: Pool, boards: Vec<Arc<Board>>) -> Self {
-        Self { senders, pool, boards, hasher: RandomState::new() }
+        let assignment = Assignment::new(senders.len());
+        Self { senders, pool, boards, assignment }
     }
 
     /// One empty batch for each shard.
@@ -72,11 +73,8 @@ impl Shards {
     }
 
     /// The shard of an exporter.
-    pub(crate) fn of(&self, source: SocketAddr) -> usize {
-        match self.senders.len() {
-            1 => 0,
-            shards => (self.hasher.hash_one(Exporter::from(source).address) % shards as u64) as usize,
-        }
+    pub(crate) fn of(&mut self, source: SocketAddr) -> usize {
+        self.assignment.of(Exporter::from(source).address)
     }
 
     /// Hands a batch on, and waits while the shard is busy. What a shard that is gone does not take is counted.

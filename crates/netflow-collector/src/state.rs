@@ -130,7 +130,7 @@ impl StateDirectory {
     pub(crate) fn begin(
         self,
         config: &Config,
-        ways: &Shards,
+        ways: &mut Shards,
         shards: usize,
         counters: &Arc<Counters>,
         events: &Sender<Event>,
@@ -154,7 +154,7 @@ impl StateDirectory {
     fn restore(
         &self,
         config: &SessionConfig,
-        ways: &Shards,
+        ways: &mut Shards,
         shards: usize,
     ) -> (Vec<Restored>, Option<StateEvent>) {
         let mut restored = nothing_known(config, shards);

@@ -84,8 +84,8 @@ fn any_number_of_shards_goes_on_from_what_any_number_knew() {
     let snapshots = [snapshot(0..40), snapshot(40..41), snapshot(41..100)];
     directory.write(SCOPE, NOW, &snapshots.each_ref().map(Vec::as_slice)).unwrap();
     for shards in [1, 2, 7] {
-        let ways = ways(shards);
-        let (mut restored, event) = directory.restore(&SessionConfig::default(), &ways, shards);
+        let mut ways = ways(shards);
+        let (mut restored, event) = directory.restore(&SessionConfig::default(), &mut ways, shards);
         let Some(StateEvent::Restored { templates: 100, waiting_sets: 100, written: NOW, .. }) = event else {
             panic!("{event:?}");
         };
@@ -103,7 +103,7 @@ fn any_number_of_shards_goes_on_from_what_any_number_knew() {
 fn without_a_file_nothing_is_known_and_nothing_said() {
     let folder = tempfile::tempdir().unwrap();
     let directory = StateDirectory::open(&folder.path().join("made/on/the/way")).unwrap();
-    let (restored, event) = directory.restore(&SessionConfig::default(), &ways(2), 2);
+    let (restored, event) = directory.restore(&SessionConfig::default(), &mut ways(2), 2);
     assert!(event.is_none());
     assert_eq!(restored.iter().map(|shard| shard.session.templates()).sum::<usize>(), 0);
 }
@@ -174,7 +174,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let directory = StateDirectory::open(folder.path()).unwrap();
         directory.write(SCOPE, NOW, &[&entries]).unwrap();
-        let (mut restored, event) = directory.restore(&SessionConfig::default(), &ways(1), 1);
+        let (mut restored, event) = directory.restore(&SessionConfig::default(), &mut ways(1), 1);
         match event {
             Some(StateEvent::Restored { .. }) => {}
             Some(StateEvent::Unreadable { aside, .. }) => {
