@@ -10,82 +10,93 @@ use std::net::{IpAddr, Ipv4Addr};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-/// Places for keys that were asked for lately.
-const RECENT: usize = 1 << 12;
-/// The id of a place that is empty.
-const NONE: u32 = u32::MAX;
-
-/// What has ids.
-trait Key: Copy + Eq + Hash + Default {
-    /// A number whose highest bits differ for keys that differ a little. Not keyed: who knows it makes keys that
-    /// take each other's place, and are looked up in the table then.
-    fn spread(self) -> u64;
-}
-
-macro_rules! keys {
-    ($($type:ty: $fold:expr),*) => { $(
-        impl Key for $type {
-            #[inline]
-            fn spread(self) -> u64 {
-                let fold: fn($type) -> u64 = $fold;
-                fold(self).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            }
-        }
-    )* };
-}
-
-keys!(u32: |key| key.into(), u64: |key| key, i64: |key| key as u64, u128: |key| key as u64 ^ (key >> 64) as u64);
+/// Addresses that are looked up side by side: memory answers many questions at once, if they are asked so.
+const AT_ONCE: usize = 64;
+/// Slots of a table that is not empty.
+const FEWEST_SLOTS: usize = 256;
 
 /// Ids of keys.
 #[derive(Debug)]
 struct Ids<K> {
-    /// What is asked for often is found at its only place here, without a keyed hash and a large table.
-    recent: Vec<(K, u32)>,
-    table: HashTable<(K, u32)>,
+    /// Where a key is in the lists, plus 1: in the slot that its hash says, or one behind. 0 in at least half of them.
+    slots: Vec<u32>,
+    keys: Vec<K>,
+    ids: Vec<u32>,
     state: RandomState,
 }
 
 impl<K> Default for Ids<K> {
     fn default() -> Self {
-        Self { recent: Vec::new(), table: HashTable::new(), state: RandomState::default() }
+        Self { slots: Vec::new(), keys: Vec::new(), ids: Vec::new(), state: RandomState::default() }
     }
 }
 
-impl<K: Key> Ids<K> {
+impl<K: Copy + Eq + Hash> Ids<K> {
     /// The id of a key; that of a new one is `next`, and the flag says so.
     #[inline]
     fn id(&mut self, key: K, next: u32) -> (u32, bool) {
-        let place = (key.spread() >> (u64::BITS - RECENT.ilog2())) as usize;
-        match self.recent.get(place) {
-            Some(&(known, id)) if known == key && id != NONE => return (id, false),
-            Some(_) => {}
-            None => self.recent.resize(RECENT, (K::default(), NONE)),
+        match self.id_behind(self.first_slot(key), key) {
+            Some(id) => (id, false),
+            None => self.id_of_other(key, next),
         }
-        let (id, new) = self.id_in_table(key, next);
-        self.recent[place] = (key, id);
-        (id, new)
+    }
+
+    /// What the slot has that a key's hash says: where the key is, plus 1, if it is not in one behind.
+    #[inline]
+    fn first_slot(&self, key: K) -> u32 {
+        self.slots.get(self.place(key)).copied().unwrap_or(0)
+    }
+
+    /// The id of a key, if it is where a slot says.
+    #[inline]
+    fn id_behind(&self, slot: u32, key: K) -> Option<u32> {
+        let at = (slot as usize).wrapping_sub(1);
+        (*self.keys.get(at)? == key).then(|| self.ids[at])
     }
 
     #[inline]
-    fn id_in_table(&mut self, key: K, next: u32) -> (u32, bool) {
-        let hash = |key: &K| self.state.hash_one(key);
-        let entry = self.table.entry(hash(&key), |(other, _)| *other == key, |(other, _)| hash(other));
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(entry) => (entry.get().1, false),
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert((key, next));
-                (next, true)
+    fn place(&self, key: K) -> usize {
+        self.state.hash_one(key) as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    fn id_of_other(&mut self, key: K, next: u32) -> (u32, bool) {
+        if self.slots.len() <= 2 * self.keys.len() {
+            self.grow();
+        }
+        let mut place = self.place(key);
+        while self.slots[place] != 0 {
+            if let Some(id) = self.id_behind(self.slots[place], key) {
+                return (id, false);
             }
+            place = (place + 1) & (self.slots.len() - 1);
+        }
+        self.keys.push(key);
+        self.ids.push(next);
+        self.slots[place] = self.keys.len() as u32;
+        (next, true)
+    }
+
+    fn grow(&mut self) {
+        let length = (2 * self.slots.len()).max(FEWEST_SLOTS);
+        self.slots.clear();
+        self.slots.resize(length, 0);
+        for at in 0..self.keys.len() {
+            let mut place = self.place(self.keys[at]);
+            while self.slots[place] != 0 {
+                place = (place + 1) & (length - 1);
+            }
+            self.slots[place] = at as u32 + 1;
         }
     }
 
     fn memory(&self) -> usize {
-        self.recent.capacity() * size_of::<(K, u32)>() + self.table.capacity() * (size_of::<(K, u32)>() + 1)
+        (self.slots.capacity() + self.ids.capacity()) * 4 + self.keys.capacity() * size_of::<K>()
     }
 
     fn clear(&mut self) {
-        self.recent.clear();
-        self.table.clear();
+        self.slots.fill(0);
+        self.keys.clear();
+        self.ids.clear();
     }
 }
 
@@ -168,7 +179,6 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// The id of an address, whose text is the canonical one.
-    #[inline]
     pub(crate) fn address(&mut self, address: IpAddr) -> u32 {
         let next = self.len();
         let (id, new) = match address {
@@ -182,6 +192,26 @@ impl Texts {
             });
         }
         id
+    }
+
+    /// Appends the ids of addresses.
+    pub(crate) fn addresses(&mut self, addresses: &[IpAddr], ids: &mut Vec<u32>) {
+        for addresses in addresses.chunks(AT_ONCE) {
+            let mut slots = [0; AT_ONCE];
+            for (slot, address) in slots.iter_mut().zip(addresses) {
+                *slot = match address {
+                    IpAddr::V4(address) => self.v4.first_slot(address.to_bits()),
+                    IpAddr::V6(address) => self.v6.first_slot(address.to_bits()),
+                };
+            }
+            for (slot, address) in slots.into_iter().zip(addresses) {
+                let known = match address {
+                    IpAddr::V4(address) => self.v4.id_behind(slot, address.to_bits()),
+                    IpAddr::V6(address) => self.v6.id_behind(slot, address.to_bits()),
+                };
+                ids.push(known.unwrap_or_else(|| self.address(*address)));
+            }
+        }
     }
 
     /// The id of a number, whose text is what `text` makes of it: always the same for a dictionary.
@@ -323,6 +353,27 @@ mod tests {
             assert_eq!(texts.address(text.parse().unwrap()), id);
         }
         assert_eq!(texts.len(), 6);
+    }
+
+    #[test]
+    fn many_addresses_have_the_ids_that_they_have_one_by_one() {
+        let v4 = (0..5_000_u32).map(|number| IpAddr::V4((number.wrapping_mul(0x9e37_79b9) >> 20).into()));
+        let v6 = (0..5_000_u128).map(|number| IpAddr::V6(((number % 700) << 64).into()));
+        let addresses: Vec<IpAddr> = v4.zip(v6).flat_map(<[IpAddr; 2]>::from).collect();
+        let (mut one, mut many) = (Texts::default(), Texts::default());
+        for _ in 0..2 {
+            let mut ids = Vec::new();
+            addresses.chunks(333).for_each(|addresses| many.addresses(addresses, &mut ids));
+            let singly: Vec<_> = addresses.iter().map(|address| one.address(*address)).collect();
+            assert_eq!(ids, singly);
+            let different: std::collections::BTreeSet<_> = addresses.iter().collect();
+            assert_eq!(many.len() as usize, different.len());
+            addresses.iter().zip(ids).for_each(|(address, id)| {
+                assert_eq!(many.get(id), address.to_string().as_bytes());
+            });
+            one.clear();
+            many.clear();
+        }
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl TextColumn {
     pub(crate) fn push(&mut self, flows: &Flows, rows: Range<usize>) {
         let Self { column, pending, values: Values { dictionary, ids, .. } } = self;
         if column.gather(flows, rows.clone(), pending) {
-            ids.extend(pending.addresses.drain(..).map(|address| dictionary.address(address)));
+            dictionary.addresses(&pending.addresses, ids);
+            pending.addresses.clear();
             let mut last: Option<(&str, u32)> = None;
             ids.extend(pending.names.drain(..).map(|name| match last {
                 Some((known, id)) if std::ptr::eq(known, name) => id,
@@ -135,16 +136,18 @@ impl Values {
             let (a, b) = (dictionary.beginning(one), dictionary.beginning(other));
             a < b || a == b && dictionary.get(one) < dictionary.get(other)
         };
-        for &id in ids.iter() {
-            let (word, bit) = (&mut seen[id as usize / 64], 1 << (id % 64));
-            if *word & bit != 0 {
-                continue;
-            }
-            *word |= bit;
-            if is_less(id, least) {
-                least = id;
-            } else if is_less(greatest, id) {
-                greatest = id;
+        ids.iter().for_each(|id| seen[*id as usize / 64] |= 1 << (id % 64));
+        // In the order of the ids, which is that of memory.
+        for (start, word) in (0..).step_by(64).zip(seen.iter()) {
+            let mut rest = *word;
+            while rest != 0 {
+                let id = start + rest.trailing_zeros();
+                rest &= rest - 1;
+                if is_less(id, least) {
+                    least = id;
+                } else if is_less(greatest, id) {
+                    greatest = id;
+                }
             }
         }
         let (least, greatest) = (dictionary.get(least), dictionary.get(greatest));
