@@ -12,6 +12,8 @@ use hashbrown::HashTable;
 
 /// Addresses that are looked up side by side: memory answers many questions at once, if they are asked so.
 const AT_ONCE: usize = 64;
+/// Places for texts that were asked for lately.
+const RECENT: usize = 32;
 /// Slots of a table that is not empty.
 const FEWEST_SLOTS: usize = 256;
 
@@ -173,8 +175,8 @@ pub(crate) struct Texts {
     ends: Vec<usize>,
     /// The first octets of each text, as a number of the same order: all of an IPv4 address.
     beginnings: Vec<u128>,
-    /// What was asked for last.
-    last_text: Option<u32>,
+    /// Ids of texts that were asked for lately, plus 1, each in the only place that it has: names come again and again.
+    recent: [u32; RECENT],
 }
 
 impl Texts {
@@ -225,11 +227,11 @@ impl Texts {
     }
 
     pub(crate) fn text(&mut self, text: &str) -> u32 {
-        // Flows that follow each other often have the same.
-        if let Some(last) = self.last_text
-            && self.get(last) == text.as_bytes()
+        let place = recent_place(text.as_bytes());
+        if let Some(known) = self.recent[place].checked_sub(1)
+            && self.get(known) == text.as_bytes()
         {
-            return last;
+            return known;
         }
         let next = self.len();
         let Self { texts, state, octets, ends, .. } = self;
@@ -244,7 +246,7 @@ impl Texts {
                 next
             }
         };
-        self.last_text = Some(id);
+        self.recent[place] = id + 1;
         id
     }
 
@@ -280,7 +282,7 @@ impl Texts {
         self.octets.clear();
         self.ends.clear();
         self.beginnings.clear();
-        self.last_text = None;
+        self.recent = [0; RECENT];
     }
 
     fn push(&mut self, text: impl FnOnce(&mut Vec<u8>)) {
@@ -295,6 +297,14 @@ impl Texts {
         beginning[..known].copy_from_slice(&self.octets[start + 4..start + 4 + known]);
         self.beginnings.push(u128::from_be_bytes(beginning));
     }
+}
+
+/// The place of a text among those that were asked for lately, by its last octets, in which names differ. Not keyed: who
+/// knows it makes texts that take each other's place, and are looked up in the table then.
+#[inline]
+fn recent_place(text: &[u8]) -> usize {
+    let last = text.last_chunk().map_or(text.len() as u64, |last| u64::from_le_bytes(*last));
+    (last.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.ilog2())) as usize
 }
 
 fn text_at<'a>(octets: &'a [u8], ends: &[usize], id: u32) -> &'a [u8] {
