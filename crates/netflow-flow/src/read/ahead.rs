@@ -13,6 +13,8 @@ use super::parse::{Kind, Line, Parsed};
 const BATCH: usize = 128 << 10;
 const BATCH_LINES: usize = 1024;
 const WAITING: usize = 2;
+/// Memory for what lines say that is kept with a batch to be used again.
+pub(super) const KEPT: usize = 2 << 20;
 /// Octets that are ahead at most, or one line.
 const AHEAD: usize = 4 << 20;
 
@@ -62,8 +64,7 @@ fn gather(lines: &mut Lines<'_>, to_parse: &[SyncSender<Batch>], used: &Receiver
     for next in to_parse.iter().cycle() {
         let mut batch = used.try_recv().unwrap_or_default();
         ahead -= batch.text.len();
-        batch.fill(lines);
-        if batch.is_empty() {
+        if !batch.fill(lines) {
             return;
         }
         while ahead > 0 && ahead + batch.text.len() > AHEAD {
@@ -79,7 +80,7 @@ fn gather(lines: &mut Lines<'_>, to_parse: &[SyncSender<Batch>], used: &Receiver
 
 /// Lines that follow each other.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     kind: Option<Kind>,
     text: Vec<u8>,
     ends: Vec<End>,
@@ -97,14 +98,14 @@ struct End {
 }
 
 impl Batch {
-    fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.error.is_none()
-    }
-
-    /// Has the next lines, up to an error.
-    fn fill(&mut self, lines: &mut Lines<'_>) {
+    /// Has the next lines, up to an error; false when there are none.
+    pub(super) fn fill(&mut self, lines: &mut Lines<'_>) -> bool {
         if self.text.capacity() > 2 * BATCH {
             *self = Self::default();
+        }
+        // Long lines have had all of them at some time.
+        if self.memory() > KEPT {
+            self.parsed = Vec::new();
         }
         self.text.clear();
         self.ends.clear();
@@ -123,9 +124,15 @@ impl Batch {
                 }
             }
         }
+        !self.ends.is_empty() || self.error.is_some()
     }
 
-    fn parse(&mut self) {
+    /// Octets of memory for what lines say.
+    pub(super) fn memory(&self) -> usize {
+        self.parsed.iter().map(Parsed::memory).sum()
+    }
+
+    pub(super) fn parse(&mut self) {
         self.parsed.resize_with(self.parsed.len().max(self.ends.len()), Parsed::default);
         self.lines().for_each(|(line, parsed)| parsed.parse(&line));
     }

@@ -50,6 +50,13 @@ pub(super) struct Records {
     options: Rows,
 }
 
+impl Records {
+    /// Octets of memory that are used again.
+    pub(super) fn memory(&self) -> usize {
+        self.flows.memory() + self.options.memory()
+    }
+}
+
 /// Parses a line of an export packet, whose records become the content of `records`.
 pub(super) fn parse(line: &[u8], records: &mut Records) -> Result<Packet, String> {
     records.flows.clear();

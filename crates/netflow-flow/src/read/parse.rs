@@ -71,6 +71,11 @@ impl Parsed {
         });
     }
 
+    /// Octets of memory that are used again.
+    pub(super) fn memory(&self) -> usize {
+        self.records.memory()
+    }
+
     /// Takes what the line says, with the records of an export packet, or why it says nothing.
     pub(super) fn take(&mut self) -> Result<(Content, &Records), String> {
         let content = self.content.take().unwrap_or_else(|| Err("was not read".into()))?;

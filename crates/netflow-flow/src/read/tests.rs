@@ -45,6 +45,25 @@ fn read_by(file: &[u8], threads: Option<NonZero<usize>>) -> (Vec<Flow>, Vec<Stri
     }
 }
 
+/// The line of a packet with so many records.
+fn line_of(records: usize) -> String {
+    ipfix_line(&format!(r#""flows":[{}]"#, vec![r#"{"octetDeltaCount":1}"#; records].join(",")))
+}
+
+#[test]
+fn memory_of_lines_that_are_parsed_ahead_is_bounded() {
+    // A long line in each place of a batch.
+    let file: String = (0..200).map(|place| line_of(1).repeat(place) + &line_of(5_000)).collect();
+    let mut lines = Lines::new(file.as_bytes()).unwrap();
+    let mut batch = ahead::Batch::default();
+    let (mut most, mut batches) = (0, 0);
+    while batch.fill(&mut lines) {
+        batch.parse();
+        (most, batches) = (most.max(batch.memory()), batches + 1);
+    }
+    assert!(batches > 100 && most < 2 * ahead::KEPT, "{most} octets, {batches} batches");
+}
+
 /// An IPFIX packet with fields of many types, options data that say when the exporter started, and two records.
 fn packet() -> Vec<u8> {
     let header = ipfix::Header {

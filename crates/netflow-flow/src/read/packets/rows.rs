@@ -58,6 +58,13 @@ impl Rows {
         self.large = false;
     }
 
+    /// Octets of memory that this takes, about.
+    pub(super) fn memory(&self) -> usize {
+        let rows = self.rows.capacity() * size_of::<Row>();
+        let values = self.values.capacity() * size_of::<u64>() + self.kinds.capacity();
+        values + rows + self.names.capacity() + self.texts.capacity()
+    }
+
     /// Whether there was a number beyond 64 bits, of which the last digits are lost.
     pub(super) fn has_large_number(&self) -> bool {
         self.large
