@@ -14,13 +14,14 @@ pub(crate) fn error(message: impl Display) {
 /// Says on stderr what is worth knowing.
 pub(crate) fn note(message: impl Display) {
     let message = format!("nf: {message}");
-    let _ = progress::aside(|| line(&mut io::stderr(), &message));
+    let _ = progress::aside(|| line(&mut io::stderr().lock(), &message));
 }
 
 /// Writes a line of text for people. All such lines go through here, since names and texts in them come from
 /// packets, files and DNS.
 pub(crate) fn line(out: &mut impl Write, text: &str) -> io::Result<()> {
-    writeln!(out, "{}", printable(text))
+    out.write_all(printable(text).as_bytes())?;
+    out.write_all(b"\n")
 }
 
 /// Stdout for data. A file or another program gets every octet as it is, a terminal only what does nothing to it.

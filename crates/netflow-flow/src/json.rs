@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use netflow_templates::{DataSet, List, ListItem, Record, Value};
 use netflow_wire::Header;
 
+use crate::address::Ipv4Text;
+
 /// Appends text as a JSON string.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|octet| octet >= 0x20 && octet != b'"' && octet != b'\\') {
@@ -38,15 +40,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: impl Display) {
 pub(crate) fn address(out: &mut Vec<u8>, address: IpAddr) {
     out.push(b'"');
     match address {
-        // The usual case, without the formatting machinery.
-        IpAddr::V4(address) => {
-            for (index, octet) in address.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                number(out, octet.into());
-            }
-        }
+        IpAddr::V4(address) => out.extend_from_slice(Ipv4Text::of(address).as_bytes()),
         IpAddr::V6(address) => write(out, address),
     }
     out.push(b'"');

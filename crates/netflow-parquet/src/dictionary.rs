@@ -5,10 +5,11 @@
 
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, Hash};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use netflow_flow::Ipv4Text;
 
 /// Addresses that are looked up side by side: memory answers many questions at once, if they are asked so.
 const AT_ONCE: usize = 64;
@@ -189,7 +190,7 @@ impl Texts {
         };
         if new {
             self.push(|out| match address {
-                IpAddr::V4(address) => write_v4(address, out),
+                IpAddr::V4(address) => out.extend_from_slice(Ipv4Text::of(address).as_bytes()),
                 IpAddr::V6(address) => display(address, out),
             });
         }
@@ -311,22 +312,6 @@ fn text_at<'a>(octets: &'a [u8], ends: &[usize], id: u32) -> &'a [u8] {
     let id = id as usize;
     let start = if id == 0 { 0 } else { ends[id - 1] };
     &octets[start + 4..ends[id]]
-}
-
-/// Without the formatting machinery: there are many of them.
-fn write_v4(address: Ipv4Addr, out: &mut Vec<u8>) {
-    for (index, octet) in address.octets().into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        if octet >= 100 {
-            out.push(b'0' + octet / 100);
-        }
-        if octet >= 10 {
-            out.push(b'0' + octet / 10 % 10);
-        }
-        out.push(b'0' + octet % 10);
-    }
 }
 
 fn display(value: impl fmt::Display, out: &mut Vec<u8>) {

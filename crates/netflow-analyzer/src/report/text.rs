@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
+use netflow_flow::Ipv4Text;
 use netflow_templates::Timestamp;
 
 use crate::connection::Connection;
@@ -100,12 +101,15 @@ impl Lines {
     }
 }
 
+/// As many as a column has.
+const BLANKS: &str = "              ";
+
 /// Writes something, and blanks up to a width.
 fn padded(out: &mut String, width: usize, write: impl FnOnce(&mut String) -> fmt::Result) -> fmt::Result {
     let start = out.len();
     write(out)?;
     let missing = width.saturating_sub(out[start..].chars().count());
-    out.extend(std::iter::repeat_n(' ', missing));
+    out.push_str(&BLANKS[..missing.min(BLANKS.len())]);
     Ok(())
 }
 
@@ -115,7 +119,10 @@ fn host(out: &mut String, addr: IpAddr, names: &HostNames) -> fmt::Result {
         return write!(out, "{name} ({addr})");
     }
     let start = out.len();
-    write!(out, "{addr}")?;
+    match addr {
+        IpAddr::V4(addr) => out.push_str(&Ipv4Text::of(addr)),
+        IpAddr::V6(addr) => write!(out, "{addr}")?,
+    }
     let end = out.len();
     out.push_str(" (");
     out.extend_from_within(start..end);

@@ -118,9 +118,10 @@ impl Rows {
         row.checked_sub(1).map_or(0, |before| self.rows[before].end)
     }
 
-    #[inline]
+    // Where it is known what it is, nothing has to go through memory.
+    #[inline(always)]
     fn scalar(&self, value: u64, kind: Kind) -> Scalar<'_> {
-        let text = || &self.texts[(value >> 32) as usize..value as u32 as usize];
+        let text = || self.texts.get((value >> 32) as usize..value as u32 as usize).unwrap_or_default();
         match kind {
             Kind::Null => Scalar::Null,
             Kind::Boolean => Scalar::Boolean(value != 0),
@@ -162,6 +163,7 @@ impl Rows {
     }
 
     /// Appends a member's value.
+    #[inline(always)]
     pub(super) fn value(&mut self, scalar: Scalar<'_>) {
         let (value, kind) = match scalar {
             Scalar::Unsigned(number) => (number, Kind::Unsigned),
