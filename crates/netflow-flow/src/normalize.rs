@@ -32,6 +32,8 @@ pub use stand_ins::{has_only_physical_interfaces, has_only_totals, is_of_events}
 
 /// Packets with late sets whose records are counted, until a packet has data of its own.
 const MAX_LATE: usize = 65_536;
+/// Answers that a look-up has at hand.
+const AT_HAND: usize = 16;
 
 /// Turns data sets into flows.
 #[derive(Debug, Default)]
@@ -185,14 +187,18 @@ fn extras(column: &Column<'_>, target: &mut Target<'_>) {
     }
 }
 
-/// A look-up that is done when what is looked up changes: flows that follow each other are often alike.
-fn remembering<K: Copy + PartialEq, V: Copy>(look: impl Fn(K) -> V) -> impl FnMut(K) -> V {
-    let mut last = None;
-    move |key| match last {
-        Some((known, value)) if known == key => value,
-        _ => {
+/// A look-up of which some answers are at hand, each in the only place that its key has: the flows of a set have few
+/// interfaces.
+fn remembering<K: Copy + PartialEq, V: Copy>(
+    place: impl Fn(K) -> usize,
+    look: impl Fn(K) -> V,
+) -> impl FnMut(K) -> V {
+    let mut known = [None; AT_HAND];
+    move |key| match &mut known[place(key) % AT_HAND] {
+        Some((of, value)) if *of == key => *value,
+        place => {
             let value = look(key);
-            last = Some((key, value));
+            *place = Some((key, value));
             value
         }
     }

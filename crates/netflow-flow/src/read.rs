@@ -138,22 +138,19 @@ impl<'a> FlowReader<'a> {
     /// After an error that [is recoverable](ReadError::is_recoverable) the next line can be read; after any
     /// other the file ends.
     pub fn read(&mut self, flows: &mut Vec<Flow>) -> Result<bool, ReadError> {
-        match self.lines.next() {
+        let end = match self.lines.next() {
             Ok(Some(line)) => {
                 self.parsed.parse(&line);
-                self.taken.take(&line, &mut self.parsed, flows)?;
-                Ok(true)
+                return self.taken.take(&line, &mut self.parsed, flows).map(|()| true);
             }
-            Ok(None) => {
-                flows.clear();
-                Ok(false)
-            }
+            Ok(None) => Ok(false),
             Err(error) => {
-                flows.clear();
                 self.taken.line = self.lines.number();
                 Err(error)
             }
-        }
+        };
+        flows.clear();
+        end
     }
 
     /// Reads what is left of the file, and hands `take` all that [`read`](Self::read) would return, in the same order,
@@ -203,20 +200,17 @@ impl Taken {
     /// Replaces the content of `flows` by those of a line.
     fn take(&mut self, line: &Line<'_>, parsed: &mut Parsed, flows: &mut Vec<Flow>) -> Result<(), ReadError> {
         self.line = line.number;
-        let (content, records) = parsed.take().map_err(|reason| {
-            flows.clear();
-            line.wrong(reason)
-        })?;
-        match content {
-            Content::Flow(flow) => {
-                flows.clear();
-                flows.push(*flow);
-            }
-            Content::Packet(packet) => {
-                self.packets.take(&packet, records, line.number, flows);
+        let one = match parsed.take() {
+            Ok((Content::Packet(packet), records)) => {
                 self.last_packet = Some(packet.received);
+                self.packets.take(&packet, records, line.number, flows);
+                return Ok(());
             }
-        }
+            Ok((Content::Flow(flow), _)) => Ok(flow),
+            Err(reason) => Err(line.wrong(reason)),
+        };
+        flows.clear();
+        flows.push(*one?);
         Ok(())
     }
 }

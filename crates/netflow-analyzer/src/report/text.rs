@@ -101,15 +101,12 @@ impl Lines {
     }
 }
 
-/// As many as a column has.
-const BLANKS: &str = "              ";
-
 /// Writes something, and blanks up to a width.
 fn padded(out: &mut String, width: usize, write: impl FnOnce(&mut String) -> fmt::Result) -> fmt::Result {
     let start = out.len();
     write(out)?;
     let missing = width.saturating_sub(out[start..].chars().count());
-    out.push_str(&BLANKS[..missing.min(BLANKS.len())]);
+    out.extend(std::iter::repeat_n(' ', missing));
     Ok(())
 }
 

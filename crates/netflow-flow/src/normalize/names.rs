@@ -2,17 +2,18 @@
 
 use netflow_templates::{Context, DomainOptions};
 
+use super::remembering;
 use crate::column::Target;
-
-/// Interfaces whose names are at hand.
-const AT_HAND: usize = 32;
 
 /// Fills the columns of names that the records left empty. What the record says itself is left alone. False when
 /// there are no names.
 pub(super) fn complete(context: &Context<'_>, target: &mut Target<'_>) -> bool {
     let options = context.options.domain(context.exporter.address, context.domain());
     let Some(options) = options.filter(DomainOptions::has_names) else { return false };
-    let mut interface = remembering(|index: u32| options.interface_name(index).filter(|_| index != 0));
+    let mut interface = remembering(
+        |index: u32| index as usize,
+        |index| options.interface_name(index).filter(|_| index != 0),
+    );
     let Target { flows, rare, rows } = target;
     for (flow, row) in flows.iter().zip(rows.clone()) {
         if let Some(name) = interface(flow.in_if) {
@@ -33,17 +34,4 @@ pub(super) fn complete(context: &Context<'_>, target: &mut Target<'_>) -> bool {
         }
     }
     true
-}
-
-/// A look-up of which some answers are remembered: the flows of a set have few interfaces.
-fn remembering<V: Copy>(look: impl Fn(u32) -> V) -> impl FnMut(u32) -> V {
-    let mut known = [None; AT_HAND];
-    move |index| match &mut known[index as usize % AT_HAND] {
-        Some((of, value)) if *of == index => *value,
-        place => {
-            let value = look(index);
-            *place = Some((index, value));
-            value
-        }
-    }
 }

@@ -63,7 +63,10 @@ fn from_options(set: &DataSet<'_>, options: DomainOptions<'_>, flows: &mut [Row]
         element.enterprise == pen::IANA && SAMPLERS.contains(&element.id)
     });
     let by_interface = options.has_interface_rates();
-    let mut rate = remembering(|(sampler, interface)| options.rate(sampler, interface));
+    let mut rate = remembering(
+        |(_, interface)| interface as usize,
+        |(sampler, interface)| options.rate(sampler, interface),
+    );
     let mut join = |flow: &mut Flow, sampler| {
         let interface = if by_interface { flow.in_if } else { 0 };
         if let Some(found) = rate((sampler, interface)) {

@@ -103,7 +103,7 @@ impl Batch {
         if self.text.capacity() > 2 * BATCH {
             *self = Self::default();
         }
-        // Long lines have had all of them at some time.
+        // Each of them may have had a long line at some time.
         if self.memory() > KEPT {
             self.parsed = Vec::new();
         }

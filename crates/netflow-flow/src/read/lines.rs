@@ -16,8 +16,9 @@ pub(super) const MAX_ROW: usize = 1 << 20;
 /// Reads lines.
 pub(super) struct Lines<'a> {
     input: Box<dyn BufRead + Send + 'a>,
-    /// None when no line could be read yet; then whether there was an object.
+    /// What the lines are; `None` when none could be read yet.
     kind: Option<Kind>,
+    /// Whether there was an object among those that could not be read.
     json: bool,
     line: Vec<u8>,
     /// Octets that were read already and belong to the next lines, and the error that came behind them.
