@@ -5,6 +5,7 @@ use netflow_analyzer::{Connection, Kind, Pairing, PairingConfig};
 
 use crate::Outcome;
 use crate::args::{Analyze, ReportFormat};
+use crate::filter;
 use crate::flow_input::FlowInputs;
 use crate::output::{self, count};
 use crate::progress::Progress;
@@ -21,11 +22,15 @@ use printer::Printer;
 const BATCH: usize = 10_000;
 
 pub(crate) fn run(args: &Analyze) -> anyhow::Result<Outcome> {
-    let selection = Selection::of(&args.selection())?;
+    let mut selection = Selection::of(&args.selection())?;
+    if let Some(host) = args.match_host {
+        selection.filter =
+            selection.filter.and(filter::compile(&format!("host {host}"))?.expression().clone());
+    }
     let progress = Progress::start(selection.octets())?;
     let mut inputs = FlowInputs::new(&args.decoding, &progress)?;
     selection.tell(&mut inputs);
-    let feed = Feed::new(&selection, args.match_host);
+    let feed = Feed::new(&selection);
     let told = analyze(args, feed, &mut inputs)?;
     let outcome = inputs.outcome();
     told.tell(args);

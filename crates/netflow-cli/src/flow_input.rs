@@ -122,7 +122,7 @@ pub(crate) struct FlowInputs<'a> {
     decoding: &'a Decoding,
     registry: Arc<Registry>,
     progress: Progress,
-    part: Option<&'a Part>,
+    part: Option<Part>,
     /// Lines, export packets, and flows of Parquet that were read.
     pub(crate) good: u64,
     /// Lines, export packets and row groups that could not be read.
@@ -139,13 +139,10 @@ impl<'a> FlowInputs<'a> {
     }
 
     /// The same, of which nothing was read yet, for another thread. Of files that are read by columns it reads a part.
-    pub(crate) fn fork<'b>(&self, part: &'b Part) -> FlowInputs<'b>
-    where
-        'a: 'b,
-    {
+    pub(crate) fn fork(&self, part: Part) -> Self {
         let (decoding, registry, progress) =
             (self.decoding, Arc::clone(&self.registry), self.progress.clone());
-        FlowInputs { decoding, registry, progress, part: Some(part), good: 0, bad: 0, unreadable: 0 }
+        Self { decoding, registry, progress, part: Some(part), good: 0, bad: 0, unreadable: 0 }
     }
 
     /// Says that no more is wanted: what is being read, in other threads too, ends.
@@ -246,14 +243,14 @@ impl<'a> FlowInputs<'a> {
 
     fn parquet(&mut self, name: &str, file: FlowFile, take: &mut Take<'_>) -> anyhow::Result<()> {
         let all: Vec<_> = COLUMNS.iter().filter(|column| !column.derived).collect();
-        let columns = self.part.map_or(&all, |part| &part.columns);
+        let columns = self.part.as_ref().map_or(&all, |part| &part.columns);
         let mut flows = Vec::new();
         let (mut good, mut bad) = (0, 0);
         let (length, rows) = (u128::from(file.length()), u128::from(file.rows().max(1)));
         for group in 0..file.row_groups() {
             let of_group = file.row_group_rows(group).unwrap_or(0) as u64;
             let octets = |flows: u64| (length * u128::from(flows) / rows) as u64;
-            if self.part.is_some_and(|part| !part.matching.may_match(&file, group)) {
+            if self.part.as_ref().is_some_and(|part| !part.matching.may_match(&file, group)) {
                 self.progress.octets(octets(of_group));
                 good += of_group;
                 continue;

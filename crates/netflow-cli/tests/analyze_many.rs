@@ -115,14 +115,25 @@ fn flows_are_filtered_and_cut_by_time() {
     let folder = scratch();
     let talks: String = (1..5).map(|n| talk(1, 40_000 + n, u32::from(n) * 3_600, 100)).collect();
     let talks = file(&folder, "talks.ndjson", &talks);
+    let parquet = folder.path().join("talks.parquet");
+    run_nf(["flows", utf8(&talks), "-o", utf8(&parquet)]).with(0);
+    // What is read by columns is cut before it is read.
     let ports = |arguments: &[&str]| {
-        let ended = run_nf(JSON.iter().chain([&utf8(&talks)]).chain(arguments)).with(0);
-        rows(&ended, "client_port").iter().map(|port| port.as_u64().unwrap_or(0) - 40_000).collect::<Vec<_>>()
+        let [of_lines, of_columns] = [&talks, &parquet].map(|path| {
+            let ended = run_nf(JSON.iter().chain([&utf8(path)]).chain(arguments)).with(0);
+            let ports = rows(&ended, "client_port");
+            ports.iter().map(|port| port.as_u64().unwrap_or(0) - 40_000).collect::<Vec<_>>()
+        });
+        assert_eq!(of_lines, of_columns);
+        of_lines
     };
     assert_eq!(ports(&["--filter", "port 40002 or port 40004"]), [2, 4]);
     assert_eq!(ports(&["proto tcp and port 40003"]), [3]);
     assert_eq!(ports(&["--from", "2026-03-01T02:00", "--to", "2026-03-01T04:00"]), [2, 3]);
     assert_eq!(ports(&["--from", "2026-03-01T02:00", "--filter", "not port 40003"]), [2, 4]);
+    assert_eq!(ports(&["--to", "2026-03-01T03:00", "--match-host", "10.0.0.9"]), [1, 2]);
+    assert_eq!(ports(&["--match-host", "10.0.0.2"]), [0; 0]);
+    assert_eq!(ports(&["--to", "2026-03-01"]), [0; 0]);
     let words = file(&folder, "words", "port 40001\n");
     assert_eq!(ports(&["-F", utf8(&words)]), [1]);
     run_nf(["analyze", utf8(&talks), "--filter", "prot tcp"]).with(2).saying("`prot` is no word of a filter");

@@ -1,15 +1,14 @@
 //! Flows of many files in the order of time, each file read in a thread of its own.
 
-use std::net::IpAddr;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use netflow_analyzer::pairing::{COLUMNS, Piece};
 use netflow_filter::Filter;
-use netflow_flow::column;
+use netflow_flow::{Column, column};
 use netflow_parquet::{Bounds, FlowFile};
-use netflow_query::{FoundFile, Matching, TimeRange};
+use netflow_query::{FoundFile, Matching};
 use netflow_templates::Timestamp;
 
 use crate::flow_input::{FlowInputs, Part};
@@ -26,10 +25,8 @@ const RUN: Duration = Duration::from_secs(1);
 
 /// Files to be read, and which of their flows are wanted.
 pub(super) struct Feed<'a> {
+    selection: &'a Selection,
     files: Vec<File<'a>>,
-    part: Part,
-    filter: &'a Filter,
-    host: Option<IpAddr>,
 }
 
 struct File<'a> {
@@ -42,8 +39,8 @@ struct File<'a> {
 type Counts = (u64, u64, u64);
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(selection: &'a Selection, host: Option<IpAddr>) -> Self {
-        let (files, filter) = (&selection.files.files, &selection.filter);
+    pub(super) fn new(selection: &'a Selection) -> Self {
+        let files = &selection.files.files;
         let several = files.len() > 1;
         let start = |found: &FoundFile| match found.window {
             Some((start, _)) => Some(start),
@@ -58,13 +55,7 @@ impl<'a> Feed<'a> {
             known = file.start.or(known);
             known
         });
-        let mut columns: Vec<_> = COLUMNS.iter().filter_map(|name| column(name)).collect();
-        for of_filter in filter.columns() {
-            if !of_filter.derived && columns.iter().all(|column| column.name != of_filter.name) {
-                columns.push(of_filter);
-            }
-        }
-        Self { files, part: Part { columns, matching: Matching::new(filter) }, filter, host }
+        Self { selection, files }
     }
 
     /// Reads the files, in the order of time where they overlap, until `take` has enough. What cannot be read is said and
@@ -84,12 +75,9 @@ impl<'a> Feed<'a> {
                     active.len() < MOST_AT_ONCE && now.is_none_or(begins)
                 });
                 if let Some(file) = next {
-                    let reader = Reader {
-                        inputs: inputs.fork(&self.part),
-                        range: file.found.range,
-                        filter: self.filter,
-                        host: self.host,
-                    };
+                    let filter = self.selection.filter_of(file.found);
+                    let part = Part { columns: columns(&filter), matching: Matching::new(&filter) };
+                    let reader = Reader { inputs: inputs.fork(part), filter };
                     let source = Source::start(scope, reader, file.found);
                     advance(source, &mut active, &mut ended);
                     continue;
@@ -121,6 +109,17 @@ impl<'a> Feed<'a> {
         counts.into_iter().for_each(|counts| inputs.add(counts));
         Ok(())
     }
+}
+
+/// The columns that pairing and a filter look at.
+fn columns(filter: &Filter) -> Vec<&'static Column> {
+    let mut columns: Vec<_> = COLUMNS.iter().filter_map(|name| column(name)).collect();
+    for of_filter in filter.columns() {
+        if !of_filter.derived && columns.iter().all(|column| column.name != of_filter.name) {
+            columns.push(of_filter);
+        }
+    }
+    columns
 }
 
 /// When the first flow of a file was received, where its end tells.
@@ -206,9 +205,7 @@ fn advance_at<'scope>(
 /// Reads a file in a thread.
 struct Reader<'a> {
     inputs: FlowInputs<'a>,
-    range: TimeRange,
-    filter: &'a Filter,
-    host: Option<IpAddr>,
+    filter: Filter,
 }
 
 impl Reader<'_> {
@@ -219,15 +216,10 @@ impl Reader<'_> {
         free: &Receiver<Vec<Piece>>,
     ) -> Counts {
         let mut gathered: Vec<Piece> = Vec::new();
-        let all = self.range.is_all() && self.filter.is_all() && self.host.is_none();
-        let (range, filter, host) = (self.range, self.filter, self.host);
+        let filter = self.filter;
         let read = self.inputs.read_path(&found.path, &mut |flows| {
-            if !all {
-                flows.retain(|flow| {
-                    let of_host =
-                        host.is_none_or(|host| flow.src_addr == Some(host) || flow.dst_addr == Some(host));
-                    of_host && range.has(flow) && filter.matches(flow)
-                });
+            if !filter.is_all() {
+                flows.retain(|flow| filter.matches(flow));
             }
             gathered.extend(flows.iter().map(Piece::of));
             if gathered.len() >= BATCH {
