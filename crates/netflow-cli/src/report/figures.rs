@@ -157,6 +157,18 @@ pub(super) fn timelines(tally: &Tally, names: &Names<'_>, scaled: &Scaled) -> Ve
     .collect()
 }
 
+/// A note that tells, too, by how much volumes may be too small, as more keys were seen than are kept apart.
+fn with_bound(note: &str, forgotten: u64) -> String {
+    match forgotten {
+        0 => note.to_owned(),
+        bytes => {
+            format!("{note} There are more than are kept apart: a volume may lack up to {bytes} octets.")
+                .trim_start()
+                .to_owned()
+        }
+    }
+}
+
 /// The largest of what the tally has.
 fn ranking<K: std::hash::Hash + Eq + Clone + Ord>(
     (title, heading, note): (&str, &str, &str),
@@ -175,14 +187,10 @@ fn ranking<K: std::hash::Hash + Eq + Clone + Ord>(
             .collect(),
         false => Vec::new(),
     };
-    let forgotten = match tracked.forgotten {
-        0 => String::new(),
-        bytes => format!(" There are more than are kept apart: a volume may lack up to {bytes} octets."),
-    };
     Ranking {
         title: title.to_owned(),
         heading: heading.to_owned(),
-        note: format!("{note}{forgotten}").trim().to_owned(),
+        note: with_bound(note, tracked.forgotten),
         distinct: tracked.distinct(),
         rows,
         ..Ranking::default()
@@ -211,14 +219,10 @@ fn ranking_of((title, heading, note): (&str, &str, &str), top: &Top, names: &Nam
             amount: Amount { bytes: totals.bytes, packets: totals.packets, flows: totals.flows },
         }
     };
-    let lacking = match top.other.bytes {
-        0 => String::new(),
-        bytes => format!(" There are more than are kept apart: a volume may lack up to {bytes} octets."),
-    };
     Ranking {
         title: title.to_owned(),
         heading: heading.to_owned(),
-        note: format!("{note}{lacking}"),
+        note: with_bound(note, top.other.bytes),
         rows: top.groups.iter().map(row).collect(),
         distinct: (top.other.flows == 0).then_some(top.count),
         ..Ranking::default()
@@ -289,20 +293,18 @@ pub(super) fn systems_by_interface(
 ) -> Option<SystemsByInterface> {
     let all = scaled.interfaces(tally, direction).sorted();
     // What has no interface did not pass one.
-    let shown: Vec<Interface> = all
-        .iter()
-        .map(|(interface, _)| **interface)
-        .filter(|interface| interface.1 > 0)
-        .take(INTERFACES)
-        .collect();
+    let with_number = all.iter().filter(|(interface, _)| interface.1 > 0);
+    let shown: Vec<Interface> =
+        with_number.clone().take(INTERFACES).map(|(interface, _)| **interface).collect();
     let mut by_system: BTreeMap<u32, u64> = BTreeMap::new();
     let mut octets: HashMap<(Interface, u32), u64> = HashMap::new();
-    for ((interface, system), entry) in tally.by_interface[direction as usize].sorted() {
+    let pairs = &tally.by_interface[direction as usize];
+    for ((interface, system), entry) in pairs.sorted() {
         if shown.contains(interface) {
-            let bytes = scaled.of_interface(*interface, direction, entry.amount.bytes);
+            let bytes = entry.amount.bytes;
             octets.insert((*interface, *system), bytes);
             let sum = by_system.entry(*system).or_default();
-            *sum = sum.saturating_add(bytes);
+            *sum = sum.saturating_add(scaled.of_interface(*interface, direction, bytes));
         }
     }
     if shown.is_empty() || !by_system.keys().any(|system| *system > 0) {
@@ -310,18 +312,22 @@ pub(super) fn systems_by_interface(
     }
     let mut systems: Vec<(u32, u64)> = by_system.into_iter().collect();
     systems.sort_by_key(|&(system, bytes)| (std::cmp::Reverse(bytes), system));
-    let (coloured, others) = systems.split_at(systems.len().min(COLOURS));
-    let row = |interface: &Interface| {
-        let of = |&(system, _): &(u32, u64)| octets.get(&(*interface, system)).copied().unwrap_or(0);
-        let mut row: Vec<u64> = coloured.iter().map(of).collect();
-        row.push(others.iter().map(of).fold(0, u64::saturating_add));
-        (names.interface(*interface), row)
+    systems.truncate(COLOURS);
+    let row = |&interface: &Interface| {
+        let of = |&(system, _): &(u32, u64)| octets.get(&(interface, system)).copied().unwrap_or(0);
+        let mut row: Vec<u64> = systems.iter().map(of).collect();
+        // What is left of the interface: with those of its systems that were forgotten.
+        let all = tally.interfaces(direction).amount(&interface).bytes;
+        row.push(row.iter().fold(all, |rest, bytes| rest.saturating_sub(*bytes)));
+        let scaled = row.into_iter().map(|bytes| scaled.of_interface(interface, direction, bytes)).collect();
+        (names.interface(interface), scaled)
     };
-    let more = all.iter().filter(|(interface, _)| interface.1 > 0).count().saturating_sub(shown.len());
-    let mut note = match more {
-        0 => String::new(),
-        _ => format!("The {} largest interfaces of {}.", shown.len(), shown.len() + more),
+    let interfaces = with_number.count();
+    let mut note = match interfaces > shown.len() {
+        true => format!("The {} largest interfaces of {interfaces}.", shown.len()),
+        false => String::new(),
     };
+    note = with_bound(&note, pairs.forgotten);
     let correction = scaled.correction(direction);
     if correction.is_some() {
         note = format!("{note} {}", scaled.note(direction)).trim().to_owned();
@@ -330,7 +336,7 @@ pub(super) fn systems_by_interface(
         direction,
         note,
         correction,
-        systems: coloured.iter().map(|(system, _)| names.system(*system)).collect(),
+        systems: systems.iter().map(|(system, _)| names.system(*system)).collect(),
         interfaces: shown.iter().map(row).collect(),
     })
 }
@@ -352,6 +358,7 @@ impl Scaled {
         for direction in [Direction::In, Direction::Out] {
             let at = direction as usize;
             let mut tracked = Tracked::default();
+            tracked.forgotten = tally.interfaces[at].forgotten;
             for (interface, entry) in tally.interfaces[at].sorted() {
                 let mut entry: Entry = entry.clone();
                 match counters.octets(*interface, direction, &tally.clock) {

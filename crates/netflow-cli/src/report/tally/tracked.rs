@@ -72,6 +72,11 @@ impl<K: Hash + Eq + Clone + Ord> Tracked<K> {
         (self.forgotten == 0).then_some(self.entries.len() as u64)
     }
 
+    /// The volume of a key.
+    pub(crate) fn amount(&self, key: &K) -> Amount {
+        self.entries.get(key).map(|entry| entry.amount).unwrap_or_default()
+    }
+
     /// All keys, the largest first.
     pub(crate) fn sorted(&self) -> Vec<(&K, &Entry)> {
         let mut all: Vec<_> = self.entries.iter().collect();
