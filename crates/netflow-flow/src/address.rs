@@ -3,43 +3,98 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 
-/// The text of an IPv4 address, made without the formatting machinery: files have millions of them.
+/// The text of an address, as [`IpAddr`] has it (for IPv6 that of RFC 5952), made without the formatting machinery: files
+/// have millions of them.
 ///
 /// ```
-/// # use netflow_flow::Ipv4Text;
-/// assert_eq!(&*Ipv4Text::of([192, 0, 2, 10].into()), "192.0.2.10");
+/// # use netflow_flow::AddressText;
+/// assert_eq!(&*AddressText::of([192, 0, 2, 10].into()), "192.0.2.10");
+/// assert_eq!(&*AddressText::of([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into()), "2001:db8::1");
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct Ipv4Text {
-    octets: [u8; 15],
+pub struct AddressText {
+    octets: [u8; 39],
     length: usize,
 }
 
-impl Ipv4Text {
+impl AddressText {
     /// The text of an address.
-    pub fn of(address: Ipv4Addr) -> Self {
-        let (mut octets, mut length) = ([0; 15], 0);
-        let mut push = |character| {
-            octets[length] = character;
-            length += 1;
-        };
+    pub fn of(address: IpAddr) -> Self {
+        let mut text = Self { octets: [0; 39], length: 0 };
+        match address {
+            IpAddr::V4(address) => text.push_v4(address),
+            IpAddr::V6(address) => text.push_v6(address),
+        }
+        text
+    }
+
+    #[inline]
+    fn push(&mut self, character: u8) {
+        self.octets[self.length] = character;
+        self.length += 1;
+    }
+
+    fn push_v4(&mut self, address: Ipv4Addr) {
         for (index, octet) in address.octets().into_iter().enumerate() {
             if index > 0 {
-                push(b'.');
+                self.push(b'.');
             }
             if octet >= 100 {
-                push(b'0' + octet / 100);
+                self.push(b'0' + octet / 100);
             }
             if octet >= 10 {
-                push(b'0' + octet / 10 % 10);
+                self.push(b'0' + octet / 10 % 10);
             }
-            push(b'0' + octet % 10);
+            self.push(b'0' + octet % 10);
         }
-        Self { octets, length }
+    }
+
+    fn push_v6(&mut self, address: Ipv6Addr) {
+        if let Some(mapped) = address.to_ipv4_mapped() {
+            b"::ffff:".iter().for_each(|character| self.push(*character));
+            return self.push_v4(mapped);
+        }
+        let groups = address.segments();
+        let (gap, behind) = longest_zeros(&groups);
+        let mut at = 0;
+        while at < groups.len() {
+            if at == gap && behind > gap {
+                self.push(b':');
+                self.push(b':');
+                at = behind;
+                continue;
+            }
+            if at > 0 && at != behind {
+                self.push(b':');
+            }
+            self.push_group(groups[at]);
+            at += 1;
+        }
+    }
+
+    fn push_group(&mut self, group: u16) {
+        for shift in [12, 8, 4, 0] {
+            if shift == 0 || group >> shift > 0 {
+                self.push(b"0123456789abcdef"[usize::from(group >> shift & 15)]);
+            }
+        }
     }
 }
 
-impl Deref for Ipv4Text {
+/// The first of the longest runs of zeros, and what is behind it; nothing where none is longer than one.
+fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
+    let (mut longest, mut start) = ((0, 0), 0);
+    for (at, &group) in groups.iter().enumerate() {
+        if group != 0 {
+            start = at + 1;
+        } else if at + 1 - start > (longest.1 - longest.0).max(1) {
+            longest = (start, at + 1);
+        }
+    }
+    longest
+}
+
+impl Deref for AddressText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -137,9 +192,18 @@ mod tests {
 
     #[test]
     fn texts_of_addresses_are_those_of_the_standard_library() {
-        for number in (0..=u32::MAX).step_by(99_991).chain([0, 9, 10, 99, 100, 255, 256, u32::MAX]) {
-            let address = Ipv4Addr::from_bits(number);
-            assert_eq!(*Ipv4Text::of(address), address.to_string());
+        let v4 = (0..=u32::MAX).step_by(99_991).chain([0, 9, 10, 99, 100, 255, 256, u32::MAX]);
+        let v4 = v4.map(|number| IpAddr::V4(Ipv4Addr::from_bits(number)));
+        // All ways in which groups are zero or not, with groups of one to four digits.
+        let v6 = (0..=0xff_u8).flat_map(|zeros| {
+            [0x1, 0xab, 0x0cd0, 0xffff].map(|group| {
+                let groups: [u16; 8] = std::array::from_fn(|at| if zeros >> at & 1 == 1 { 0 } else { group });
+                IpAddr::V6(groups.into())
+            })
+        });
+        let others = ["::ffff:192.0.2.1", "::ffff:0:0", "::fffe:1:2", "::192.0.2.1", "64:ff9b::1:2"];
+        for address in v4.chain(v6).chain(others.iter().filter_map(|text| text.parse().ok())) {
+            assert_eq!(*AddressText::of(address), address.to_string());
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netflow_templates::{DataSet, List, ListItem, Record, Value};
 use netflow_wire::Header;
 
-use crate::address::Ipv4Text;
+use crate::address::AddressText;
 
 /// Appends text as a JSON string.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
@@ -39,10 +39,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: impl Display) {
 /// Appends an address as a JSON string.
 pub(crate) fn address(out: &mut Vec<u8>, address: IpAddr) {
     out.push(b'"');
-    match address {
-        IpAddr::V4(address) => out.extend_from_slice(Ipv4Text::of(address).as_bytes()),
-        IpAddr::V6(address) => write(out, address),
-    }
+    out.extend_from_slice(AddressText::of(address).as_bytes());
     out.push(b'"');
 }
 

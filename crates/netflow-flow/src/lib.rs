@@ -29,7 +29,7 @@ mod json;
 mod read;
 mod write;
 
-pub use address::{Ipv4Text, parse_address};
+pub use address::{AddressText, parse_address};
 pub use beginning::{Holds, unlike};
 pub use column::{Cell, CellError, Column, Gathered, Kind};
 pub use community_id::{CommunityIdOf, community_id};

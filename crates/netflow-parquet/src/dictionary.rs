@@ -5,11 +5,11 @@
 
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, Hash};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use netflow_flow::Ipv4Text;
+use netflow_flow::AddressText;
 
 /// Addresses that are looked up side by side: memory answers many questions at once, if they are asked so.
 const AT_ONCE: usize = 64;
@@ -21,40 +21,35 @@ const FEWEST_SLOTS: usize = 256;
 /// Ids of keys.
 #[derive(Debug)]
 struct Ids<K> {
-    /// Where a key is in the lists, plus 1: in the slot that its hash says, or one behind. 0 in at least half of them.
-    slots: Vec<u32>,
-    keys: Vec<K>,
-    ids: Vec<u32>,
+    /// A key and its id, plus 1, in the slot that its hash says, or one behind: so that most are found with one look into
+    /// memory. At least half of them have 0, and no key.
+    slots: Vec<(K, u32)>,
+    used: usize,
     state: RandomState,
 }
 
 impl<K> Default for Ids<K> {
     fn default() -> Self {
-        Self { slots: Vec::new(), keys: Vec::new(), ids: Vec::new(), state: RandomState::default() }
+        Self { slots: Vec::new(), used: 0, state: RandomState::default() }
     }
 }
 
-impl<K: Copy + Eq + Hash> Ids<K> {
+impl<K: Copy + Default + Eq + Hash> Ids<K> {
     /// The id of a key; that of a new one is `next`, and the flag says so.
     #[inline]
     fn id(&mut self, key: K, next: u32) -> (u32, bool) {
-        match self.id_behind(self.first_slot(key), key) {
-            Some(id) => (id, false),
-            None => self.id_of_other(key, next),
+        match self.id_at_once(key) {
+            0 => self.id_of_other(key, next),
+            id => (id - 1, false),
         }
     }
 
-    /// What the slot has that a key's hash says: where the key is, plus 1, if it is not in one behind.
+    /// The id of a key, plus 1, if it is in the slot that its hash says; 0 if not. Without a branch, so that several can be
+    /// looked for side by side.
     #[inline]
-    fn first_slot(&self, key: K) -> u32 {
-        self.slots.get(self.place(key)).copied().unwrap_or(0)
-    }
-
-    /// The id of a key, if it is where a slot says.
-    #[inline]
-    fn id_behind(&self, slot: u32, key: K) -> Option<u32> {
-        let at = (slot as usize).wrapping_sub(1);
-        (*self.keys.get(at)? == key).then(|| self.ids[at])
+    fn id_at_once(&self, key: K) -> u32 {
+        let (known, id) = self.slots.get(self.place(key)).copied().unwrap_or_default();
+        if known == key { id } else { 0 }
     }
 
     #[inline]
@@ -62,44 +57,48 @@ impl<K: Copy + Eq + Hash> Ids<K> {
         self.state.hash_one(key) as usize & self.slots.len().wrapping_sub(1)
     }
 
-    fn id_of_other(&mut self, key: K, next: u32) -> (u32, bool) {
-        if self.slots.len() <= 2 * self.keys.len() {
-            self.grow();
-        }
+    /// Slot of a key, or the free one where it would be.
+    fn slot(&mut self, key: K) -> &mut (K, u32) {
         let mut place = self.place(key);
-        while self.slots[place] != 0 {
-            if let Some(id) = self.id_behind(self.slots[place], key) {
-                return (id, false);
-            }
+        while !matches!(self.slots[place], (known, id) if known == key || id == 0) {
             place = (place + 1) & (self.slots.len() - 1);
         }
-        self.keys.push(key);
-        self.ids.push(next);
-        self.slots[place] = self.keys.len() as u32;
+        &mut self.slots[place]
+    }
+
+    fn id_of_other(&mut self, key: K, next: u32) -> (u32, bool) {
+        if self.slots.len() <= 2 * self.used {
+            self.grow();
+        }
+        let slot = self.slot(key);
+        if slot.1 != 0 {
+            return (slot.1 - 1, false);
+        }
+        *slot = (key, next + 1);
+        self.used += 1;
         (next, true)
     }
 
     fn grow(&mut self) {
         let length = (2 * self.slots.len()).max(FEWEST_SLOTS);
-        self.slots.clear();
-        self.slots.resize(length, 0);
-        for at in 0..self.keys.len() {
-            let mut place = self.place(self.keys[at]);
-            while self.slots[place] != 0 {
-                place = (place + 1) & (length - 1);
-            }
-            self.slots[place] = at as u32 + 1;
+        let before = std::mem::replace(&mut self.slots, vec![(K::default(), 0); length]);
+        for (key, id) in before.into_iter().filter(|(_, id)| *id != 0) {
+            *self.slot(key) = (key, id);
         }
     }
 
     fn memory(&self) -> usize {
-        (self.slots.capacity() + self.ids.capacity()) * 4 + self.keys.capacity() * size_of::<K>()
+        self.slots.capacity() * size_of::<(K, u32)>()
     }
 
+    /// Forgets all keys. Memory that far fewer would have needed is given back.
     fn clear(&mut self) {
-        self.slots.fill(0);
-        self.keys.clear();
-        self.ids.clear();
+        let enough = (4 * self.used).next_power_of_two();
+        if self.slots.len() > 4 * enough.max(FEWEST_SLOTS) {
+            self.slots = Vec::new();
+        }
+        self.slots.fill((K::default(), 0));
+        self.used = 0;
     }
 }
 
@@ -166,7 +165,7 @@ impl Numbers {
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     v4: Ids<u32>,
-    v6: Ids<u128>,
+    v6: Ids<(u64, u64)>,
     numbers: Ids<u64>,
     texts: HashTable<u32>,
     state: RandomState,
@@ -186,13 +185,10 @@ impl Texts {
         let next = self.len();
         let (id, new) = match address {
             IpAddr::V4(address) => self.v4.id(address.to_bits(), next),
-            IpAddr::V6(address) => self.v6.id(address.to_bits(), next),
+            IpAddr::V6(address) => self.v6.id(halves(address), next),
         };
         if new {
-            self.push(|out| match address {
-                IpAddr::V4(address) => out.extend_from_slice(Ipv4Text::of(address).as_bytes()),
-                IpAddr::V6(address) => display(address, out),
-            });
+            self.push(|out| out.extend_from_slice(AddressText::of(address).as_bytes()));
         }
         id
     }
@@ -200,20 +196,17 @@ impl Texts {
     /// Appends the ids of addresses.
     pub(crate) fn addresses(&mut self, addresses: &[IpAddr], ids: &mut Vec<u32>) {
         for addresses in addresses.chunks(AT_ONCE) {
-            let mut slots = [0; AT_ONCE];
-            for (slot, address) in slots.iter_mut().zip(addresses) {
-                *slot = match address {
-                    IpAddr::V4(address) => self.v4.first_slot(address.to_bits()),
-                    IpAddr::V6(address) => self.v6.first_slot(address.to_bits()),
+            let mut found = [0; AT_ONCE];
+            for (found, address) in found.iter_mut().zip(addresses) {
+                *found = match *address {
+                    IpAddr::V4(address) => self.v4.id_at_once(address.to_bits()),
+                    IpAddr::V6(address) => self.v6.id_at_once(halves(address)),
                 };
             }
-            for (slot, address) in slots.into_iter().zip(addresses) {
-                let known = match address {
-                    IpAddr::V4(address) => self.v4.id_behind(slot, address.to_bits()),
-                    IpAddr::V6(address) => self.v6.id_behind(slot, address.to_bits()),
-                };
-                ids.push(known.unwrap_or_else(|| self.address(*address)));
-            }
+            ids.extend(found.into_iter().zip(addresses).map(|(found, address)| match found {
+                0 => self.address(*address),
+                id => id - 1,
+            }));
         }
     }
 
@@ -300,6 +293,13 @@ impl Texts {
     }
 }
 
+/// An IPv6 address as a key: 24 octets with an id, where one number would take 32.
+#[inline]
+fn halves(address: Ipv6Addr) -> (u64, u64) {
+    let bits = address.to_bits();
+    ((bits >> 64) as u64, bits as u64)
+}
+
 /// The place of a text among those that were asked for lately, by its last octets, in which names differ. Not keyed: who
 /// knows it makes texts that take each other's place, and are looked up in the table then.
 #[inline]
@@ -369,6 +369,19 @@ mod tests {
             one.clear();
             many.clear();
         }
+    }
+
+    #[test]
+    fn memory_of_a_rush_is_given_back_when_there_are_few_again() {
+        let mut ids = Ids::<u32>::default();
+        let mut fill = |keys: u32| {
+            (0..keys).for_each(|key| assert_eq!(ids.id(key, key), (key, true)));
+            (0..keys).for_each(|key| assert_eq!(ids.id(key, keys), (key, false)));
+            ids.clear();
+            ids.memory()
+        };
+        let [rush, few, fewer] = [100_000, 1_000, 1_000].map(&mut fill);
+        assert!(rush >= 100_000 * 8 && few == 0 && (1..=4_096 * 8).contains(&fewer), "{rush} {few} {fewer}");
     }
 
     #[test]

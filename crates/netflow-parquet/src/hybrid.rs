@@ -47,12 +47,23 @@ fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     }
     let groups = numbers.len().div_ceil(8);
     varint((groups as u64) << 1 | 1, out);
-    let end = out.len() + groups * usize::from(width);
-    out.reserve(groups * usize::from(width) + 8);
+    let start = out.len();
+    let end = start + groups * usize::from(width);
     match width {
         8 => out.extend(numbers.iter().map(|&number| number as u8)),
-        16 => out.extend(numbers.iter().flat_map(|&number| (number as u16).to_le_bytes())),
-        24 => numbers.iter().for_each(|&number| out.extend_from_slice(&number.to_le_bytes()[..3])),
+        16 => {
+            out.resize(end, 0);
+            let places = out[start..].as_chunks_mut().0.iter_mut();
+            places.zip(numbers).for_each(|(place, &number)| *place = (number as u16).to_le_bytes());
+        }
+        24 => {
+            out.resize(end, 0);
+            let places = out[start..].as_chunks_mut().0.iter_mut();
+            places.zip(numbers).for_each(|(place, &number)| {
+                let [low, middle, high, _] = number.to_le_bytes();
+                *place = [low, middle, high];
+            });
+        }
         _ => pack_bits(numbers, width, out),
     }
     out.resize(end, 0);

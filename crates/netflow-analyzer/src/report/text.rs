@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
-use netflow_flow::Ipv4Text;
+use netflow_flow::AddressText;
 use netflow_templates::Timestamp;
 
 use crate::connection::Connection;
@@ -116,10 +116,7 @@ fn host(out: &mut String, addr: IpAddr, names: &HostNames) -> fmt::Result {
         return write!(out, "{name} ({addr})");
     }
     let start = out.len();
-    match addr {
-        IpAddr::V4(addr) => out.push_str(&Ipv4Text::of(addr)),
-        IpAddr::V6(addr) => write!(out, "{addr}")?,
-    }
+    out.push_str(&AddressText::of(addr));
     let end = out.len();
     out.push_str(" (");
     out.extend_from_within(start..end);

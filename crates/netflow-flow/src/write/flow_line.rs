@@ -1,5 +1,6 @@
 //! A flow as a line of JSON.
 
+use crate::address::AddressText;
 use crate::column::Cell;
 use crate::flows::FlowRef;
 use crate::json;
@@ -60,7 +61,7 @@ pub fn write_cell_text(out: &mut Vec<u8>, cell: &Cell<'_>) {
     match *cell {
         Cell::Null => {}
         Cell::Text(text) => out.extend_from_slice(text.as_bytes()),
-        Cell::Address(address) => json::write(out, address),
+        Cell::Address(address) => out.extend_from_slice(AddressText::of(address).as_bytes()),
         Cell::Time(time) => json::write(out, time),
         Cell::Mac(mac) => json::write(out, mac),
         Cell::Application(application) => json::write(out, application),
