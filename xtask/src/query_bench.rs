@@ -289,9 +289,9 @@ impl Question {
 fn nf_run(args: &Args, nf: &Path, file: &Path, question: &Question) -> anyhow::Result<(Run, Vec<u64>)> {
     let threads = args.threads.to_string();
     let mut command = Command::new(nf);
-    command.args(question.nf).arg("-r").arg(file);
+    command.args(question.nf).arg("-r").arg(file).args(["--threads", &threads]);
     if question.answer == Answer::Groups {
-        command.args(["--format", "json", "--threads", &threads]);
+        command.args(["--format", "json"]);
     }
     question.prepare(&mut command);
     let (run, said) = measure(command)?;

@@ -1,8 +1,6 @@
 //! `nf flows`: flows printed, sorted, limited, converted.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
-use std::thread;
 
 use netflow_filter::Filter;
 use netflow_flow::Flow;
@@ -14,6 +12,7 @@ use crate::args;
 use crate::flow_input::{Content, FlowInput, FlowInputs, note_unknown_columns};
 use crate::output;
 use crate::progress::Progress;
+use crate::scan;
 use crate::selection::Selection;
 
 mod count;
@@ -47,7 +46,8 @@ pub(crate) fn run(args: &args::Flows) -> anyhow::Result<Outcome> {
         true => return inputs.outcome(),
         false => Sink::new(target, order, args.limit)?,
     };
-    let mut run = Run { selection: &selection, progress, inputs, sink, seen: 0 };
+    let threads = scan::threads(args.threads);
+    let mut run = Run { selection: &selection, progress, inputs, sink, threads, seen: 0 };
     match run.read() {
         Ok(()) | Err(Stop::Enough) => {}
         Err(Stop::Failed(error)) => return Err(error),
@@ -79,6 +79,7 @@ struct Run<'a> {
     progress: Progress,
     inputs: FlowInputs<'a>,
     sink: Sink,
+    threads: usize,
     /// Flows that were looked at.
     seen: u64,
 }
@@ -119,8 +120,7 @@ impl Run<'_> {
     /// Reads files of Parquet column by column, on all threads.
     fn columns(&mut self, files: Vec<(&FoundFile, String, FlowFile)>) -> Result<(), Stop> {
         let Some((first, ..)) = files.first() else { return Ok(()) };
-        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let mut ordered = self.ordered(&self.selection.filter_of(first), threads);
+        let mut ordered = self.ordered(&self.selection.filter_of(first), self.threads);
         let lengths: Vec<_> = files.iter().map(|(found, ..)| found.octets).collect();
         let (names, files): (Vec<_>, Vec<_>) = files.into_iter().map(|(_, name, file)| (name, file)).unzip();
         let stop = AtomicBool::new(false);

@@ -24,6 +24,7 @@ use crate::args;
 use crate::flow_input::{Content, FlowInput, FlowInputs};
 use crate::output::{self, count};
 use crate::progress::Progress;
+use crate::scan;
 use crate::selection::Selection as Chosen;
 
 mod counters;
@@ -136,7 +137,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(args: &'a args::Report, with: With, filter: &'a Filter) -> anyhow::Result<Self> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let threads = scan::threads(0);
         let question = |keys: &str, both| -> anyhow::Result<Aggregation> {
             let keys = Key::parse(keys, &|| with.ports.clone())?;
             Ok(Aggregation::new(Question { both, raw: args.raw, ..Question::new(keys) })?)

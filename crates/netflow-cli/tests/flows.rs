@@ -184,6 +184,24 @@ fn flows_are_counted() {
 }
 
 #[test]
+fn any_number_of_threads_gives_the_same() {
+    let folder = scratch();
+    let files = ["a.parquet", "b.parquet"].map(|name| folder.path().join(name));
+    for (file, ports) in files.iter().zip([&[3, 1, 4][..], &[15, 9]]) {
+        flows([utf8(&capture(folder.path(), ports)), "-o", utf8(file)]).with(0);
+    }
+    let of = |arguments: &[&str], threads| {
+        let files = files.each_ref().map(|file| utf8(file));
+        flows(files.iter().chain(arguments).copied().chain(["--threads", threads])).with(0).out
+    };
+    for arguments in [&["--count"][..], &["--format", "csv"], &["--sort", "bytes", "--format", "json"]] {
+        let one = of(arguments, "1");
+        assert!(["0", "2", "5"].iter().all(|threads| of(arguments, threads) == one), "{one}");
+    }
+    assert_eq!(of(&["--count"], "1"), "5\n");
+}
+
+#[test]
 fn lines_are_those_of_nfdump() {
     let folder = scratch();
     let capture = capture(folder.path(), &[7]);

@@ -53,6 +53,10 @@ pub(crate) struct Flows {
     /// No heading above text and CSV
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// Threads that read Parquet; 0: one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
 }
 
 /// Which flows are meant: of which files, of which time, and which of them.

@@ -18,7 +18,8 @@ pub(super) fn run(args: &args::Flows) -> anyhow::Result<Outcome> {
     let progress = Progress::start(selection.octets())?;
     let mut inputs = FlowInputs::new(&args.selection.decoding, &progress)?;
     selection.tell(&mut inputs);
-    let (_, counts) = scan::scan(&selection, &mut inputs, &progress, scan::threads(0), || Nothing)?;
+    let (_, counts) =
+        scan::scan(&selection, &mut inputs, &progress, scan::threads(args.threads), || Nothing)?;
     // Nothing is printed of nothing that could be read.
     let outcome = inputs.outcome()?;
     writeln!(output::data(), "{}", counts.selected())?;
