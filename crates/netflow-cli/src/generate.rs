@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
@@ -35,13 +36,12 @@ const NOMINAL_RATE: f64 = 100_000.0;
 pub(crate) fn run(args: &Generate) -> anyhow::Result<Outcome> {
     let target = args.to.as_deref().map(target::parse).transpose()?;
     let config = config(args, target.as_ref())?;
-    let stop = signals::stop_flag().context("cannot handle signals")?;
     let generator = Generator::new(config.clone())
         .context("there is no such exporter; other arguments give another one")?;
     match (target, &args.write) {
-        (Some(Target::Tcp(address)), _) => stream(args, generator, address, &stop),
-        (Some(Target::Udp(address)), _) => send(args, generator, address, &stop),
-        (None, Some(path)) => write(args, generator, path, &stop),
+        (Some(Target::Tcp(address)), _) => stream(args, generator, address),
+        (Some(Target::Udp(address)), _) => send(args, generator, address),
+        (None, Some(path)) => write(args, generator, path),
         (None, None) => bail!("say where to send with --to, or which file to write with --write"),
     }
 }
@@ -131,20 +131,16 @@ fn half_way(pace: Pace, flows: Option<u64>, duration: Option<Duration>) -> Durat
     duration.into_iter().chain(by_flows).min().map_or(Duration::from_secs(5), |all| all / 2)
 }
 
-fn send(
-    args: &Generate,
-    mut generator: Generator,
-    address: SocketAddr,
-    stop: &AtomicBool,
-) -> anyhow::Result<Outcome> {
+fn send(args: &Generate, mut generator: Generator, address: SocketAddr) -> anyhow::Result<Outcome> {
     // Captures on this machine would show runs of packets as one: at a pace there is no need for that.
     let coalesce = matches!(generator.config().pace, Pace::Clock | Pace::Unlimited(_));
     let mut sink = UdpSink::connect(address, args.exporters, args.domains, coalesce)
         .with_context(|| format!("cannot send to {address}"))?;
+    let stop = stop()?;
     greet(args, &generator, &address.to_string());
     let mut clock = SystemClock::start();
     let mut refused = false;
-    while generator.run(&mut sink, &mut clock, stop, TICK)? {
+    while generator.run(&mut sink, &mut clock, &stop, TICK)? {
         if !refused && sink.statistics().0.refused > 0 {
             refused = true;
             output::note(format_args!("nobody listens on {address} (yet); sending goes on"));
@@ -168,17 +164,14 @@ fn send(
     Ok(Outcome::Done)
 }
 
-fn stream(
-    args: &Generate,
-    mut generator: Generator,
-    address: SocketAddr,
-    stop: &AtomicBool,
-) -> anyhow::Result<Outcome> {
+fn stream(args: &Generate, mut generator: Generator, address: SocketAddr) -> anyhow::Result<Outcome> {
     let mut sink = StreamSink::connect(address, args.exporters, args.domains)
         .with_context(|| format!("cannot connect to {address} (TCP)"))?;
+    // Only now: connecting can take long, and a signal ends it.
+    let stop = stop()?;
     greet(args, &generator, &format!("{address} (TCP)"));
     let mut clock = SystemClock::start();
-    let ended = all(&mut generator, &mut sink, &mut clock, stop);
+    let ended = all(&mut generator, &mut sink, &mut clock, &stop);
     summary(args, &generator, &mut clock, json!({}))?;
     match ended {
         Ok(()) => Ok(Outcome::Done),
@@ -192,12 +185,7 @@ fn stream(
     }
 }
 
-fn write(
-    args: &Generate,
-    mut generator: Generator,
-    path: &Path,
-    stop: &AtomicBool,
-) -> anyhow::Result<Outcome> {
+fn write(args: &Generate, mut generator: Generator, path: &Path) -> anyhow::Result<Outcome> {
     let stdout = path == Path::new("-");
     ensure!(
         !stdout || args.format == SummaryFormat::Text,
@@ -212,7 +200,8 @@ fn write(
     let mut sink =
         CaptureSink::new(BufWriter::with_capacity(1 << 18, out), args.domains).with_context(failed)?;
     let mut clock = SimulatedClock::default();
-    all(&mut generator, &mut sink, &mut clock, stop).with_context(failed)?;
+    let stop = stop()?;
+    all(&mut generator, &mut sink, &mut clock, &stop).with_context(failed)?;
     sink.into_inner().flush().with_context(failed)?;
     summary(args, &generator, &mut clock, json!({}))?;
     Ok(Outcome::Done)
@@ -226,6 +215,10 @@ fn all(
 ) -> io::Result<()> {
     while generator.run(sink, clock, stop, Duration::MAX)? {}
     generator.finish(sink, clock)
+}
+
+fn stop() -> anyhow::Result<Arc<AtomicBool>> {
+    signals::stop_flag().context("cannot handle signals")
 }
 
 fn greet(args: &Generate, generator: &Generator, to: &str) {
