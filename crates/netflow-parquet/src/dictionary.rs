@@ -15,6 +15,8 @@ use netflow_flow::AddressText;
 const AT_ONCE: usize = 64;
 /// Places for texts that were asked for lately.
 const RECENT: usize = 32;
+/// Octets that texts may have taken whose memory is used again; more is given back.
+const KEPT: usize = 16 << 20;
 /// Slots of a table that is not empty.
 const FEWEST_SLOTS: usize = 256;
 
@@ -91,12 +93,7 @@ impl<K: Copy + Default + Eq + Hash> Ids<K> {
         self.slots.capacity() * size_of::<(K, u32)>()
     }
 
-    /// Forgets all keys. Memory that far fewer would have needed is given back.
     fn clear(&mut self) {
-        let enough = (4 * self.used).next_power_of_two();
-        if self.slots.len() > 4 * enough.max(FEWEST_SLOTS) {
-            self.slots = Vec::new();
-        }
         self.slots.fill((K::default(), 0));
         self.used = 0;
     }
@@ -263,12 +260,21 @@ impl Texts {
         &self.octets
     }
 
+    /// Octets of memory that the texts take, about; none where there are none, though some be kept for others.
     pub(crate) fn memory(&self) -> usize {
+        if self.len() == 0 { 0 } else { self.held() }
+    }
+
+    fn held(&self) -> usize {
         let ids = self.v4.memory() + self.v6.memory() + self.numbers.memory();
         ids + self.texts.capacity() * 5 + self.octets.capacity() + self.ends.capacity() * 24
     }
 
     pub(crate) fn clear(&mut self) {
+        if self.held() > KEPT {
+            *self = Self::default();
+            return;
+        }
         self.v4.clear();
         self.v6.clear();
         self.numbers.clear();
@@ -372,16 +378,18 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_rush_is_given_back_when_there_are_few_again() {
-        let mut ids = Ids::<u32>::default();
-        let mut fill = |keys: u32| {
-            (0..keys).for_each(|key| assert_eq!(ids.id(key, key), (key, true)));
-            (0..keys).for_each(|key| assert_eq!(ids.id(key, keys), (key, false)));
-            ids.clear();
-            ids.memory()
+    fn memory_of_a_rush_is_given_back() {
+        let mut texts = Texts::default();
+        let mut fill = |count: u128| {
+            (0..count).for_each(|number| _ = texts.address(IpAddr::V6((number << 64).into())));
+            let memory = texts.memory();
+            texts.clear();
+            (memory, texts.memory(), texts.held())
         };
-        let [rush, few, fewer] = [100_000, 1_000, 1_000].map(&mut fill);
-        assert!(rush >= 100_000 * 8 && few == 0 && (1..=4_096 * 8).contains(&fewer), "{rush} {few} {fewer}");
+        let (before, after, kept) = fill(10_000);
+        assert!(before < KEPT && after == 0 && kept > 10_000 * 48, "{before} {after} {kept}");
+        let (before, after, kept) = fill(200_000);
+        assert!(before > KEPT && after == 0 && kept == 0, "{before} {after} {kept}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::leaf::{Scratch, write_levels};
 use crate::schema::Storage;
 
 /// A page whose values are not the same so many times on average has no use for a dictionary.
-const LEAST_REPETITION: usize = 16;
+const LEAST_REPETITION: usize = 32;
 
 /// The numbers of a column in a row group.
 #[derive(Debug)]

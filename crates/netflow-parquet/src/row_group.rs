@@ -156,7 +156,7 @@ impl RowGroup {
         self.rows >= ROW_GROUP_ROWS || self.memory() >= FULL_MEMORY
     }
 
-    /// Octets of memory that it takes, about.
+    /// Octets of memory that its flows take, about.
     pub fn memory(&self) -> usize {
         self.columns.iter().map(Writer::memory).sum()
     }
@@ -240,5 +240,35 @@ impl Writer {
             Self::List(lists) => lists.memory(),
             Self::Map(maps) => maps.memory(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netflow_flow::{Flow, column};
+
+    use super::*;
+
+    #[test]
+    fn a_row_group_behind_one_of_long_texts_has_room_for_others() {
+        let name = column("app_name").unwrap();
+        let (mut group, mut flows, mut number) = (RowGroup::new().unwrap(), Flows::new(), 0);
+        while !group.is_full() {
+            flows.clear();
+            for _ in 0..100 {
+                let mut flow = Flow::default();
+                number += 1;
+                let text = format!("{number:0>50000}");
+                name.set(&mut flow, Cell::Text(&text)).unwrap();
+                flows.push(&flow);
+            }
+            group.push(&flows).unwrap();
+        }
+        assert!(group.rows() < ROW_GROUP_ROWS);
+        assert_eq!(group.finish().unwrap().rows(), number);
+        flows.clear();
+        flows.push(&Flow::default());
+        group.push(&flows).unwrap();
+        assert!(!group.is_full() && group.memory() < FULL_MEMORY / 10, "{}", group.memory());
     }
 }

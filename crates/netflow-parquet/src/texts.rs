@@ -169,6 +169,6 @@ impl Values {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.chunk.memory() + self.dictionary.memory() + self.ids.capacity() * 4 + self.seen.capacity() * 8
+        self.chunk.memory() + self.dictionary.memory() + self.ids.len() * 4
     }
 }
