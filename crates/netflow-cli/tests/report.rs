@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use common::{V5, fixtures, nf, pcap, run, run_nf, scratch};
+use serde_json::json;
 
 mod common;
 
@@ -44,6 +45,29 @@ fn a_directory_of_files_becomes_a_page() {
     // The table of losses beside the files.
     let html = fs::read_to_string(&page).expect("a page");
     assert!(html.contains("<span class=\"state good\">none</span> <small>of 10 records</small>"));
+}
+
+#[test]
+fn systems_by_interface_say_by_how_much_they_may_lack() {
+    let folder = scratch();
+    let path = folder.path().join("x.ndjson");
+    let bounds = |systems: u32| {
+        let line = |number: u32| {
+            let flow = json!({
+                "exporter_addr": "192.0.2.1", "time_received": "2026-03-01T00:00:00Z",
+                "src_addr": "10.0.0.1", "src_port": 40_000, "dst_addr": "10.0.0.2", "dst_port": 443, "proto": 6,
+                "in_if": 7, "out_if": 8, "src_as": 1 + number, "dst_as": 64_500,
+                "bytes_raw": 100, "packets_raw": 1, "sampling_rate": 1, "flows": 1,
+            });
+            format!("{flow}\n")
+        };
+        fs::write(&path, (0..systems).map(line).collect::<String>()).expect("written");
+        let html = run(nf(["report", "-o", "-"]).arg(&path)).with(0).out;
+        html.matches("a volume may lack up to").count()
+    };
+    assert_eq!(bounds(100), 0);
+    // That of source systems, and that of them by input interface.
+    assert_eq!(bounds(20_000), 2);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! Addresses and numbers are looked up as such; their text is made once, when they are new. Hashes are keyed at
 //! random, since who sends flows chooses the values.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
@@ -68,6 +69,7 @@ impl<K: Copy + Default + Eq + Hash> Ids<K> {
         &mut self.slots[place]
     }
 
+    /// The id of a key, wherever it is; that of a new one is `next`, and the flag says so.
     fn id_of_other(&mut self, key: K, next: u32) -> (u32, bool) {
         if self.slots.len() <= 2 * self.used {
             self.grow();
@@ -177,12 +179,12 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// The id of an address, whose text is the canonical one.
-    pub(crate) fn address(&mut self, address: IpAddr) -> u32 {
+    /// The id of an address, wherever it is; its text is the canonical one.
+    fn address(&mut self, address: IpAddr) -> u32 {
         let next = self.len();
         let (id, new) = match address {
-            IpAddr::V4(address) => self.v4.id(address.to_bits(), next),
-            IpAddr::V6(address) => self.v6.id(halves(address), next),
+            IpAddr::V4(address) => self.v4.id_of_other(address.to_bits(), next),
+            IpAddr::V6(address) => self.v6.id_of_other(halves(address), next),
         };
         if new {
             self.push(|out| out.extend_from_slice(AddressText::of(address).as_bytes()));
@@ -212,7 +214,7 @@ impl Texts {
         let next = self.len();
         let (id, new) = self.numbers.id(number, next);
         if new {
-            self.push(|out| display(text(number), out));
+            self.push(|out| write!(out, "{}", text(number)).expect("a vector takes every octet"));
         }
         id
     }
@@ -318,17 +320,6 @@ fn text_at<'a>(octets: &'a [u8], ends: &[usize], id: u32) -> &'a [u8] {
     let id = id as usize;
     let start = if id == 0 { 0 } else { ends[id - 1] };
     &octets[start + 4..ends[id]]
-}
-
-fn display(value: impl fmt::Display, out: &mut Vec<u8>) {
-    struct Octets<'a>(&'a mut Vec<u8>);
-    impl fmt::Write for Octets<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
-    }
-    write!(Octets(out), "{value}").expect("a vector takes every octet");
 }
 
 #[cfg(test)]

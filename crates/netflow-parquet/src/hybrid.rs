@@ -47,26 +47,24 @@ fn pack(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     }
     let groups = numbers.len().div_ceil(8);
     varint((groups as u64) << 1 | 1, out);
-    let start = out.len();
-    let end = start + groups * usize::from(width);
+    let end = out.len() + groups * usize::from(width);
     match width {
-        8 => out.extend(numbers.iter().map(|&number| number as u8)),
-        16 => {
-            out.resize(end, 0);
-            let places = out[start..].as_chunks_mut().0.iter_mut();
-            places.zip(numbers).for_each(|(place, &number)| *place = (number as u16).to_le_bytes());
-        }
-        24 => {
-            out.resize(end, 0);
-            let places = out[start..].as_chunks_mut().0.iter_mut();
-            places.zip(numbers).for_each(|(place, &number)| {
-                let [low, middle, high, _] = number.to_le_bytes();
-                *place = [low, middle, high];
-            });
-        }
+        8 => pack_octets::<1>(numbers, out),
+        16 => pack_octets::<2>(numbers, out),
+        24 => pack_octets::<3>(numbers, out),
         _ => pack_bits(numbers, width, out),
     }
     out.resize(end, 0);
+}
+
+/// Appends numbers of `N` octets.
+fn pack_octets<const N: usize>(numbers: &[u32], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + N * numbers.len(), 0);
+    let places = out[start..].as_chunks_mut::<N>().0;
+    places.iter_mut().zip(numbers).for_each(|(place, number)| {
+        place.copy_from_slice(&number.to_le_bytes()[..N]);
+    });
 }
 
 /// Appends packed numbers of any width.

@@ -125,9 +125,11 @@ impl RowGroup {
                 Writer::Numbers(column, numbers) => {
                     let before = numbers.pending.numbers.len();
                     column.gather(flows, rows.clone(), &mut numbers.pending);
-                    if column.kind == Kind::Unsigned(64)
-                        && numbers.pending.numbers[before..].iter().any(|&number| number > i64::MAX as u64)
-                    {
+                    let new = &mut numbers.pending.numbers[before..];
+                    // Those of files are signed.
+                    let most = i64::MAX as u64;
+                    if column.kind == Kind::Unsigned(64) && new.iter().any(|&number| number > most) {
+                        new.iter_mut().for_each(|number| *number = most.min(*number));
                         clamped.extend(too_large(column, flows, rows.clone()));
                     }
                 }
